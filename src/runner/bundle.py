@@ -1,0 +1,76 @@
+"""A trained model with all it needs to be used: `model/` in a run folder.
+
+config.yaml (resolved), preprocessing.json (vocabulary, scaler, class names) and the weights, none of which runs code when
+it is loaded.
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from runner.errors import UserError
+from runner.optim import optimizer_builder
+
+
+def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
+    """Instantiate the node `key`; a value its constructor refuses is the user's to mend, any other error is shown whole."""
+    try:
+        return instantiate(cfg[key], _convert_="all", **arguments)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError) or not isinstance(cause, ValueError):
+            raise cause from None
+        raise UserError(f"{key} ({cfg[key]._target_}): {cause}") from cause
+
+
+def build_data(cfg: DictConfig) -> Any:
+    """Return the data module that the configuration names; nothing is read yet."""
+    data = build(cfg, "data")
+    data.seed = cfg.seed
+    return data
+
+
+def build_task(cfg: DictConfig) -> Any:
+    """Return the objective with its net and the ways to build its optimizer and schedule."""
+    return build(
+        cfg,
+        "task",
+        net=build(cfg, "model"),
+        optimizer=optimizer_builder(cfg.optim, cfg.trainer.get("precision")),
+        schedule=instantiate(cfg.schedule, _partial_=True),
+        _recursive_=False,
+    )
+
+
+def save_bundle(folder: Path, cfg: DictConfig, task: Any, data: Any) -> Path:
+    """Write `model/` into the run folder and return its path."""
+    bundle = folder / "model"
+    bundle.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, bundle / "config.yaml", resolve=True)
+    preprocessing = {"digest": data.digest, "state": data.state()}
+    (bundle / "preprocessing.json").write_text(json.dumps(preprocessing), encoding="utf-8")
+    task.save_weights(bundle)
+    return bundle
+
+
+def load_bundle(bundle: Path) -> tuple[Any, Any, DictConfig]:
+    """Return (task with its weights, data that can encode raw rows, configuration)."""
+    if not (bundle / "config.yaml").exists():
+        raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
+    cfg = OmegaConf.load(bundle / "config.yaml")
+    data = build_data(cfg)
+    data.load_state(preprocessing(bundle)["state"])
+    task = build_task(cfg)
+    task.connect(data)
+    task.load_weights(bundle)
+    task.eval()
+    return task, data, cfg
+
+
+def preprocessing(bundle: Path) -> dict:
+    """What the model was trained with: the digest of its data and the state of the encoding."""
+    return json.loads((bundle / "preprocessing.json").read_text(encoding="utf-8"))

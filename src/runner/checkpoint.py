@@ -1,0 +1,236 @@
+"""Checkpoints that survive anything: written beside the old one, synced, renamed, and complete enough to go on exactly.
+
+A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the last but one, in case the last is damaged) and
+`best.ckpt` (the best value of the monitored validation metric so far). All hold plain containers and tensors only, so
+that they load with `weights_only=True`.
+"""
+
+import logging
+import os
+import random
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule, Trainer, callbacks
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from runner.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+def random_state() -> dict:
+    """The state of every random number generator a training step may use, as plain containers and tensors."""
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_state(state: dict) -> None:
+    """Put every random number generator back into a state that `random_state` returned."""
+    random.setstate(state["python"])
+    name, keys, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def load_checkpoint(path: Path) -> dict:
+    """Return a checkpoint without running any code of whoever wrote it; on the processor."""
+    return torch.load(path, map_location="cpu", weights_only=True)
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint in `folder` that can be read, with a word about any that cannot."""
+    for name in ("last.ckpt", "previous.ckpt"):
+        path = folder / name
+        if not path.exists():
+            continue
+        try:
+            load_checkpoint(path)
+        except Exception as error:  # whatever a damaged file makes the reader raise
+            log.warning("%s is damaged (%s); going back to the checkpoint before it", path, type(error).__name__)
+        else:
+            return path
+    return None
+
+
+class AtomicWriter(CheckpointIO):
+    """Writes checkpoints in the background; at any instant the folder holds a complete one.
+
+    The caller waits for a copy of the tensors only. `storage_options={"best": True}` makes the file the best one, too.
+    """
+
+    def __init__(self):
+        self.thread: threading.Thread | None = None
+        self.error: OSError | None = None
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        self.wait()
+        best = bool(storage_options and storage_options.get("best"))
+        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint), Path(path), best))
+        self.thread.start()
+
+    def write(self, checkpoint: dict, path: Path, best: bool) -> None:
+        """Write to a temporary name, sync, rename; the old last one becomes the previous one."""
+        part = path.with_suffix(".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(part, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                os.replace(path, path.with_name("previous.ckpt"))
+            os.replace(part, path)
+            if best:
+                link(path, path.with_name("best.ckpt"))
+        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+            part.unlink(missing_ok=True)
+            free = shutil.disk_usage(path.parent).free / 2**20
+            self.error = OSError(
+                f"the checkpoint {path} could not be written ({error}; {free:.0f} MB free). "
+                "The one before it is intact: make space, then go on with resume=last"
+            )
+
+    def wait(self) -> None:
+        """Return when the file is safe on the disk; raise what went wrong if it is not."""
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> dict:
+        self.wait()
+        return load_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+    def teardown(self) -> None:
+        self.wait()
+
+
+def link(source: Path, target: Path) -> None:
+    """Give `source` the second name `target` in one step; a copy where the file system has no hard links."""
+    part = target.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:
+        shutil.copyfile(source, part)
+    os.replace(part, target)
+
+
+def copied(value: Any) -> Any:
+    """A copy of nested containers whose tensors are the copy's own, on the processor."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(copied(item) for item in value)
+    return value
+
+
+class Checkpoint(callbacks.Checkpoint):
+    """Saves after every epoch, and on request every so many steps or minutes; keeps the best and the last.
+
+    Args:
+        monitor: the validation metric that picks the best; None = the last one is the best.
+        mode: whether the smallest ("min") or the largest ("max") value is the best.
+        every_n_steps: also save every this many optimizer steps; None = at the end of epochs only.
+        every_n_minutes: also save after this many minutes; None = at the end of epochs only.
+    """
+
+    def __init__(
+        self,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+        every_n_steps: int | None = None,
+        every_n_minutes: float | None = None,
+    ):
+        self.monitor = monitor
+        self.mode = mode
+        self.every_n_steps = every_n_steps
+        self.every_n_minutes = every_n_minutes
+        self.best_score: float | None = None
+        self.best_epoch: int | None = None
+        self.about: dict[str, Any] = {}  # the run's id and configuration, filled in by the run
+        self.saved_at = time.monotonic()
+        self.restored: dict | None = None
+
+    def folder(self, trainer: Trainer) -> Path:
+        return Path(trainer.default_root_dir) / "checkpoints"
+
+    def save(self, trainer: Trainer, best: bool = False) -> None:
+        """Save the whole state of the run as `last.ckpt`."""
+        trainer.save_checkpoint(self.folder(trainer) / "last.ckpt", storage_options={"best": best})
+        self.saved_at = time.monotonic()
+
+    def is_best(self, trainer: Trainer) -> bool:
+        """Whether this epoch is the best so far; remembers it if so."""
+        if self.monitor is None:
+            score = None
+        elif self.monitor in trainer.callback_metrics:
+            score = float(trainer.callback_metrics[self.monitor])
+        else:
+            known = sorted(trainer.callback_metrics)
+            raise UserError(f"task.monitor={self.monitor} is not among the metrics of this run: {', '.join(known)}")
+        if score is not None and self.best_score is not None:
+            if score != score or not (score < self.best_score if self.mode == "min" else score > self.best_score):
+                return False
+        self.best_score, self.best_epoch = score, trainer.current_epoch
+        return True
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        best = self.is_best(trainer)
+        shown = [f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items())]
+        note = " (best)" if best and self.monitor else ""
+        log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))
+        self.save(trainer, best=best)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
+            self.save(trainer)
+        elif self.every_n_minutes and time.monotonic() - self.saved_at >= 60 * self.every_n_minutes:
+            self.save(trainer)
+
+    def state_dict(self) -> dict:
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
+        states = [random_state()]
+        if trainer.world_size > 1:
+            states = [None] * trainer.world_size
+            torch.distributed.all_gather_object(states, random_state())
+        checkpoint["random_states"] = states
+        checkpoint["history"] = trainer.logger.history if trainer.logger else []
+        checkpoint["about"] = self.about
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
+        self.restored = checkpoint["random_states"][trainer.global_rank]
+        if trainer.logger:
+            trainer.logger.replay(checkpoint["history"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.restored is not None:  # as late as possible: nothing may draw a number before the first step
+            set_random_state(self.restored)
+            self.restored = None

@@ -1,0 +1,211 @@
+"""The command `runner`: verbs, the check before anything heavy is imported, and Hydra's own command line for training.
+
+Imports neither torch, lightning nor mlflow: a verb imports what it needs when it runs.
+"""
+
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+
+from runner.errors import UserError, closest
+
+HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
+
+
+def main() -> None:
+    """Run the verb of the command line; exit with 0, with 2 after a mistake of the user, with 1 after any other error."""
+    arguments = sys.argv[1:]
+    if "--debug" in arguments:
+        os.environ["RUNNER_DEBUG"] = "1"
+        arguments = [argument for argument in arguments if argument != "--debug"]
+    add_user_code(arguments)
+    try:
+        verb, rest = split_verb(arguments)
+        if verb is not train and {"--help", "-h"} & set(rest):
+            print("runner " + inspect.cleandoc(verb.__doc__))
+            sys.exit(0)
+        sys.exit(verb(rest))
+    except UserError as error:
+        if os.environ.get("RUNNER_DEBUG"):
+            traceback.print_exc()
+        print(f"runner: {error}", file=sys.stderr)
+        sys.exit(2)
+    except (KeyboardInterrupt, BrokenPipeError):
+        sys.exit(130)
+
+
+def split_verb(arguments: list[str]) -> tuple[Callable[[list[str]], int], list[str]]:
+    """Return the function of the verb and the arguments behind it; no verb means train."""
+    first = arguments[0] if arguments else ""
+    if not first or first.startswith("-") or "=" in first or first.startswith("~"):
+        return train, arguments
+    if first not in VERBS:
+        raise UserError(
+            f"there is no verb {first!r}.{closest(first, VERBS)} Verbs: {', '.join(VERBS)}; "
+            "settings are written key=value, for example model=textcnn"
+        )
+    return VERBS[first], arguments[1:]
+
+
+def add_user_code(arguments: list[str]) -> None:
+    """Let `_target_` find classes in the current folder and beside a --config-dir, after all installed packages."""
+    sys.path.append(os.getcwd())
+    if config_dir := option(arguments, "--config-dir", "-cd"):
+        sys.path.append(str(Path(config_dir).resolve().parent))
+
+
+def option(arguments: list[str], *names: str) -> str | None:
+    """The value of a command line option, given as `--name value` or `--name=value`."""
+    for number, argument in enumerate(arguments):
+        for name in names:
+            if argument == name and number + 1 < len(arguments):
+                return arguments[number + 1]
+            if argument.startswith(name + "="):
+                return argument.split("=", 1)[1]
+    return None
+
+
+def train(arguments: list[str]) -> int:
+    """train [model=NAME] [data=NAME] [key=value ...]: train, pick the best checkpoint, test it, record the run."""
+    import hydra
+
+    from runner import tables
+    from runner.catalog import config_path
+
+    tables.register()
+    if not any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments):
+        check_first(arguments)
+    sys.argv = [sys.argv[0], *arguments]
+    hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()
+    return 0
+
+
+def check_first(arguments: list[str]) -> None:
+    """Report everything that is wrong with the command, all at once."""
+    from runner.check import check
+
+    flags = {"--multirun", "-m", "--run", "-r"}
+    config_dir = option(arguments, "--config-dir", "-cd")
+    overrides = [a for a in arguments if not a.startswith("-") and a != config_dir]
+    problems = check(overrides, config_dir, multirun=bool({"--multirun", "-m"} & flags & set(arguments)))
+    if len(problems) == 1:
+        raise UserError(problems[0])
+    if problems:
+        raise UserError(f"{len(problems)} problems:\n" + "\n".join(f"  - {problem}" for problem in problems))
+
+
+def run_job(cfg) -> float | None:
+    """What Hydra calls with the composed configuration: one run, recorded from beginning to end."""
+    from runner.job import run
+
+    return run(cfg)
+
+
+def list_choices(arguments: list[str]) -> int:
+    """list [models|data|tasks|optim|schedules|trainers|experiments] [format=json]: what there is to choose from."""
+    from runner.catalog import list_text
+
+    config_dir = option(arguments, "--config-dir", "-cd")
+    words = [a for a in arguments if not a.startswith("-") and a != config_dir and "=" not in a]
+    settings = key_values([a for a in arguments if "=" in a and not a.startswith("-")], {"format": "text"})
+    print(list_text(words[0] if words else None, format=settings["format"], extra_dirs=dirs(config_dir)))
+    return 0
+
+
+def show(arguments: list[str]) -> int:
+    """show NAME: its YAML, source, parameters and an example command."""
+    from runner.catalog import show_text
+
+    config_dir = option(arguments, "--config-dir", "-cd")
+    words = [a for a in arguments if not a.startswith("-") and a != config_dir]
+    if len(words) != 1:
+        raise UserError("show takes one name, for example: runner show textcnn")
+    print(show_text(words[0], extra_dirs=dirs(config_dir)))
+    return 0
+
+
+def dirs(config_dir: str | None) -> list[Path]:
+    return [Path(config_dir)] if config_dir else []
+
+
+def doctor(arguments: list[str]) -> int:
+    """doctor: check the installation, train a tiny model, and say what works."""
+    from runner.doctor import doctor as examine
+
+    key_values(arguments, {})
+    return examine()
+
+
+def ui(arguments: list[str]) -> int:
+    """ui [port=5000] [host=127.0.0.1] [tracking.uri=URI]: open MLflow's page on the recorded runs."""
+    from runner.tracking import ui as serve
+
+    settings = key_values(arguments, {"host": "127.0.0.1", "port": "5000", "tracking.uri": None})
+    if not settings["port"].isdigit():
+        raise UserError(f"port is a number, received {settings['port']!r}")
+    serve(settings["tracking.uri"], outputs(), host=settings["host"], port=int(settings["port"]))
+    return 0
+
+
+def evaluate(arguments: list[str]) -> int:
+    """evaluate run=ID|last [split=test|val]: the metrics of a finished run's best checkpoint, computed again."""
+    from runner.evaluate import evaluate as repeat
+
+    settings = key_values(arguments, {"run": None, "split": "test", "tracking.uri": None}, required=["run"])
+    return repeat(settings["run"], settings["split"], settings["tracking.uri"], outputs())
+
+
+def predict(arguments: list[str]) -> int:
+    """predict run=ID|last text="..." | input=FILE [output=FILE.csv|FILE.jsonl]: answers for raw rows.
+
+    Without text and input, rows are read from standard input: one text, or one JSON object, a line. A table's columns may
+    also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
+    """
+    from runner.answer import answer
+
+    known = {"run": None, "input": None, "output": None, "tracking.uri": None}
+    own = [a for a in arguments if a.split("=", 1)[0] in known]
+    columns = [a for a in arguments if a.split("=", 1)[0] not in known]
+    settings = key_values(own, known, required=["run"])
+    row = dict(pair.split("=", 1) for pair in columns if "=" in pair)
+    if len(row) != len(columns):
+        raise UserError(f"predict takes key=value arguments, received {' '.join(a for a in columns if '=' not in a)!r}")
+    return answer(settings, row, outputs())
+
+
+def key_values(arguments: list[str], known: dict[str, str | None], required: list[str] = ()) -> dict:
+    """Read key=value arguments; every key has to be a known one."""
+    settings = dict(known)
+    for argument in arguments:
+        key, equals, value = argument.partition("=")
+        if not equals or key not in known:
+            allowed = ", ".join(f"{name}=" for name in known) or "no arguments"
+            raise UserError(f"received {argument!r}.{closest(key, known)} Allowed: {allowed}")
+        settings[key] = value
+    for name in required:
+        if not settings[name]:
+            raise UserError(f"{name}= is missing, for example {name}=last")
+    return settings
+
+
+def outputs() -> Path:
+    """Where the runs of this folder and their database lie."""
+    return Path.cwd() / "outputs"
+
+
+VERBS: dict[str, Callable[[list[str]], int]] = {
+    "train": train,
+    "evaluate": evaluate,
+    "predict": predict,
+    "list": list_choices,
+    "show": show,
+    "doctor": doctor,
+    "ui": ui,
+}
+
+
+if __name__ == "__main__":
+    main()

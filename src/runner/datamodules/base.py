@@ -1,0 +1,275 @@
+"""What every dataset offers: splits, loaders, raw rows, encoding, and a state that travels with the trained model."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningDataModule
+from torch import Tensor
+
+from runner.batches import Loader, Split
+from runner.datamodules.encoders import INPUTS, TARGETS, Classes, Inputs, Numbers, Targets
+from runner.errors import UserError
+from runner.splits import PARTS, Splits, split
+
+log = logging.getLogger(__name__)
+
+EVAL_BATCH = 256  # rows a batch without gradients, where the user does not say
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How rows are divided, see `runner.splits.split`.
+
+    Args:
+        seed: of the division, independent of the run's seed.
+        fold: which part is the test split.
+        folds: number of equal parts.
+    """
+
+    seed: int = 0
+    fold: int = 0
+    folds: int = 10
+
+    def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
+        return split(rows, classes, own, self.seed, self.fold, self.folds)
+
+
+class Rows(Protocol):
+    """The raw rows behind the splits."""
+
+    def raw(self, part: str, limit: int | None = None) -> list[dict]:
+        """Return the first raw rows of a split: column -> value."""
+        ...
+
+    def targets(self, part: str) -> np.ndarray:
+        """Return the raw targets of a split: class numbers (N,), or real values (N,) or (N, D)."""
+        ...
+
+
+@dataclass
+class Prepared:
+    """A dataset, read, split and encoded.
+
+    Args:
+        inputs: encodes raw rows.
+        targets: encodes labels; None where the data has none.
+        train: the training split.
+        val: the validation split.
+        test: the test split.
+        rows: the raw rows.
+        source: one line that says where the data came from.
+        digest: SHA-256 of what was read, hexadecimal.
+        facts: what was found, by the names of the declared facts.
+    """
+
+    inputs: Inputs
+    targets: Targets | None
+    train: Split
+    val: Split
+    test: Split
+    rows: Rows
+    source: str
+    digest: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+class DataModule(LightningDataModule):
+    """Base of all datasets. A subclass writes `prepare()`; its constructor reads nothing.
+
+    After `setup()`: `train`, `val`, `test` (splits), `digest` and `source`. After `setup()` or
+    `load_state()`: `columns`, `class_names`, `target_names`, `target_mean`, `target_std`, `encode`,
+    `features`.
+
+    Args:
+        batch_size: rows of a training batch.
+        eval_batch_size: rows of a validation or test batch; None = at least 256.
+        split_seed: of the division into splits; independent of the run's seed, so that runs can be compared.
+        fold: which of `folds` equal parts is the test split; the next one is the validation split.
+        folds: number of equal parts; 10 gives 80/10/10.
+    """
+
+    def __init__(
+        self,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        split_seed: int = 0,
+        fold: int = 0,
+        folds: int = 10,
+    ):
+        super().__init__()
+        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+            if size is not None and size < 1:
+                raise UserError(f"data.{name} must be at least 1, received {size}.")
+        self.batch_size = batch_size
+        self.eval_batch_size = eval_batch_size or max(batch_size, EVAL_BATCH)
+        self.splitting = SplitSettings(split_seed, fold, folds)
+        self.declared: dict[str, Any] = {}  # facts of the configuration, checked by setup
+        self.seed = 0  # of the order of training batches
+        self.inputs: Inputs | None = None
+        self.targets: Targets | None = None
+        self.prepared: Prepared | None = None
+
+    def prepare(self) -> Prepared:
+        """Read, split and encode the data.
+
+        Raises:
+            UserError: the data cannot be reached, or is not what the configuration says.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has to define prepare()")
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the data, once; check the declared facts against it.
+
+        Raises:
+            UserError: the data cannot be read, or a declared fact is wrong; the message says what to change.
+        """
+        if self.prepared is not None:
+            return
+        prepared = self.prepare()
+        log.info("Data: %s", prepared.source)
+        sizes = [len(getattr(prepared, part)) for part in PARTS]
+        log.info("Rows: %d train, %d val, %d test", *sizes)
+        for part, size in zip(PARTS, sizes, strict=True):
+            if not size:
+                raise UserError(f"{prepared.source}: the {part} split is empty. Add rows, or change data.fold.")
+        self.check_facts(prepared)
+        self.inputs, self.targets, self.prepared = prepared.inputs, prepared.targets, prepared
+
+    def check_facts(self, prepared: Prepared) -> None:
+        """Compare what the configuration declares with what was found."""
+        for name, found in prepared.facts.items():
+            declared = self.declared.get(name)
+            declared = list(declared) if isinstance(declared, Sequence) else declared
+            if declared is not None and declared != found:
+                shown = str(found).replace(" ", "")
+                raise UserError(
+                    f"data.{name}={declared} is declared, but {prepared.source} has {found}. Set data.{name}={shown}."
+                )
+
+    # What was read.
+
+    def _read(self) -> Prepared:
+        assert self.prepared is not None, "setup() comes first"
+        return self.prepared
+
+    @property
+    def train(self) -> Split:
+        return self._read().train
+
+    @property
+    def val(self) -> Split:
+        return self._read().val
+
+    @property
+    def test(self) -> Split:
+        return self._read().test
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the source, hexadecimal."""
+        return self._read().digest
+
+    @property
+    def source(self) -> str:
+        """One line that says where the data came from."""
+        return self._read().source
+
+    def raw(self, split: str, limit: int) -> list[dict]:
+        """Return the first raw rows of a split: column -> value."""
+        return self._read().rows.raw(split, limit)
+
+    def examples(self, split: str) -> tuple[Sequence, np.ndarray]:
+        """Return inputs and targets of a split as scikit-learn takes them.
+
+        Returns:
+            Texts or a float matrix (N, F), and class numbers (N,) or real values (N,) or (N, D) in the data's
+            own units.
+        """
+        rows = self._read().rows
+        return self.features(rows.raw(split)), rows.targets(split)
+
+    # What a trained model needs of the data.
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Raw input columns and their types: "string", "double" or "tensor" (an array)."""
+        return self._inputs().columns
+
+    @property
+    def class_names(self) -> list[str] | None:
+        """Names of the classes in the order of their numbers; None without classes."""
+        return self.targets.names if isinstance(self.targets, Classes) else None
+
+    @property
+    def target_names(self) -> list[str] | None:
+        """Names of the real-valued targets; None without such targets."""
+        return self.targets.names if isinstance(self.targets, Numbers) else None
+
+    @property
+    def target_mean(self) -> Tensor:
+        """Training mean of each real-valued target (D,), float32."""
+        return torch.as_tensor(self._numbers().mean, dtype=torch.float32)
+
+    @property
+    def target_std(self) -> Tensor:
+        """Training standard deviation of each real-valued target (D,), float32."""
+        return torch.as_tensor(self._numbers().std, dtype=torch.float32)
+
+    def encode(self, rows: list[dict]) -> tuple[Tensor, ...]:
+        """Turn raw rows (column -> value) into net inputs, exactly as in training.
+
+        Raises:
+            UserError: a row lacks a column or holds something that cannot be read.
+        """
+        return self._inputs().encode(rows)
+
+    def features(self, rows: list[dict]) -> Sequence:
+        """Turn raw rows into what scikit-learn takes: texts, or a float matrix (N, F)."""
+        return self._inputs().features(rows)
+
+    def state(self) -> dict:
+        """Return all that encoding and decoding need, JSON-able: vocabulary, scalers, class names."""
+        inputs = self._inputs()
+        state: dict[str, Any] = {"inputs": {"kind": inputs.kind, **inputs.state()}}
+        if self.targets is not None:
+            state["targets"] = {"kind": self.targets.kind, **self.targets.state()}
+        return state
+
+    def load_state(self, state: dict) -> None:
+        """Take up what `state()` returned; `encode` then works without `setup`."""
+        inputs = dict(state["inputs"])
+        self.inputs = INPUTS[inputs.pop("kind")].from_state(inputs)
+        if "targets" in state:
+            targets = dict(state["targets"])
+            self.targets = TARGETS[targets.pop("kind")].from_state(targets)
+
+    def _inputs(self) -> Inputs:
+        assert self.inputs is not None, "setup() or load_state() comes first"
+        return self.inputs
+
+    def _numbers(self) -> Numbers:
+        if not isinstance(self.targets, Numbers):
+            raise UserError(
+                "This data has classes, not real-valued targets: type task=classification, or for data=csv "
+                "task=regression together with a label column of numbers."
+            )
+        return self.targets
+
+    # Batches.
+
+    def train_dataloader(self) -> Loader:
+        return self._loader(self.train, self.batch_size, shuffle=True)
+
+    def val_dataloader(self) -> Loader:
+        return self._loader(self.val, self.eval_batch_size)
+
+    def test_dataloader(self) -> Loader:
+        return self._loader(self.test, self.eval_batch_size)
+
+    def _loader(self, rows: Split, batch_size: int, shuffle: bool = False) -> Loader:
+        rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+        return Loader(rows, batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size)

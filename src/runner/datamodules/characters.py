@@ -1,0 +1,198 @@
+"""Characters of a text as one long stream, for language models: any text file, or the packaged film reviews.
+
+Prepared once: `tokens.npy` (one byte a character where the vocabulary allows it), `ends.npy` (where the
+training and the validation part end) and `meta.json` lie in the cache and are memory-mapped.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from runner import cache, sources
+from runner.batches import StreamSplit
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.encoders import TextInputs
+from runner.datamodules.movie_reviews import FILE, PACKAGE, reviews
+from runner.errors import UserError
+from runner.splits import PARTS
+from runner.table_files import TableFile
+from runner.text import SPECIALS, UNK, Vocabulary
+
+SHARES = (0.9, 0.95)  # where training and validation end, as shares of the text
+CHUNK = 1 << 20  # characters handled at a time
+UNICODE = 0x110000  # number of code points
+
+
+class Characters(DataModule):
+    """Windows of `context_len` characters; the first 90 % of the text is for training, 5 % each for
+    validation and test.
+
+    The text is cut at ends of lines. The packaged reviews are put into a fixed random order, one a line.
+
+    Args:
+        path: a text file; None = the packaged IMDB reviews.
+        max_chars: read no more characters than this; None = all.
+        vocab_size: characters in the vocabulary at most, PAD and UNK included; the rest becomes UNK.
+        context_len: characters of a window.
+        encoding: of the file.
+        batch_size: windows of a training batch.
+        eval_batch_size: windows of a validation or test batch; None = at least 256.
+    """
+
+    token_unit = "character"
+
+    def __init__(
+        self,
+        path: str | None = None,
+        max_chars: int | None = 1_000_000,
+        vocab_size: int = 128,
+        context_len: int = 64,
+        encoding: str = "utf-8",
+        batch_size: int = 64,
+        eval_batch_size: int | None = None,
+    ):
+        super().__init__(batch_size, eval_batch_size)
+        for name, value in (("max_chars", max_chars), ("context_len", context_len)):
+            if value is not None and value < 1:
+                raise UserError(f"data.{name} must be at least 1, received {value}.")
+        self.path = path
+        self.max_chars = max_chars
+        self.vocab_size = vocab_size
+        self.context_len = context_len
+        self.encoding = encoding
+
+    def prepare(self) -> Prepared:
+        if self.path is None:
+            file, source = (
+                sources.package_file(PACKAGE, FILE),
+                f"{sources.package_source(PACKAGE, FILE)}, rows of imdb",
+            )
+        else:
+            file, source = Path(self.path), f"text {self.path}"
+            TableFile(file, str(self.path), self.encoding, format="txt")  # is it there, and not empty?
+        digest = cache.file_digest(file)
+        key = {
+            "digest": digest,
+            "packaged": self.path is None,
+            "max_chars": self.max_chars,
+            "vocab_size": self.vocab_size,
+            "encoding": self.encoding,
+        }
+        folder = cache.prepared("characters", key, self._write)
+        tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        ends = [0, *np.load(folder / "ends.npy").tolist()]
+        vocabulary = Vocabulary(json.loads((folder / "meta.json").read_text(encoding="utf-8"))["vocabulary"])
+        streams = {part: tokens[ends[number] : ends[number + 1]] for number, part in enumerate(PARTS)}
+        for part, stream in streams.items():
+            if len(stream) <= self.context_len:
+                raise UserError(
+                    f"{source}: the {part} part has {len(stream)} characters, too few for one window of "
+                    f"data.context_len={self.context_len} and the next character. Give more text or a shorter context."
+                )
+        made = {part: StreamSplit(stream, self.context_len) for part, stream in streams.items()}
+        inputs = TextInputs("text", "char", vocabulary, max_len=None)
+        rows = Windows(streams, self.context_len, vocabulary)
+        return Prepared(inputs, None, **made, rows=rows, source=source, digest=digest)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Return the text of character numbers; an unknown character is shown as U+FFFD."""
+        return decoded(self._inputs().vocabulary, numbers)
+
+    def _texts(self) -> Iterator[str]:
+        """Yield lines, each with its line break."""
+        if self.path is not None:
+            for _, cells in TableFile(self.path, encoding=self.encoding, format="txt").rows():
+                yield cells["text"] + "\n"
+            return
+        texts = [row.text for row in reviews("imdb")]  # the file has all negative ones first
+        for number in np.random.default_rng(0).permutation(len(texts)):
+            yield texts[number] + "\n"
+
+    def _write(self, folder: Path) -> None:
+        """Write code points first, then exchange them for character numbers counted in the training part."""
+        codes_file = folder / "codes.bin"
+        length = write_codes(codes_file, self._texts(), self.max_chars)
+        if not length:
+            raise UserError(f"{self.path} holds no characters.")
+        codes = np.memmap(codes_file, dtype=np.uint32, mode="r")
+        ends = [*(line_end(codes, int(length * share)) for share in SHARES), length]
+        counts = np.zeros(UNICODE, dtype=np.int64)
+        for start in range(0, ends[0], CHUNK):
+            counts += np.bincount(codes[start : min(start + CHUNK, ends[0])], minlength=UNICODE)
+        seen = {chr(code): int(counts[code]) for code in np.flatnonzero(counts)}
+        vocabulary = Vocabulary.build(seen, self.vocab_size)
+
+        numbers = np.full(UNICODE, UNK, dtype=np.uint8 if len(vocabulary) <= 256 else np.int32)
+        for number, character in enumerate(vocabulary.tokens[len(SPECIALS) :], len(SPECIALS)):
+            numbers[ord(character)] = number
+        tokens = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=numbers.dtype, shape=(length,))
+        for start in range(0, length, CHUNK):
+            tokens[start : start + CHUNK] = numbers[codes[start : start + CHUNK]]
+        tokens.flush()
+        del codes, tokens
+        codes_file.unlink()
+        np.save(folder / "ends.npy", np.array(ends))
+        meta = json.dumps({"vocabulary": vocabulary.tokens}, ensure_ascii=False)
+        (folder / "meta.json").write_text(meta, encoding="utf-8")
+
+
+class Windows:
+    """Raw rows of a stream: its windows as text.
+
+    Args:
+        streams: character numbers of each split.
+        context_len: characters of a window.
+        vocabulary: characters by number.
+    """
+
+    def __init__(self, streams: dict[str, np.ndarray], context_len: int, vocabulary: Vocabulary):
+        self.streams, self.context_len, self.vocabulary = streams, context_len, vocabulary
+
+    def raw(self, part: str, limit: int | None = None) -> list[dict]:
+        stream, length = self.streams[part], self.context_len
+        count = (len(stream) - 1) // length
+        count = count if limit is None else min(limit, count)
+        return [
+            {"text": decoded(self.vocabulary, stream[number * length : (number + 1) * length])}
+            for number in range(count)
+        ]
+
+    def targets(self, part: str) -> np.ndarray:
+        raise UserError("A stream of characters has no labels: take a language model, such as model=char_rnn.")
+
+
+def decoded(vocabulary: Vocabulary, numbers: Iterable[int]) -> str:
+    """Return the characters of these numbers as one text."""
+    shown = ["", "\ufffd", *vocabulary.tokens[len(SPECIALS) :]]
+    return "".join(shown[number] for number in numbers)
+
+
+def write_codes(file: Path, texts: Iterator[str], limit: int | None) -> int:
+    """Write the code points of the first `limit` characters as 32-bit numbers; return how many they are."""
+    written = 0
+    with open(file, "wb") as handle:
+        for block in blocks(texts):
+            block = block if limit is None else block[: limit - written]
+            handle.write(block.encode("utf-32-le", "replace"))
+            written += len(block)
+            if written == limit:
+                break
+    return written
+
+
+def blocks(texts: Iterator[str]) -> Iterator[str]:
+    """Join short texts to blocks of about CHUNK characters."""
+    while first := next(texts, None):
+        block, size = [first], len(first)
+        while size < CHUNK and (text := next(texts, None)) is not None:
+            block.append(text)
+            size += len(text)
+        yield "".join(block)
+
+
+def line_end(codes: np.ndarray, position: int) -> int:
+    """Return where the line at this position ends, or the position itself if that is more than 1 % of the text away."""
+    breaks = np.flatnonzero(codes[position : position + len(codes) // 100] == ord("\n"))
+    return position + int(breaks[0]) + 1 if len(breaks) else position

@@ -1,0 +1,258 @@
+"""From raw rows to what a net reads, and from labels to targets; each knows its state, plain JSON-able
+values.
+
+Shape letters: B batch, T time (tokens of the longest row), F features, D targets.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.errors import UserError, closest
+from runner.text import PAD, UNK, Vocabulary, tokenizer, truncated
+
+
+def cells(rows: list[dict], column: str) -> list:
+    """Return one cell of every row.
+
+    Raises:
+        UserError: a row lacks the column.
+    """
+    for number, row in enumerate(rows, 1):
+        if column not in row:
+            names = ", ".join(map(str, row)) or "none"
+            raise UserError(f'Row {number} has no column "{column}"; it has: {names}.{closest(column, map(str, row))}')
+    return [row[column] for row in rows]
+
+
+class TextInputs:
+    """Texts as rows of token numbers.
+
+    Args:
+        column: name of the raw column.
+        tokenizer: name of the function text -> tokens (see runner.text).
+        vocabulary: numbers of the tokens.
+        max_len: tokens kept of a row; None = all.
+        truncate: which part of a longer row is kept: head, tail or both.
+    """
+
+    kind = "text"
+
+    def __init__(
+        self, column: str, tokenizer: str, vocabulary: Vocabulary, max_len: int | None, truncate: str = "head"
+    ):
+        self.column = column
+        self.tokenizer = tokenizer
+        self.vocabulary = vocabulary
+        self.max_len = max_len
+        self.truncate = truncate
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {self.column: "string"}
+
+    def encode(self, rows: list[dict]) -> tuple[Tensor]:
+        """Return token numbers (B, T), int64, PAD behind shorter rows."""
+        texts = [str(text) for text in cells(rows, self.column)]
+        numbers = [tokens_of(text, tokenizer(self.tokenizer), self.max_len, self.truncate) for text in texts]
+        numbers = [self.vocabulary.encode(row) or [UNK] for row in numbers]
+        longest = max(map(len, numbers), default=1)
+        return (torch.tensor([row + [PAD] * (longest - len(row)) for row in numbers], dtype=torch.int64),)
+
+    def features(self, rows: list[dict]) -> list[str]:
+        """Return the texts themselves: scikit-learn's vectorisers take them as they are."""
+        return [str(text) for text in cells(rows, self.column)]
+
+    def state(self) -> dict:
+        return {
+            "column": self.column,
+            "tokenizer": self.tokenizer,
+            "vocabulary": self.vocabulary.state(),
+            "max_len": self.max_len,
+            "truncate": self.truncate,
+        }
+
+    @classmethod
+    def from_state(cls, state: dict) -> "TextInputs":
+        return cls(**(state | {"vocabulary": Vocabulary(**state["vocabulary"])}))
+
+
+def tokens_of(text: str, tokenize: Any, max_len: int | None, truncate: str) -> list[str]:
+    """Return the tokens of a text that a net gets to see."""
+    return truncated(tokenize(text), max_len, truncate)
+
+
+class NumberInputs:
+    """Number columns, standardised with the mean and the deviation of the training split.
+
+    Args:
+        names: the raw columns, in order.
+        mean: of each column.
+        std: standard deviation of each column; 1 where a column is constant.
+    """
+
+    kind = "numbers"
+
+    def __init__(self, names: Sequence[str], mean: Sequence[float], std: Sequence[float]):
+        self.names = list(names)
+        self.mean = np.asarray(mean, dtype=np.float64)
+        self.std = np.asarray(std, dtype=np.float64)
+
+    @classmethod
+    def fit(cls, names: Sequence[str], values: np.ndarray, standardize: bool = True) -> "NumberInputs":
+        """Take mean and deviation from the training rows (N, F)."""
+        if not standardize:
+            return cls(names, np.zeros(values.shape[1]), np.ones(values.shape[1]))
+        return cls(names, *mean_std(values))
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return dict.fromkeys(self.names, "double")
+
+    def scale(self, values: np.ndarray) -> Tensor:
+        """Standardise raw values (B, F); float32."""
+        return torch.from_numpy(((values - self.mean) / self.std).astype(np.float32))
+
+    def encode(self, rows: list[dict]) -> tuple[Tensor]:
+        """Return standardised features (B, F), float32."""
+        table = np.empty((len(rows), len(self.names)))
+        for place, name in enumerate(self.names):
+            for number, cell in enumerate(cells(rows, name)):
+                try:
+                    table[number, place] = float(cell)
+                except (TypeError, ValueError):
+                    raise UserError(f'Row {number + 1}, column "{name}": {cell!r} is not a number.') from None
+        return (self.scale(table),)
+
+    def features(self, rows: list[dict]) -> np.ndarray:
+        """Return the same as a float matrix (N, F)."""
+        return self.encode(rows)[0].numpy()
+
+    def state(self) -> dict:
+        return {"names": self.names, "mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_state(cls, state: dict) -> "NumberInputs":
+        return cls(**state)
+
+
+class ImageInputs:
+    """Grey images, 0 .. 255, as numbers 0 .. 1.
+
+    Args:
+        column: name of the raw column; a cell is an array (height, width) of grey values.
+        shape: channels, height, width.
+    """
+
+    kind = "image"
+
+    def __init__(self, column: str, shape: Sequence[int]):
+        self.column = column
+        self.shape = list(shape)
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {self.column: "tensor"}
+
+    def scale(self, images: np.ndarray) -> Tensor:
+        """Return (B, channels, height, width), float32, from grey values of any arrangement."""
+        return torch.from_numpy(np.asarray(images, dtype=np.float32).reshape(-1, *self.shape) / np.float32(255))
+
+    def encode(self, rows: list[dict]) -> tuple[Tensor]:
+        """Return (B, channels, height, width), float32.
+
+        Raises:
+            UserError: an image has another number of pixels.
+        """
+        images = [np.asarray(image, dtype=np.float32) for image in cells(rows, self.column)]
+        for number, image in enumerate(images, 1):
+            if image.size != np.prod(self.shape):
+                raise UserError(
+                    f'Row {number}, column "{self.column}": an image of shape {image.shape}; expected '
+                    f"{self.shape[1]} x {self.shape[2]} grey values, 0 .. 255."
+                )
+        return (self.scale(np.stack([image.reshape(self.shape) for image in images])),)
+
+    def features(self, rows: list[dict]) -> np.ndarray:
+        """Return the pixels as a float matrix (N, F)."""
+        return self.encode(rows)[0].flatten(1).numpy()
+
+    def state(self) -> dict:
+        return {"column": self.column, "shape": self.shape}
+
+    @classmethod
+    def from_state(cls, state: dict) -> "ImageInputs":
+        return cls(**state)
+
+
+class Classes:
+    """Targets that are classes.
+
+    Args:
+        names: of the classes, in the order of their numbers.
+    """
+
+    kind = "classes"
+
+    def __init__(self, names: Sequence[str]):
+        self.names = list(names)
+
+    def encode(self, numbers: np.ndarray) -> Tensor:
+        """Return class numbers (N,), int64."""
+        return torch.from_numpy(np.asarray(numbers, dtype=np.int64))
+
+    def state(self) -> dict:
+        return {"names": self.names}
+
+    @classmethod
+    def from_state(cls, state: dict) -> "Classes":
+        return cls(**state)
+
+
+class Numbers:
+    """Targets that are real values, standardised with the training split; metrics are un-scaled again.
+
+    Args:
+        names: of the targets.
+        mean: of each target.
+        std: standard deviation of each target; 1 where it is constant.
+    """
+
+    kind = "numbers"
+
+    def __init__(self, names: Sequence[str], mean: Sequence[float], std: Sequence[float]):
+        self.names = list(names)
+        self.mean = np.asarray(mean, dtype=np.float64)
+        self.std = np.asarray(std, dtype=np.float64)
+
+    @classmethod
+    def fit(cls, names: Sequence[str], values: np.ndarray) -> "Numbers":
+        """Take mean and deviation from the training rows (N, D)."""
+        return cls(names, *mean_std(values))
+
+    def encode(self, values: np.ndarray) -> Tensor:
+        """Return standardised targets (N, D), float32."""
+        return torch.from_numpy(((values - self.mean) / self.std).astype(np.float32))
+
+    def state(self) -> dict:
+        return {"names": self.names, "mean": self.mean.tolist(), "std": self.std.tolist()}
+
+    @classmethod
+    def from_state(cls, state: dict) -> "Numbers":
+        return cls(**state)
+
+
+def mean_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return mean and standard deviation of each column; 1 for a constant column, which then becomes 0."""
+    std = values.std(axis=0)
+    return values.mean(axis=0), np.where(std > 0, std, 1.0)
+
+
+Inputs = TextInputs | NumberInputs | ImageInputs
+Targets = Classes | Numbers
+
+INPUTS = {cls.kind: cls for cls in (TextInputs, NumberInputs, ImageInputs)}
+TARGETS = {cls.kind: cls for cls in (Classes, Numbers)}

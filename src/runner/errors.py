@@ -1,0 +1,14 @@
+"""The one kind of error that is a user's to mend, and the help that goes with it."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class UserError(ValueError):
+    """A mistake the user can mend: printed as it is, without a traceback, with exit code 2."""
+
+
+def closest(name: str, allowed: Iterable[str]) -> str:
+    """Return ' Did you mean "x"?' for the allowed spelling nearest to `name`, or "" if none is near."""
+    matches = get_close_matches(str(name), [str(choice) for choice in allowed], n=1, cutoff=0.6)
+    return f' Did you mean "{matches[0]}"?' if matches else ""

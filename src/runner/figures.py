@@ -1,0 +1,86 @@
+"""Every figure a run draws; each function takes arrays and returns a matplotlib figure."""
+
+import math
+from typing import Any
+
+import matplotlib
+import numpy as np
+
+matplotlib.use("Agg")
+from matplotlib.figure import Figure  # noqa: E402  (the backend has to be chosen first)
+
+
+def new_figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Any]:
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=120)
+    return figure, figure.subplots()
+
+
+def learning_curves(curves: dict[str, tuple[list[int], list[float]]], name: str, best_step: int | None) -> Figure:
+    """One metric over the optimizer steps, a line for each split; the kept checkpoint is marked."""
+    figure, axes = new_figure()
+    for split, (steps, values) in curves.items():
+        axes.plot(steps, values, marker="." if len(steps) < 40 else None, label=split)
+    if best_step is not None:
+        axes.axvline(best_step, color="grey", linestyle=":", label="kept checkpoint")
+    axes.set_xlabel("optimizer step")
+    axes.set_ylabel(name)
+    axes.legend()
+    return figure
+
+
+def confusion_matrix(counts: np.ndarray, names: list[str] | None) -> Figure:
+    """Counts (K, K): actual class by predicted class, shaded by the share of the actual class."""
+    classes = len(counts)
+    side = min(14.0, 3.5 + 0.45 * classes)
+    figure, axes = new_figure(side, side * 0.9)
+    share = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    if classes <= 20:
+        for row in range(classes):
+            for column in range(classes):
+                shade = "white" if share[row, column] > 0.5 else "black"
+                axes.text(column, row, int(counts[row, column]), ha="center", va="center", color=shade, fontsize=9)
+        labels = names or [str(number) for number in range(classes)]
+        axes.set_xticks(range(classes), labels, rotation=45, ha="right")
+        axes.set_yticks(range(classes), labels)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("actual")
+    return figure
+
+
+def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> Figure:
+    """Predicted over actual values (N, ...), with the line where both are equal."""
+    actual, predicted = actual.ravel(), predicted.ravel()
+    figure, axes = new_figure(5, 5)
+    low, high = min(actual.min(), predicted.min()), max(actual.max(), predicted.max())
+    axes.plot([low, high], [low, high], color="grey", linestyle=":")
+    axes.scatter(actual, predicted, s=14, alpha=0.7)
+    axes.set_xlabel("actual")
+    axes.set_ylabel("predicted")
+    return figure
+
+
+def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
+    """The first two dimensions of codes (N, Z), coloured by class number (N,)."""
+    figure, axes = new_figure(6, 5)
+    second = codes[:, 1] if codes.shape[1] > 1 else np.zeros(len(codes))
+    points = axes.scatter(codes[:, 0], second, c=labels, cmap="tab10", s=8, alpha=0.8)
+    figure.colorbar(points, label="class")
+    axes.set_xlabel("z1")
+    axes.set_ylabel("z2")
+    return figure
+
+
+def image_grid(images: np.ndarray, title: str) -> Figure:
+    """Images (N, C, H, W) in 0 .. 1 side by side in a square."""
+    rows, channels, height, width = images.shape
+    side = math.ceil(math.sqrt(rows))
+    tiles = np.ones((side * side, channels, height, width))
+    tiles[:rows] = images
+    grid = tiles.reshape(side, side, channels, height, width).transpose(0, 3, 1, 4, 2)
+    grid = grid.reshape(side * height, side * width, channels)
+    figure, axes = new_figure(6, 6)
+    axes.imshow(grid.squeeze(-1) if channels == 1 else grid, cmap="gray", vmin=0, vmax=1)
+    axes.set_axis_off()
+    axes.set_title(title)
+    return figure

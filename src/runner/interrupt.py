@@ -1,0 +1,44 @@
+"""Ctrl-C and SIGTERM: a training finishes its step and saves, everything else ends at once."""
+
+import signal
+from typing import Any
+
+
+class Interrupted(BaseException):
+    """The run was asked to stop by a signal.
+
+    Args:
+        number: the signal, SIGINT or SIGTERM.
+    """
+
+    def __init__(self, number: int):
+        super().__init__(signal.Signals(number).name)
+        self.number = number
+
+    @property
+    def exit_code(self) -> int:
+        """What shells expect of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
+        return 128 + self.number
+
+
+class Interrupt:
+    """Remembers a signal that comes while a training runs, until the step is over; a second one ends at once."""
+
+    def __init__(self):
+        self.training = False
+        self.received: int | None = None
+
+    def install(self) -> None:
+        """Handle SIGINT and SIGTERM from now on."""
+        signal.signal(signal.SIGINT, self.handle)
+        signal.signal(signal.SIGTERM, self.handle)
+
+    def handle(self, number: int, frame: Any) -> None:
+        if not self.training or self.received is not None:
+            raise Interrupted(number)
+        self.received = number
+
+    def raise_if_asked(self) -> None:
+        if self.received is not None:
+            self.training = False
+            raise Interrupted(self.received)

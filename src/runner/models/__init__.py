@@ -1,0 +1,1 @@
+"""Architectures: nets without loss, optimizer, input or output; one file each."""

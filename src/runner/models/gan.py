@@ -1,0 +1,54 @@
+"""Generative adversarial network of dense layers: a generator of images and a discriminator that judges them.
+
+Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, arXiv:1406.2661, sections 3 and 5 (the
+perceptrons for MNIST). Departures: leaky ReLU instead of maxout in the discriminator, ReLU alone in the
+hidden layers of the generator.
+
+Shape letters: B batch, Z latent (noise); an image has `image_shape` = (channels, height, width).
+"""
+
+import math
+
+from torch import Tensor, nn
+
+from runner.models.mlp import MLP
+from runner.models.ranges import check_size
+
+
+class GAN(nn.Module):
+    """`generator`: noise (B, Z) to images; `discriminator`: images to the logit of being real, (B,).
+
+    Args:
+        image_shape: channels, height and width of an image with pixels in 0 .. 1.
+        latent_dim: numbers of noise behind an image.
+        hidden_dims: units of each hidden layer of the generator; the discriminator has them in reverse.
+        dropout: share of the discriminator's hidden units dropped in training, in [0, 1).
+
+    Raises:
+        ValueError: a size below 1 or a dropout outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        image_shape: list[int] | tuple[int, ...],
+        latent_dim: int = 64,
+        hidden_dims: list[int] | tuple[int, ...] = (128, 256),
+        dropout: float = 0.3,
+    ):
+        super().__init__()
+        check_size(latent_dim=latent_dim, image_shape=min(image_shape))
+        self.latent_dim = latent_dim
+        pixels = math.prod(image_shape)
+        self.generator = nn.Sequential(
+            MLP(latent_dim, pixels, hidden_dims),
+            nn.Sigmoid(),
+            nn.Unflatten(1, tuple(image_shape)),
+        )
+        self.discriminator = nn.Sequential(
+            MLP(pixels, 1, hidden_dims[::-1], activation="leaky_relu", dropout=dropout),
+            nn.Flatten(0),  # (B, 1) -> (B,)
+        )
+
+    def forward(self, noise: Tensor) -> Tensor:
+        """Noise (B, Z) to images (B, *image_shape), pixels in 0 .. 1."""
+        return self.generator(noise)

@@ -1,0 +1,103 @@
+"""Adversarial training: a generator and a discriminator with an optimizer each, in alternating steps.
+
+The net has `.generator` (noise (B, Z) -> examples), `.discriminator` (examples -> logits (B,)) and `.latent_dim`.
+Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, arXiv:1406.2661, algorithm 1; the generator maximises
+log D(G(z)) as section 3 recommends.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runner import figures
+from runner.errors import UserError
+from runner.tasks.base import Task
+
+
+class Adversarial(Task):
+    """Both players' binary cross-entropy; a grid of samples from fixed noise.
+
+    Args:
+        net: has `.generator`, `.discriminator` and `.latent_dim`.
+        image_shape: channels, height, width of an example.
+        discriminator_steps: discriminator updates for each generator update, at least 1.
+        optimizer: builds one optimizer for each of the two players.
+        schedule: builds the learning-rate schedule of each optimizer.
+        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
+        mode: min or max of that metric.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        image_shape: list[int],
+        discriminator_steps: int = 1,
+        optimizer: Callable | None = None,
+        schedule: Callable | None = None,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+    ):
+        super().__init__(net, optimizer, schedule, monitor, mode)
+        if discriminator_steps < 1:
+            raise UserError(f"task.discriminator_steps must be at least 1, received {discriminator_steps}")
+        self.automatic_optimization = False
+        self.image_shape = tuple(image_shape)
+        self.discriminator_steps = discriminator_steps
+
+    def configure_optimizers(self):
+        return [
+            self.with_schedule(self.optimizer(self.net.generator.parameters())),
+            self.with_schedule(self.optimizer(self.net.discriminator.parameters())),
+        ]
+
+    def noise(self, rows: int) -> Tensor:
+        return torch.randn(rows, self.net.latent_dim, device=self.device)
+
+    def inputs(self, batch: tuple) -> tuple:
+        """The net is called with as much noise as the batch has examples."""
+        return (self.noise(len(batch[0])),)
+
+    def discriminator_loss(self, real: Tensor) -> Tensor:
+        with torch.no_grad():
+            fake = self.net.generator(self.noise(len(real)))
+        logits = self.net.discriminator(torch.cat([real.reshape_as(fake), fake]))  # (2B,)
+        is_real = torch.cat([torch.ones(len(real)), torch.zeros(len(fake))]).to(logits)
+        return F.binary_cross_entropy_with_logits(logits, is_real)
+
+    def generator_loss(self, rows: int) -> Tensor:
+        logits = self.net.discriminator(self.net.generator(self.noise(rows)))  # (B,)
+        return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
+
+    def step(self, batch: tuple) -> dict[str, Tensor]:
+        real = batch[0]
+        return {
+            "discriminator_loss": self.discriminator_loss(real),
+            "generator_loss": self.generator_loss(len(real)),
+        }
+
+    def training_step(self, batch: tuple, batch_idx: int) -> None:
+        real = batch[0]
+        generator, discriminator = self.optimizers()
+        for _ in range(self.discriminator_steps):
+            discriminator_loss = self.update(discriminator, self.discriminator_loss(real))
+        generator_loss = self.update(generator, self.generator_loss(len(real)))
+        for schedule in self.schedules():
+            schedule.step()
+        self.count({"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}, len(real))
+
+    def update(self, optimizer: Any, loss: Tensor) -> Tensor:
+        """One step of one player."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        self.clip(optimizer)
+        optimizer.step()
+        return loss
+
+    @torch.inference_mode()
+    def figures(self) -> dict[str, Any]:
+        noise = torch.randn(64, self.net.latent_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
+        samples = self.net.generator(noise).reshape(-1, *self.image_shape)
+        return {"samples": figures.image_grid(samples.cpu().numpy(), "samples of the generator")}

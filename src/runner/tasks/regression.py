@@ -1,0 +1,105 @@
+"""Regression: real-valued targets.
+
+The net returns (B, D) on the scale of the standardised targets; metrics are in the data's own units.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, R2Score
+
+from runner import figures
+from runner.errors import UserError
+from runner.tasks.base import Task
+
+LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
+
+
+class Regression(Task):
+    """Squared, absolute or Huber error; MSE, RMSE, MAE and R2 on validation and test.
+
+    Args:
+        net: returns (B, D).
+        num_outputs: number of targets D.
+        loss: mse, mae or huber, of the standardised targets.
+        optimizer: builds the optimizer from the parameters.
+        schedule: builds the learning-rate schedule from the optimizer.
+        monitor: the validation metric that picks the best checkpoint.
+        mode: min or max of that metric.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_outputs: int,
+        loss: Literal["mse", "mae", "huber"] = "mse",
+        optimizer: Callable | None = None,
+        schedule: Callable | None = None,
+        monitor: str | None = "val/rmse",
+        mode: Literal["min", "max"] = "min",
+    ):
+        super().__init__(net, optimizer, schedule, monitor, mode)
+        self.num_targets = num_outputs
+        self.loss = LOSSES[loss]
+        self.register_buffer("target_mean", torch.zeros(num_outputs))
+        self.register_buffer("target_std", torch.ones(num_outputs))
+        self.metrics.add_metrics(
+            {
+                "mse": MeanSquaredError(),
+                "rmse": MeanSquaredError(squared=False),
+                "mae": MeanAbsoluteError(),
+                "r2": R2Score(),
+            }
+        )
+        self.predicted, self.actual = CatMetric(), CatMetric()
+
+    def connect(self, data: Any) -> None:
+        self.target_mean.copy_(data.target_mean)
+        self.target_std.copy_(data.target_std)
+
+    def unscale(self, values: Tensor) -> Tensor:
+        """From standardised values (B, D) back to the data's own units."""
+        return values * self.target_std + self.target_mean
+
+    def step(self, batch: tuple) -> dict[str, Tensor]:
+        return self.scores(self.net(*self.inputs(batch)), batch[-1])
+
+    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
+        output, target = self.net(*self.inputs(batch)), batch[-1]  # (B, D), (B, D)
+        scores = self.scores(output, target)
+        predicted, actual = self.unscale(output.float()), self.unscale(target)
+        self.metrics.update(predicted, actual)
+        self.predicted.update(predicted)
+        self.actual.update(actual)
+        return scores
+
+    def scores(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+        """Loss of outputs (B, D) against standardised targets (B, D)."""
+        if output.shape != target.shape:
+            raise UserError(
+                f"regression needs outputs of shape (batch, {self.num_targets}); "
+                f"{type(self.net).__name__} returned {tuple(output.shape)}"
+            )
+        return {"loss": self.loss(output, target)}
+
+    def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
+        self.predicted.reset()
+        self.actual.reset()
+
+    @torch.inference_mode()
+    def predict(self, inputs: tuple, data: Any) -> list[dict]:
+        """One row an example: the value of each target in the data's own units."""
+        values = self.unscale(self.net(*inputs).float())  # (B, D)
+        return [dict(zip(self.answer_columns(data), row, strict=True)) for row in values.tolist()]
+
+    def answer_columns(self, data: Any) -> dict[str, str]:
+        return {name: "double" for name in data.target_names}
+
+    def figures(self) -> dict[str, Any]:
+        return {"predicted_against_actual": figures.predicted_against_actual(
+            self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy()
+        )}

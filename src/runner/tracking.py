@@ -1,0 +1,200 @@
+"""The record of runs: the training process sends messages to a writer process, which alone imports MLflow.
+
+    tracker = Tracker(uri=None, outputs=Path("outputs"))      # starts the writer (tracking_writer.py)
+    run = tracker.start(experiment="runner", name="textcnn", params=config, tags={})
+    run.metrics({"train/loss": 0.5}, step=100)
+    run.finish("FINISHED")
+    tracker.close()
+
+No call but `run.id`, `run.flush` and `run.finish` waits for anything. `find_run` and `ui` (runs.py) are the
+reading side.
+"""
+
+import atexit
+import json
+import logging
+import os
+import queue
+import re
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from runner.runs import RunInfo, find_run, ui
+from runner.tracking_place import resolve_uri, writer_environment
+from runner.tracking_run import TrackedRun, TrackingError, now_ms
+
+NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
+
+log = logging.getLogger(__name__)
+__all__ = ["RunInfo", "TrackedRun", "Tracker", "TrackingError", "find_run", "ui"]
+
+
+class Tracker:
+    """The way to the writer process; it serves any number of runs, one after another or at the same time.
+
+    Args:
+        uri: MLflow tracking URI; None for the SQLite database in `outputs`.
+        outputs: folder of all runs; holds the database and the artifacts unless `uri` says otherwise.
+    """
+
+    def __init__(self, uri: str | None, outputs: Path):
+        self.uri, artifact_root = resolve_uri(uri, outputs)
+        self._context = {"cwd": os.getcwd(), "argv": sys.argv, "outputs": str(Path(outputs).absolute())}
+        self._runs: dict[int, TrackedRun] = {}
+        self._messages: deque[Any] = deque()
+        self._wake: queue.SimpleQueue = queue.SimpleQueue()
+        self._trouble: str | None = None
+        self.closed = False
+        command = [
+            sys.executable,
+            "-P",
+            "-m",
+            "runner.tracking_writer",
+            self.uri,
+            artifact_root,
+            str(os.getpid()),
+        ]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=writer_environment(),
+            start_new_session=True,  # Ctrl-C in the terminal is for the training only
+        )
+        # Two threads move the bytes: both queues may be filled from a signal handler, and an interrupt can
+        # never leave half a line in the pipe, since Python delivers signals to the main thread alone.
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._send, self._receive)]
+        for thread in self._threads:
+            thread.start()
+        atexit.register(self.close)
+
+    def start(
+        self,
+        experiment: str,
+        name: str,
+        params: Mapping[str, Any],
+        tags: Mapping[str, str],
+        parent: str | None = None,
+        resume: str | None = None,
+        system_metrics: bool = True,
+    ) -> TrackedRun:
+        """Open a run and return at once; `run.id` waits for it.
+
+        Args:
+            experiment: name of the MLflow experiment; created if there is none.
+            name: name of the run.
+            params: the config, nested; it is stored flat, `model.embed_dim`.
+            tags: tags of the run, beside those about git, versions, host and command, which are added.
+            parent: id of the run that this one belongs to (a sweep).
+            resume: id of a run to go on with. It keeps its params, those that differ go to the tag
+                `runner.changed_params`, and points up to the last stored step of a metric are not repeated.
+            system_metrics: whether to record processor, memory, disk, network and GPU.
+        """
+        key = len(self._runs) + 1
+        run = self._runs[key] = TrackedRun(self, key)
+        run.send(
+            "start",
+            experiment=experiment,
+            name=name,
+            params=flatten(params),
+            tags=dict(tags),
+            parent=parent,
+            resume=resume,
+            system_metrics=system_metrics,
+            time_ms=now_ms(),
+            context=self._context,
+        )
+        return run
+
+    def close(self, timeout: float = 60.0) -> None:
+        """End the writer once it has stored everything; a run that was not finished becomes KILLED."""
+        atexit.unregister(self.close)
+        if self.closed:
+            return
+        self.closed = True
+        self.post({"do": "close"})
+        self.post(None)
+        try:
+            self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            log.warning("MLflow's writer needs more than %.0f s to store the rest; it goes on by itself", timeout)
+            return
+        for thread in self._threads:
+            thread.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+
+    def __enter__(self) -> "Tracker":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def post(self, message: Any, urgent: bool = True) -> None:
+        """Put a message on its way. One that is not urgent costs less and may wait a tenth of a second."""
+        self._messages.append(message)
+        if urgent:
+            self._wake.put(None)
+
+    def _send(self) -> None:
+        """Write messages to the pipe, until None or the end of the writer (in a thread)."""
+        pipe = self._process.stdin
+        assert pipe is not None
+        try:
+            while True:
+                with suppress(queue.Empty):
+                    self._wake.get(timeout=0.1)
+                while self._messages:
+                    message = self._messages.popleft()
+                    if message is None:
+                        pipe.close()
+                        return
+                    if isinstance(message, threading.Event):  # from `flush`: all before it is in the pipe
+                        pipe.flush()
+                        message.set()
+                    else:
+                        pipe.write(json.dumps(message, default=plain).encode() + b"\n")
+                pipe.flush()
+        except OSError as error:  # the writer ended; `_receive` finds out why and tells
+            log.debug("the pipe to the writer is closed: %s", error)
+
+    def _receive(self) -> None:
+        """Take the answers of the writer (in a thread)."""
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            answer = json.loads(line)
+            if "warning" in answer:
+                log.warning("%s", answer["warning"])
+            if "fatal" in answer:
+                log.error("MLflow's writer failed:\n%s", answer["fatal"])
+            if "run" in answer:
+                self._runs[answer["run"]].receive(answer)
+        if not self.closed:
+            code = self._process.wait()
+            self._trouble = f"the process that writes to MLflow ended (exit code {code}); the run cannot be recorded"
+        for run in list(self._runs.values()):
+            run.receive({"error": self._trouble or "the tracker was closed", "done": True})
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+    """Return {"model.embed_dim": "128"}: each value as one would type it as an override."""
+    flat = {}
+    for key, value in config.items():
+        name = NOT_IN_A_PARAM_NAME.sub("_", f"{prefix}{key}")
+        if isinstance(value, Mapping) and value:
+            flat.update(flatten(value, f"{prefix}{key}."))
+        else:
+            known = isinstance(value, bool | int | float | list | tuple | dict) or value is None
+            flat[name] = json.dumps(value, default=plain, ensure_ascii=False) if known else str(value)
+    return flat
+
+
+def plain(value: Any) -> Any:
+    """Return arrays as lists, numbers as numbers and anything else (paths) as text, for JSON."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,0 +1,139 @@
+"""The folder that MLflow calls a pyfunc model, written quickly: nothing is imported, guessed or tried out."""
+
+import importlib.util
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+PACKAGES = (
+    "mlflow",
+    "torch",
+    "pytorch-lightning",
+    "torchmetrics",
+    "hydra-core",
+    "numpy",
+    "pandas",
+    "scikit-learn",
+)
+TYPES = ("string", "double", "long", "tensor")
+
+# MLflow runs this script when it stores the model and when it loads it; only loading imports the predictor.
+SCRIPT = '''"""How MLflow loads this model: the class that `runner` predicts with, on the files of the run."""
+
+import mlflow
+import pandas as pd
+
+
+class Model(mlflow.pyfunc.PythonModel):
+    def load_context(self, context):
+        from {module} import {name}
+
+        self.model = {name}()
+        self.model.load_context(context)
+
+    def predict(self, context, model_input: pd.DataFrame, params=None):
+        return self.model.predict(context, model_input)
+
+
+mlflow.models.set_model(Model())
+'''
+
+
+def save_model(
+    scratch: Path,
+    header: Any,
+    folder: str,
+    python_model: str,
+    inputs: dict[str, str],
+    outputs: dict[str, str],
+    example: list[dict[str, Any]],
+    code: list[str],
+) -> Path:
+    """Write the model and return its folder.
+
+    Args:
+        scratch: an empty folder to write in.
+        header: MLflow's `Model` with the ids of the run and of the model.
+        folder: what the model is made of; the python model finds it as `context.artifacts["run"]`.
+        python_model: dotted name of a class with `load_context(context)` and `predict(context, table)`.
+        inputs: input columns and their types, one of `TYPES`.
+        outputs: the same for the answer.
+        example: a few rows of the input.
+        code: folders of Python packages that travel with the model.
+    """
+    import mlflow.pyfunc
+    from mlflow.models import ModelSignature
+
+    module, _, name = python_model.rpartition(".")
+    script = scratch / "load_model.py"
+    script.write_text(SCRIPT.format(module=module, name=name), encoding="utf-8")
+    path = scratch / "model"
+    mlflow.pyfunc.save_model(
+        path=str(path),
+        python_model=str(script),
+        artifacts={"run": folder},
+        code_paths=code or None,
+        signature=ModelSignature(inputs=_schema(inputs, example), outputs=_schema(outputs, [])),
+        input_example=_table(inputs, example) if example else None,
+        pip_requirements=requirements(),
+        mlflow_model=header,
+    )
+    return path
+
+
+def requirements() -> list[str]:
+    """Return the installed versions of the main packages, as pip writes them."""
+    return [f"{name}=={version}" for name, version in versions().items()]
+
+
+def versions(*more: str) -> dict[str, str]:
+    """Return the versions of the main packages that are installed, and of `more`, without importing any."""
+    found = {}
+    for name in (*PACKAGES, *more):
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue  # an optional package
+    return found
+
+
+def package_folder(name: str) -> str:
+    """Return the folder of an installed package."""
+    spec = importlib.util.find_spec(name)
+    assert spec is not None and spec.submodule_search_locations, f"{name} is no package"
+    return str(Path(next(iter(spec.submodule_search_locations))).resolve())
+
+
+def _schema(columns: dict[str, str], example: list[dict[str, Any]]) -> Any:
+    from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
+
+    def spec(name: str, kind: str) -> ColSpec:
+        if kind not in TYPES:
+            raise ValueError(f'column {name} has the type "{kind}"; allowed: {", ".join(TYPES)}')
+        if kind != "tensor":
+            return ColSpec(DataType[kind], name)
+        depth = _depth(example[0].get(name)) if example else 0
+        array: Any = DataType.double if depth else AnyType()
+        for _ in range(depth):
+            array = Array(array)
+        return ColSpec(array, name)
+
+    return Schema([spec(name, kind) for name, kind in columns.items()])
+
+
+def _depth(value: Any) -> int:
+    """Return how deeply lists are nested: 0 for a number, 2 for a matrix."""
+    return 1 + _depth(value[0]) if isinstance(value, list) and value else 0
+
+
+def _table(columns: dict[str, str], example: list[dict[str, Any]]) -> Any:
+    """Return the rows as a pandas table with the types of the signature."""
+    import numpy as np
+    import pandas as pd
+
+    table = pd.DataFrame([{name: row.get(name) for name in columns} for row in example])
+    kinds = {"double": "float64", "long": "int64"}
+    table = table.astype({name: kinds[kind] for name, kind in columns.items() if kind in kinds})
+    for name in (name for name, kind in columns.items() if kind == "tensor"):
+        table[name] = [np.asarray(value, dtype=np.float64).tolist() for value in table[name]]
+    return table

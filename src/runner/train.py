@@ -1,0 +1,138 @@
+"""One training run from configuration to metrics."""
+
+import json
+import logging
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from runner import figures
+from runner.bundle import build_data, build_task, save_bundle
+from runner.callbacks import ShowProgress, StopOnSignal
+from runner.checkpoint import AtomicWriter, load_checkpoint
+from runner.history import History
+from runner.quiet import NoProfiler, silence
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal | None = None) -> dict[str, Any]:
+    """Train, pick the best checkpoint by validation, read the test split once, and write everything into `folder`.
+
+    Args:
+        cfg: the resolved configuration.
+        folder: where all that the run leaves behind goes.
+        record: the MLflow record of the run; None = only the folder.
+        stop: the callback that ends the training on a signal.
+
+    Returns:
+        what `metrics.json` holds.
+    """
+    started = time.time()
+    silence()
+    data = build_data(cfg)
+    data.setup()
+    lightning.seed_everything(cfg.seed, verbose=False)
+    task = build_task(cfg)
+    task.connect(data)
+
+    history, progress, writer = History(record), ShowProgress(), AtomicWriter()
+    trainer = build_trainer(cfg, folder, task, history, [progress, *([stop] if stop else [])], writer)
+    if record is not None:
+        sizes = {"train": len(data.train), "val": len(data.val), "test": len(data.test)}
+        record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
+                       sizes=sizes, columns=data.columns)  # fmt: skip
+
+    task.fit(trainer, data)
+    writer.wait()
+    best = load_best(task, folder)
+    metrics = history.latest("train/") | task.evaluate(trainer, data, "val") | task.evaluate(trainer, data, "test")
+    if progress.seconds:
+        metrics["train/samples_per_second"] = progress.samples_per_second
+    metrics = {name: value for name, value in metrics.items() if not name.endswith("_step")}
+
+    bundle = save_bundle(folder, cfg, task, data)
+    draw(folder, cfg, task, history, best)
+    result = metrics | {
+        "run_id": record.id if record is not None else None,
+        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
+        "duration_seconds": round(time.time() - started, 3),
+    }
+    if record is not None:
+        keep(record, folder, metrics, trainer.global_step)
+        if cfg.tracking.model and task.answer_columns(data):
+            record.model(bundle, inputs=data.columns, outputs=task.answer_columns(data), example=data.raw("test", 2))
+    write_json(folder / "metrics.json", result)
+    return result
+
+
+def build_trainer(
+    cfg: DictConfig, folder: Path, task: Any, history: History, callbacks: list, writer: AtomicWriter
+) -> lightning.Trainer:
+    """Lightning's Trainer with the callbacks of the configuration and of the run."""
+    callbacks = callbacks + [instantiate(node) for node in cfg.callbacks.values() if node is not None]
+    flags = OmegaConf.to_container(cfg.trainer, resolve=True)
+    if not task.automatic_optimization:  # Lightning leaves the clipping to objectives that step by themselves
+        task.gradient_clip = flags.pop("gradient_clip_val", None), flags.pop("gradient_clip_algorithm", "norm")
+    for callback in callbacks:
+        if hasattr(callback, "about"):
+            callback.about = {"config": OmegaConf.to_yaml(cfg, resolve=True), "folder": str(folder)}
+    return instantiate(
+        flags,
+        logger=history,
+        profiler=NoProfiler() if flags.get("profiler") is None else flags["profiler"],
+        callbacks=callbacks,
+        plugins=[writer],
+        default_root_dir=str(folder),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        _convert_="all",
+    )
+
+
+def load_best(task: Any, folder: Path) -> dict | None:
+    """Put the weights of the best checkpoint into the task; return what is known of it."""
+    path = folder / "checkpoints" / "best.ckpt"
+    if not path.exists():
+        return None
+    checkpoint = load_checkpoint(path)
+    task.load_state_dict(checkpoint["state_dict"])
+    return {"epoch": checkpoint["epoch"], "step": checkpoint["global_step"]}
+
+
+def draw(folder: Path, cfg: DictConfig, task: Any, history: History, best: dict | None) -> None:
+    """Save the learning curves and the figures of the objective."""
+    drawn = dict(task.figures())
+    names = {name.split("/", 1)[1] for name in history.latest("val/")}
+    for name in sorted(names & {"loss", (task.monitor or "val/loss").split("/", 1)[1]}):
+        curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
+        curves = {split: curve for split, curve in curves.items() if curve[0]}
+        drawn[f"learning_curve_{name}"] = figures.learning_curves(curves, name, best["step"] if best else None)
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, figure in drawn.items():
+        figure.savefig(folder / "figures" / f"{name}.png")
+
+
+def keep(record: Any, folder: Path, metrics: dict[str, float], step: int) -> None:
+    """Hand the final metrics and the files of the run to its record."""
+    final = {name: value for name, value in metrics.items() if not name.startswith("train/") or "second" in name}
+    record.metrics(final, step=step)
+    record.artifact(folder / "figures")
+    for name in ("samples.txt", "runner.log"):
+        if (folder / name).exists():
+            record.artifact(folder / name)
+    if (folder / "checkpoints" / "best.ckpt").exists():
+        record.artifact(folder / "checkpoints" / "best.ckpt", folder="checkpoints")
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write the file in one step, so that nobody ever reads half of it."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)
