@@ -12,7 +12,7 @@ from functools import partial
 
 import pytest
 
-from runner import cache, sources
+from runner import cache, sources, tables
 from runner.errors import UserError
 
 
@@ -141,6 +141,14 @@ def test_url_is_fetched_once(server, monkeypatch):
     monkeypatch.setenv("RUNNER_OFFLINE", "1")
     assert sources.url(address) == file
     assert server.count == 1
+
+
+def test_a_table_is_read_from_an_address(server):
+    (server.folder / "rows.csv").write_text("text,label\n" + "a,x\nb,y\n" * 6)
+    address = f"http://127.0.0.1:{server.server_port}/rows.csv"
+    assert tables.facts(tables.Settings(address, "text", "label")).classes == ["x", "y"]
+    with pytest.raises(UserError, match=rf"{address} has no column"):
+        tables.facts(tables.Settings(address, "txt", "label"))
 
 
 def test_url_errors_say_what_was_tried(server, monkeypatch):

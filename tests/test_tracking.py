@@ -526,7 +526,7 @@ def test_a_server_and_the_page(tracker, outputs):
     server = start_python(code, outputs, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}"
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while True:
             try:
                 page = urllib.request.urlopen(address, timeout=5).read()

@@ -126,12 +126,21 @@ class Loader:
         seed: of the order.
         rank: number of this process, 0 .. world_size - 1.
         world_size: number of processes.
+        weights: how often each row is drawn, relative to the others, (N,); an epoch then draws as many rows as there are,
+            with replacement. None = each row once an epoch.
     """
 
     batch_sampler = None  # Lightning looks for it wherever it finds a sampler
 
     def __init__(
-        self, split: Split, batch_size: int, shuffle: bool = False, seed: int = 0, rank: int = 0, world_size: int = 1
+        self,
+        split: Split,
+        batch_size: int,
+        shuffle: bool = False,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        weights: Tensor | None = None,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}")
@@ -141,6 +150,8 @@ class Loader:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        assert weights is None or (shuffle and len(weights) == len(split)), "one weight a row, of a shuffled split"
+        self.cumulative = None if weights is None else weights.double().cumsum(0)  # (N,)
         self.epoch = 0
         self.position = 0  # batches of this epoch already handed out
 
@@ -161,7 +172,11 @@ class Loader:
         rows = len(self.split)
         if self.shuffle:
             generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-            order = torch.randperm(rows, generator=generator)
+            if self.cumulative is None:
+                order = torch.randperm(rows, generator=generator)
+            else:  # a row is drawn where a point on the line of all weights falls on its stretch
+                points = torch.rand(rows, generator=generator, dtype=torch.float64) * self.cumulative[-1]
+                order = torch.searchsorted(self.cumulative, points, right=True).clamp(max=rows - 1)
         else:
             order = torch.arange(rows)
         missing = -rows % self.world_size if self.shuffle else 0  # every process needs equally many rows to train on

@@ -45,6 +45,7 @@ SUPPLIED = {
 # Keys that no constructor takes, and what they hold.
 PLAIN = {
     "seed": "int",
+    "resume": "str | None",
     "tracking.uri": "str | None",
     "tracking.experiment": "str",
     "tracking.name": "str | None",
@@ -545,6 +546,8 @@ class _Inspection:
         """Report a value that does not fit its annotation."""
         alternatives = kinds(parameter)
         if _has_unknown(value) or fits(value, alternatives):
+            if isinstance(value, str) and "." in value and any(kind.name == "dotted" for kind in alternatives):
+                self.check_path(path, value)
             return
         literals = [str(item) for kind in alternatives if kind.name == "literal" for item in kind.items]
         near = get_close_matches(str(value), literals, n=1)
@@ -562,6 +565,13 @@ class _Inspection:
         hint = f"{' Did you mean' if near else ' For example:'} {shown.partition('=')[0]}={sample}" if sample else ""
         text = f'text "{value}"' if isinstance(value, str) else _show(value)
         self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}{'?' if near else ''}")
+
+    def check_path(self, path: str, value: str) -> None:
+        """Report the dotted path of a function that does not exist."""
+        try:
+            find(value)
+        except TargetError as error:
+            self.report(f"{self.shown(path, value)}: {error}")
 
     def sample(self, path: str, alternatives: tuple[Kind, ...]) -> str:
         """Return a value that fits: that of the YAML, or the constructor's default, or any of the kind."""

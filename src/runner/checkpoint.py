@@ -57,10 +57,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
         if not path.exists():
             continue
         try:
-            load_checkpoint(path)
+            checkpoint = load_checkpoint(path)
         except Exception as error:  # whatever a damaged file makes the reader raise
             log.warning("%s is damaged (%s); going back to the checkpoint before it", path, type(error).__name__)
         else:
+            if checkpoint["best"]:  # the kill may have come before it got its second name
+                link(path, folder / "best.ckpt")
             return path
     return None
 
@@ -91,7 +93,7 @@ class AtomicWriter(CheckpointIO):
                 file.flush()
                 os.fsync(file.fileno())
             if path.exists():
-                os.replace(path, path.with_name("previous.ckpt"))
+                link(path, path.with_name("previous.ckpt"))
             os.replace(part, path)
             if best:
                 link(path, path.with_name("best.ckpt"))
@@ -170,13 +172,15 @@ class Checkpoint(callbacks.Checkpoint):
         self.best_epoch: int | None = None
         self.about: dict[str, Any] = {}  # the run's id and configuration, filled in by the run
         self.saved_at = time.monotonic()
-        self.restored: dict | None = None
+        self.restored: tuple[dict, dict] | None = None
+        self.saving_best = False
 
     def folder(self, trainer: Trainer) -> Path:
         return Path(trainer.default_root_dir) / "checkpoints"
 
     def save(self, trainer: Trainer, best: bool = False) -> None:
         """Save the whole state of the run as `last.ckpt`."""
+        self.saving_best = best
         trainer.save_checkpoint(self.folder(trainer) / "last.ckpt", storage_options={"best": best})
         self.saved_at = time.monotonic()
 
@@ -222,15 +226,20 @@ class Checkpoint(callbacks.Checkpoint):
             states = [None] * trainer.world_size
             torch.distributed.all_gather_object(states, random_state())
         checkpoint["random_states"] = states
+        checkpoint["train_loader"] = trainer.train_dataloader.state_dict()
         checkpoint["history"] = trainer.logger.history if trainer.logger else []
         checkpoint["about"] = self.about
+        checkpoint["best"] = self.saving_best
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
-        self.restored = checkpoint["random_states"][trainer.global_rank]
+        self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
         if trainer.logger:
             trainer.logger.replay(checkpoint["history"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.restored is not None:  # as late as possible: nothing may draw a number before the first step
-            set_random_state(self.restored)
+            random_numbers, loader = self.restored
+            set_random_state(random_numbers)
+            # Lightning restores the loader itself, but not if a schedule has asked for the number of steps before.
+            trainer.train_dataloader.load_state_dict(loader)
             self.restored = None

@@ -11,12 +11,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runner.errors import UserError, closest
+from runner.processes import frozen_config, rank, throwaway_folder
 
 HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
 
 def main() -> None:
     """Run the verb of the command line; exit with 0, with 2 after a mistake of the user, with 1 after any other error."""
+    if config := frozen_config():
+        from runner.job import run_frozen
+
+        sys.path.append(os.getcwd())
+        run_frozen(config)
+        return
     arguments = sys.argv[1:]
     if "--debug" in arguments:
         os.environ["RUNNER_DEBUG"] = "1"
@@ -76,6 +83,14 @@ def train(arguments: list[str]) -> int:
     from runner.catalog import config_path
 
     tables.register()
+    multirun = bool({"--multirun", "-m"} & set(arguments))
+    if any(argument.startswith("resume=") for argument in arguments) and not multirun:
+        from runner.resume import resumed_command
+
+        flags = [a for a in arguments if "=" not in a or a.startswith("-")]
+        arguments = flags + resumed_command([a for a in arguments if a not in flags], outputs())
+    if rank() > 0:
+        arguments = [*arguments, *throwaway_folder()]
     if not any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments):
         check_first(arguments)
     sys.argv = [sys.argv[0], *arguments]

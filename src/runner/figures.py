@@ -84,3 +84,36 @@ def image_grid(images: np.ndarray, title: str) -> Figure:
     axes.set_axis_off()
     axes.set_title(title)
     return figure
+
+
+def range_test(rates: np.ndarray, losses: np.ndarray, chosen: float | None) -> Figure:
+    """Smoothed loss (N,) over growing learning rates (N,); the chosen rate is marked."""
+    figure, axes = new_figure()
+    axes.plot(rates, losses)
+    axes.set_xscale("log")
+    if chosen is not None:
+        axes.axvline(chosen, color="grey", linestyle=":", label=f"steepest descent: {chosen:.2g}")
+        axes.legend()
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("smoothed loss")
+    return figure
+
+
+def compared_curves(curves: dict[str, dict[str, list[tuple[list[int], list[float]]]]]) -> Figure:
+    """Learning curves of several runs, a panel for each metric.
+
+    Args:
+        curves: {metric: {run: [validation, training]}}, each curve as (steps, values); a curve may be empty.
+    """
+    figure = Figure(figsize=(6.0 * max(1, len(curves)), 4.0), layout="constrained", dpi=120)
+    for axes, (metric, runs) in zip(np.atleast_1d(figure.subplots(1, max(1, len(curves)))), curves.items(), strict=True):
+        for number, (run, (validation, training)) in enumerate(runs.items()):
+            color = f"C{number % 10}"
+            marker = "." if len(validation[0]) < 40 else None
+            if validation[0]:
+                axes.plot(*validation, color=color, marker=marker, label=run)
+            axes.plot(*training, color=color, linestyle=":", label=None if validation[0] else run)
+        axes.set_xlabel("optimizer step")
+        axes.set_ylabel(metric)
+        axes.legend(fontsize=8, title="validation (dotted: training)", title_fontsize=8)
+    return figure

@@ -7,15 +7,20 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
+from runner import tables
 from runner.errors import UserError
 from runner.interrupt import Interrupt, Interrupted
+from runner.processes import launching, rank
+from runner.resume import changes
 from runner.tracking import Tracker
 
 log = logging.getLogger(__name__)
@@ -25,44 +30,95 @@ def run(cfg: DictConfig) -> float | None:
     """Train as `cfg` says; return the monitored metric of the best checkpoint, which a sweep optimises."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir).resolve()
-    choices = hydra.runtime.choices
+    tables.settle(cfg.data)
     OmegaConf.resolve(cfg)
-    write_settings(folder, cfg, list(hydra.overrides.task))
-
-    interrupt = Interrupt()
-    interrupt.install()
-    with closing_run(hydra.mode.name == "MULTIRUN"), Tracker(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
-        record = tracker.start(
-            experiment=cfg.tracking.experiment,
-            name=cfg.tracking.name or f"{choices.model}-{choices.data}",
-            params=OmegaConf.to_container(cfg),
-            tags={f"runner.{group}": choices[group] for group in ("model", "data", "task", "optim", "experiment")
-                  if choices.get(group)} | {"runner.folder": str(folder)},
-            system_metrics=cfg.tracking.system_metrics,
-        )  # fmt: skip
-        for name in ("config.yaml", "overrides.yaml"):
-            record.artifact(folder / name)
-        with recorded(record):
-            from runner.callbacks import StopOnSignal
-            from runner.train import train
-
-            result = train(cfg, folder, record, StopOnSignal(interrupt))
+    with ending(hydra.mode.name == "MULTIRUN"):
+        if rank() > 0:
+            return run_beside(cfg, folder)
+        with only_process(folder):
+            result = run_recorded(cfg, folder, dict(hydra.runtime.choices), list(hydra.overrides.task))
     closing_table(result, folder)
     return result.get(cfg.task.get("monitor") or "val/loss")
 
 
-def write_settings(folder: Path, cfg: DictConfig, overrides: list[str]) -> None:
-    """Write the resolved configuration and the overrides; take away what an earlier run in this folder has left."""
-    for name in ("metrics.json", "samples.txt"):
+def run_recorded(cfg: DictConfig, folder: Path, choices: dict, overrides: list[str]) -> dict[str, Any]:
+    """Train in `folder` with a record in MLflow; go on with the run `cfg.resume` if there is one."""
+    interrupt = Interrupt()
+    interrupt.install()
+    if cfg.resume:
+        note_changes(folder, cfg)
+    else:
+        clean(folder)
+    OmegaConf.save(cfg, folder / "config.yaml")
+    OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
+    groups = ("model", "data", "task", "optim", "schedule", "experiment")
+    with Tracker(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
+        record = tracker.start(
+            experiment=cfg.tracking.experiment,
+            name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
+            params={key: value for key, value in OmegaConf.to_container(cfg).items() if key != "resume"},
+            tags={f"runner.{group}": choices[group] for group in groups if choices.get(group)}
+            | {"runner.folder": str(folder)},
+            resume=cfg.resume,
+            system_metrics=cfg.tracking.system_metrics,
+        )
+        for name in ("config.yaml", "overrides.yaml"):
+            record.artifact(folder / name)
+        with recorded(record), launching(folder / "config.yaml"):
+            from runner.callbacks import StopOnSignal
+            from runner.train import train
+
+            return train(cfg, folder, record, StopOnSignal(interrupt))
+
+
+def run_beside(cfg: DictConfig, folder: Path) -> None:
+    """Train as one of the processes that do not record."""
+    from runner.callbacks import StopOnSignal
+    from runner.train import train
+
+    interrupt = Interrupt()
+    interrupt.install()
+    train(cfg, folder, stop=StopOnSignal(interrupt))
+
+
+def run_frozen(config: Path) -> None:
+    """Train as a process that Lightning has started for the run whose resolved configuration is `config`."""
+    with ending(multirun=False):
+        run_beside(OmegaConf.load(config), config.parent)
+
+
+def note_changes(folder: Path, cfg: DictConfig) -> None:
+    """Say what differs from the configuration the run began with; refuse what would make it another run."""
+    for key, (was, now) in changes(OmegaConf.load(folder / "config.yaml"), cfg).items():
+        log.warning("resumed with %s: %s -> %s", key, was, now)
+    (folder / "metrics.json").unlink(missing_ok=True)
+
+
+def clean(folder: Path) -> None:
+    """Take away what an earlier run in this folder has left."""
+    for name in ("metrics.json", "samples.txt", "run_id"):
         (folder / name).unlink(missing_ok=True)
     for stale in folder.glob("checkpoints/*"):
         stale.unlink()
-    OmegaConf.save(cfg, folder / "config.yaml")
-    OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
 
 
 @contextmanager
-def recorded(record: Any):
+def only_process(folder: Path) -> Iterator[None]:
+    """Hold the folder, so that no second process works on the same run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process is working on the run in {folder}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def recorded(record: Any) -> Iterator[None]:
     """Give the record its true end: FINISHED, FAILED with the error, or KILLED."""
     try:
         yield
@@ -76,12 +132,12 @@ def recorded(record: Any):
 
 
 @contextmanager
-def closing_run(multirun: bool):
+def ending(multirun: bool) -> Iterator[None]:
     """Turn every way a run can end into what the user sees and the exit code of the command."""
     try:
         yield
     except Interrupted as stopped:
-        print(f"runner: stopped by {stopped}; the checkpoint is saved", file=sys.stderr)
+        print(f"runner: stopped by {stopped}; go on with: runner resume=last", file=sys.stderr)
         sys.exit(stopped.exit_code)
     except Exception as error:
         mistake = isinstance(error, UserError)
@@ -104,8 +160,8 @@ def closing_table(result: dict[str, Any], folder: Path) -> None:
     for name in sorted(names):
         cells = [result.get(f"{split}/{name}") for split in ("val", "test")]
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
-    console = Console()
+    console = Console(soft_wrap=True, highlight=False)
     console.print(table)
-    console.print(f"run:    {result['run_id']}", highlight=False)
-    console.print(f"folder: {folder}", soft_wrap=True, highlight=False)
-    console.print("next:   runner predict run=last ... | runner evaluate run=last | runner ui", highlight=False)
+    console.print(f"run:    {result['run_id']}")
+    console.print(f"folder: {folder}")
+    console.print("next:   runner predict run=last ... | runner evaluate run=last | runner ui")

@@ -23,9 +23,17 @@ class NoProfiler(Profiler):
         return NOTHING
 
 
+NOISE = (
+    ".*LeafSpec.*deprecated.*",  # inside Lightning
+    ".*smaller than the logging interval.*",  # the curve gets a point at the end of each epoch anyway
+    ".*GPU available but not used.*",
+    ".*`srun` command is available.*",
+)
+
+
 def silence() -> None:
     """Leave out Lightning's advertisements and the warnings that do not concern a user of this program."""
-    logging.getLogger("pytorch_lightning").setLevel(logging.WARNING)
-    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)
-    for text in ("isinstance(treespec, LeafSpec)", "Checkpoint directory", "The `srun` command is available"):
-        warnings.filterwarnings("ignore", message=f".*{text.replace('(', '.').replace(')', '.')}.*")
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in NOISE:
+        warnings.filterwarnings("ignore", message=text)

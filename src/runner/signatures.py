@@ -428,7 +428,7 @@ _DICTS = {"dict", "Dict", "Mapping", "MutableMapping"}
 
 @dataclass(frozen=True)
 class Kind:
-    """One alternative of an annotation: int, float, bool, str, none, literal, list, tuple, dict, object or any."""
+    """One alternative of an annotation: int, float, bool, str, none, literal, list, tuple, dict, dotted, object or any."""
 
     name: str
     items: tuple = ()  # a literal's values; the alternatives of a list's elements; for a tuple, those of each place
@@ -463,6 +463,8 @@ def _kinds(node: ast.AST, module: str, depth: int) -> tuple[Kind, ...]:
         return (Kind("dict"),)
     if name in ("Any", "object", "?", "Callable"):
         return (Kind("any"),)
+    if name == "DottedPath":  # of runner.named
+        return (Kind("dotted"),)
     return _alias(node, module, depth + 1)
 
 
@@ -520,6 +522,8 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
         return bool(names & {"dict", "object"})
     if isinstance(value, list):
         return "object" in names or any(_list_fits(value, kind) for kind in alternatives)
+    if "dotted" in names and isinstance(value, str) and "." in value:
+        return True
     if "object" in names and not names & {"int", "float", "bool", "str", "literal"}:
         return True
     if isinstance(value, bool):
@@ -552,9 +556,8 @@ def words(alternatives: tuple[Kind, ...]) -> str:
         elif kind.name == "tuple":
             text = "a list [" + ", ".join(words(place) for place in kind.items) + "]"
         else:
-            text = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything"}.get(
-                kind.name, kind.name
-            )
+            plain = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything"}
+            text = (plain | {"dotted": "the dotted path of your own"}).get(kind.name, kind.name)
         texts += [text] if text not in texts and text != "object" else []
     texts.sort(key=lambda text: text == "null")
     return " or ".join(texts) or "an object (a node with _target_)"

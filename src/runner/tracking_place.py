@@ -58,6 +58,7 @@ def writer_environment() -> dict[str, str]:
     }
     fixed = {
         "MLFLOW_CONFIGURE_LOGGING": "false",
+        "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
         "MLFLOW_UV_AUTO_DETECT": "false",
         "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
         "PYTHONPATH": os.pathsep.join([*import_from, *filter(None, [os.environ.get("PYTHONPATH")])]),

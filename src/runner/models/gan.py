@@ -1,8 +1,9 @@
 """Generative adversarial network of dense layers: a generator of images and a discriminator that judges them.
 
 Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, arXiv:1406.2661, sections 3 and 5 (the
-perceptrons for MNIST). Departures: leaky ReLU instead of maxout in the discriminator, ReLU alone in the
-hidden layers of the generator.
+perceptrons for MNIST). Departures: leaky ReLU instead of maxout in the discriminator; ReLU and batch norm in
+the generator as in Radford, Metz and Chintala, 2016, arXiv:1511.06434, section 3. Without the batch norm
+every noise gives the same image after a few epochs.
 
 Shape letters: B batch, Z latent (noise); an image has `image_shape` = (channels, height, width).
 """
@@ -40,7 +41,7 @@ class GAN(nn.Module):
         self.latent_dim = latent_dim
         pixels = math.prod(image_shape)
         self.generator = nn.Sequential(
-            MLP(latent_dim, pixels, hidden_dims),
+            MLP(latent_dim, pixels, hidden_dims, batch_norm=True),
             nn.Sigmoid(),
             nn.Unflatten(1, tuple(image_shape)),
         )

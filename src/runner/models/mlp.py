@@ -81,7 +81,9 @@ class MLP(nn.Module):
         check_share(dropout=dropout)
         layers: list[nn.Module] = []
         for width in hidden_dims:
-            layers.append(nn.Linear(in_features, width))
+            layers.append(
+                nn.Linear(in_features, width, bias=not batch_norm)
+            )  # batch norm has a bias of its own
             if batch_norm:
                 layers.append(nn.BatchNorm1d(width))
             layers.append(ACTIVATIONS[activation]())
@@ -93,7 +95,8 @@ class MLP(nn.Module):
             for layer in self.layers:
                 if isinstance(layer, nn.Linear):
                     INITIALISERS[init](layer.weight)
-                    nn.init.zeros_(layer.bias)
+                    if layer.bias is not None:
+                        nn.init.zeros_(layer.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Numbers (B, F), or (B, ...) with F numbers an example, to (B, K)."""

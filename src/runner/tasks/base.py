@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pytorch_lightning import LightningModule, Trainer
+from pytorch_lightning import LightningModule, Trainer, seed_everything
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
@@ -139,6 +139,10 @@ class Task(LightningModule):
         """Return matplotlib figures of the test split by name."""
         return {}
 
+    def fitted(self) -> dict[str, float]:
+        """Return the fitted numbers by name where they are the result; `metrics.json` holds them as fit/NAME."""
+        return self.net.fitted() if hasattr(self.net, "fitted") else {}
+
     # What a run does with an objective.
 
     def fit(self, trainer: Trainer, data: Any, checkpoint: str | None = None) -> None:
@@ -147,6 +151,7 @@ class Task(LightningModule):
 
     def evaluate(self, trainer: Trainer, data: Any, split: str) -> dict[str, float]:
         """Return the metrics of the split, "val" or "test"."""
+        seed_everything(data.seed, verbose=False)  # an objective that draws numbers scores the same every time
         run = trainer.validate if split == "val" else trainer.test
         run(self, datamodule=data, verbose=False)
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}

@@ -4,31 +4,43 @@ The net returns logits (B, K); the target holds class numbers, int64 (B,).
 """
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
-import torch.nn.functional as F
+from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassAUROC,
+    MulticlassAveragePrecision,
     MulticlassConfusionMatrix,
     MulticlassF1Score,
 )
 
 from runner import figures
 from runner.errors import UserError
+from runner.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
+from runner.losses import ClassLoss, class_loss, mean_loss, weighted_loss
+from runner.named import DottedPath
 from runner.tasks.base import Task
+
+SPLITS = ("train", "val", "test")
 
 
 class Classification(Task):
-    """Cross-entropy of the target class; accuracy, balanced accuracy, macro F1 and AUROC on validation and test.
+    """Loss of the target class; accuracy, balanced accuracy, macro F1, AUROC and average precision on validation and test.
 
     Args:
         net: returns logits (B, K).
         num_outputs: number of classes K.
-        loss: the loss function.
-        label_smoothing: share of the target probability spread over all classes, 0 .. 1.
+        loss: the loss function: a name of `runner.losses`, the dotted path of a function, or a node with `_target_`.
+        label_smoothing: share of the target probability spread over all classes, 0 .. 1; of cross_entropy.
+        imbalance: what training does for rare classes: output bias, class weights, oversampling, the focal loss, or a list
+            of them (see `runner.imbalance`).
+        threshold: how two classes are told apart: by the larger logit ("argmax"), or by the probability that gives the
+            best balanced accuracy on the validation split ("validation").
         optimizer: builds the optimizer from the parameters.
         schedule: builds the learning-rate schedule from the optimizer.
         monitor: the validation metric that picks the best checkpoint.
@@ -39,8 +51,10 @@ class Classification(Task):
         self,
         net: nn.Module,
         num_outputs: int,
-        loss: Literal["cross_entropy"] = "cross_entropy",
+        loss: ClassLoss | DottedPath = "cross_entropy",
         label_smoothing: float = 0.0,
+        imbalance: Remedy | list[Remedy] = "none",
+        threshold: Literal["argmax", "validation"] = "argmax",
         optimizer: Callable | None = None,
         schedule: Callable | None = None,
         monitor: str | None = "val/accuracy",
@@ -49,64 +63,109 @@ class Classification(Task):
         super().__init__(net, optimizer, schedule, monitor, mode)
         if num_outputs < 2:
             raise UserError(f"classification needs at least 2 classes, received data.num_classes={num_outputs}")
-        if not 0 <= label_smoothing <= 1:
-            raise UserError(f"task.label_smoothing lies in 0 .. 1, received {label_smoothing}")
+        if threshold not in ("argmax", "validation"):
+            raise UserError(f"task.threshold is argmax or validation, received {threshold!r}")
+        if threshold == "validation" and num_outputs != 2:
+            raise UserError(f"task.threshold=validation tells two classes apart; this data has {num_outputs}")
         self.num_classes = num_outputs
-        self.label_smoothing = label_smoothing
+        self.remedies = remedies(imbalance)
+        self.loss = class_loss(loss, label_smoothing, focal="focal" in self.remedies)
+        self.register_buffer("class_weights", None, persistent=False)  # (K,), of training alone
+        self.threshold = Threshold() if threshold == "validation" else None
+        self.data: Any = None
         self.class_names: list[str] | None = None
         self.metrics.add_metrics(
             {
                 "balanced_accuracy": MulticlassAccuracy(num_outputs, average="macro"),
                 "f1_macro": MulticlassF1Score(num_outputs, average="macro"),
                 "auroc": MulticlassAUROC(num_outputs),
+                "average_precision": AveragePrecision() if num_outputs == 2 else MulticlassAveragePrecision(num_outputs),
             }
         )
+        if self.threshold is not None:  # known only after the epoch, too late for a mean over batches
+            self.metrics.add_metrics({"accuracy": MulticlassAccuracy(num_outputs, average="micro")})
         self.confusion = MulticlassConfusionMatrix(num_outputs)
 
     def connect(self, data: Any) -> None:
-        self.class_names = data.class_names
+        """Take the class names; and before training, what the remedies need of the training split."""
+        self.data, self.class_names = data, data.class_names
+        if self.remedies and data.is_set_up:
+            self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
 
     def step(self, batch: tuple) -> dict[str, Tensor]:
-        return self.scores(self.net(*self.inputs(batch)), batch[-1])
+        return self.scores(self.net(*self.inputs(batch)), batch[-1], self.class_weights)
 
     def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
         logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
-        self.metrics.update(logits.float().softmax(dim=1), target)
-        self.confusion.update(logits, target)
+        if self.threshold is None:
+            self.judge(logits, target)
+        else:
+            self.threshold.keep(logits, target)  # judged when the threshold is known
         return self.scores(logits, target)
 
-    def scores(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def judge(self, logits: Tensor, target: Tensor) -> None:
+        """Count what the larger logit decides."""
+        self.metrics.update(logits.float().softmax(dim=1), target)
+        self.confusion.update(logits, target)
+
+    def scores(self, logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> dict[str, Tensor]:
         """Loss and accuracy of logits (B, K) against class numbers (B,)."""
         if logits.ndim != 2 or logits.shape[1] != self.num_classes:
             raise UserError(
                 f"classification needs logits of shape (batch, {self.num_classes}); "
                 f"{type(self.net).__name__} returned {tuple(logits.shape)}"
             )
-        return {
-            "loss": F.cross_entropy(logits, target, label_smoothing=self.label_smoothing),
-            "accuracy": (logits.argmax(dim=1) == target).float().mean(),
-        }
-
-    def on_test_epoch_start(self) -> None:
-        super().on_test_epoch_start()
-        self.confusion.reset()
+        if class_weights is None:
+            loss = mean_loss(self.loss, logits, target)
+        else:
+            loss = weighted_loss(self.loss, logits, target, class_weights[target])
+        return {"loss": loss, "accuracy": (logits.argmax(dim=1) == target).float().mean()}
 
     def on_validation_epoch_start(self) -> None:
-        super().on_validation_epoch_start()
+        super().on_validation_epoch_start()  # which testing begins with, too
         self.confusion.reset()
+        if self.threshold is not None:
+            self.threshold.reset()
+
+    def on_validation_epoch_end(self) -> None:
+        if self.threshold is not None:
+            self.threshold.choose()
+        super().on_validation_epoch_end()
+
+    def evaluation_metrics(self) -> dict[str, float]:
+        if self.threshold is not None:
+            logits, target = self.threshold.kept()
+            self.judge(self.threshold.shifted(logits), target)
+        return super().evaluation_metrics()
 
     @torch.inference_mode()
     def predict(self, inputs: tuple, data: Any) -> list[dict]:
         """One row an example: the label and the probability of every class."""
-        probabilities = self.net(*inputs).float().softmax(dim=1)  # (B, K)
+        logits = self.net(*inputs).float()  # (B, K)
+        decided = (logits if self.threshold is None else self.threshold.shifted(logits)).argmax(dim=1)
         return [
-            {"label": data.class_names[max(range(len(row)), key=row.__getitem__)]}
+            {"label": data.class_names[label]}
             | {f"probability_{name}": value for name, value in zip(data.class_names, row, strict=True)}
-            for row in probabilities.tolist()
+            for label, row in zip(decided.tolist(), logits.softmax(dim=1).tolist(), strict=True)
         ]
 
     def answer_columns(self, data: Any) -> dict[str, str]:
         return {"label": "string"} | {f"probability_{name}": "double" for name in data.class_names}
 
+    def save_weights(self, folder: Path) -> None:
+        super().save_weights(folder)
+        if self.threshold is not None:
+            save_model(self.threshold, str(folder / "threshold.safetensors"))
+
+    def load_weights(self, folder: Path) -> None:
+        super().load_weights(folder)
+        if self.threshold is not None:
+            load_model(self.threshold, str(folder / "threshold.safetensors"))
+
     def figures(self) -> dict[str, Any]:
-        return {"confusion_matrix": figures.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}
+        drawn = {"confusion_matrix": figures.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}
+        if self.data is not None and self.data.is_set_up:
+            sizes = {split: np.bincount(self.data.targets_of(split), minlength=self.num_classes) for split in SPLITS}
+            if sizes["train"].max() > 2 * sizes["train"].min():
+                drawn["class_distribution"] = figures.class_distribution(sizes, self.class_names)
+        return drawn

@@ -7,24 +7,23 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, R2Score
 
 from runner import figures
 from runner.errors import UserError
+from runner.losses import VALUE_LOSSES, ValueLoss, mean_loss
+from runner.named import DottedPath, function
 from runner.tasks.base import Task
-
-LOSSES = {"mse": F.mse_loss, "mae": F.l1_loss, "huber": F.huber_loss}
 
 
 class Regression(Task):
-    """Squared, absolute or Huber error; MSE, RMSE, MAE and R2 on validation and test.
+    """Squared, absolute, Huber or any other error; MSE, RMSE, MAE and R2 on validation and test.
 
     Args:
         net: returns (B, D).
         num_outputs: number of targets D.
-        loss: mse, mae or huber, of the standardised targets.
+        loss: of the standardised targets: mse, mae, huber, the dotted path of a function, or a node with `_target_`.
         optimizer: builds the optimizer from the parameters.
         schedule: builds the learning-rate schedule from the optimizer.
         monitor: the validation metric that picks the best checkpoint.
@@ -35,7 +34,7 @@ class Regression(Task):
         self,
         net: nn.Module,
         num_outputs: int,
-        loss: Literal["mse", "mae", "huber"] = "mse",
+        loss: ValueLoss | DottedPath = "mse",
         optimizer: Callable | None = None,
         schedule: Callable | None = None,
         monitor: str | None = "val/rmse",
@@ -43,7 +42,7 @@ class Regression(Task):
     ):
         super().__init__(net, optimizer, schedule, monitor, mode)
         self.num_targets = num_outputs
-        self.loss = LOSSES[loss]
+        self.loss = function(loss, VALUE_LOSSES, "task.loss")
         self.register_buffer("target_mean", torch.zeros(num_outputs))
         self.register_buffer("target_std", torch.ones(num_outputs))
         self.metrics.add_metrics(
@@ -83,7 +82,7 @@ class Regression(Task):
                 f"regression needs outputs of shape (batch, {self.num_targets}); "
                 f"{type(self.net).__name__} returned {tuple(output.shape)}"
             )
-        return {"loss": self.loss(output, target)}
+        return {"loss": mean_loss(self.loss, output, target)}
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()

@@ -48,7 +48,8 @@ class Variational(Task):
         return self.scores(batch, *self.net(*self.inputs(batch)))
 
     def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
-        x_hat, mean, log_var = self.net(*self.inputs(batch))
+        _, mean, log_var = self.net(*self.inputs(batch))
+        x_hat = self.net.decode(self.net.sample(mean, log_var))  # the bound is an expectation over sampled codes
         self.codes.update(mean)
         self.labels.update(batch[-1])
         return self.scores(batch, x_hat, mean, log_var)

@@ -1,0 +1,57 @@
+"""Breakfast: five meals of three dishes and what each cost; the prices of the dishes are to be found.
+
+Source: the course book, chapter 2, section 3. The prices behind the bills are 150, 50 and 100.
+"""
+
+import hashlib
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.batches import Loader
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.tensors import prepare_numbers
+from runner.splits import Splits
+
+DISHES = ["side_dishes", "buns", "drinks"]
+MEALS = np.array([[2, 5, 3], [1, 4, 7], [2, 3, 5], [3, 6, 9], [7, 4, 1]], dtype=np.float64)  # portions
+BILLS = np.array([[850], [1050], [950], [1650], [1350]], dtype=np.float64)
+
+
+class InOrder(Loader):
+    """Gives out the rows in the order in which they are written down, every epoch."""
+
+    def order(self) -> Tensor:
+        return torch.arange(len(self.split))
+
+
+class Breakfast(DataModule):
+    """The five meals as they are. Training, validation and test are the same five: there are no others.
+
+    Args:
+        in_features: declared number of dishes, 3.
+        num_targets: declared number of targets, 1.
+        batch_size: meals of a step: 5 = batch gradient descent, 1 = online, meal after meal in order.
+    """
+
+    def __init__(self, in_features: int = 3, num_targets: int = 1, batch_size: int = 5):
+        super().__init__(batch_size)
+        self.declared = {"in_features": in_features, "num_targets": num_targets}
+
+    def prepare(self) -> Prepared:
+        everything = np.arange(len(MEALS))
+        return prepare_numbers(
+            DISHES,
+            MEALS,
+            BILLS,
+            Splits(everything, everything, everything),
+            source="made here: five breakfast bills of the course book",
+            digest=hashlib.sha256(MEALS.tobytes() + BILLS.tobytes()).hexdigest(),
+            target_names=["bill"],
+            standardize=False,
+            standardize_targets=False,
+        )
+
+    def train_dataloader(self) -> Loader:
+        return InOrder(self.train, self.batch_size, shuffle=True, seed=self.seed)

@@ -1,0 +1,99 @@
+"""Credit-card fraud: payments of which 1 in 579 is a fraud, from the file creditcard.csv of the user.
+
+Source: Andrea Dal Pozzolo, Olivier Caelen, Reid A. Johnson and Gianluca Bontempi, "Calibrating probability with
+undersampling for unbalanced classification", IEEE SSCI 2015. The file is not in any package index. Preprocessing of the
+course book, chapter 4, section 6: the column Time is left out, the amount is replaced by its logarithm, everything is
+standardised with the training split and cut off at 5 deviations.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow
+import pyarrow.csv
+
+from runner import cache
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.tensors import prepare_numbers
+from runner.errors import UserError
+from runner.table_files import missing
+
+COLUMNS = [*(f"V{number}" for number in range(1, 29)), "Amount"]
+LABEL = "Class"
+CENT = 0.001  # added to an amount before its logarithm: some payments are of 0
+
+
+class Fraud(DataModule):
+    """Payments: 28 principal components and the amount; the splits have equal shares of frauds.
+
+    Args:
+        path: the file creditcard.csv.
+        in_features: declared number of columns, 29.
+        num_classes: declared number of classes, 2.
+        clip: standardised columns are cut off at plus and minus this; None = they are not.
+        batch_size: payments of a training batch.
+        eval_batch_size: payments of a validation or test batch; None = at least 256.
+        split_seed: of the division into splits.
+        fold: which of `folds` parts is the test split.
+        folds: number of equal parts; 5 gives 60/20/20 (the book: 64/16/20).
+    """
+
+    def __init__(
+        self,
+        path: str,
+        in_features: int = 29,
+        num_classes: int = 2,
+        clip: float | None = 5.0,
+        batch_size: int = 2048,
+        eval_batch_size: int | None = None,
+        split_seed: int = 0,
+        fold: int = 0,
+        folds: int = 5,
+    ):
+        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
+        self.declared = {"in_features": in_features, "num_classes": num_classes}
+        self.path = path
+        self.clip = clip
+
+    def prepare(self) -> Prepared:
+        if not Path(self.path).is_file():
+            raise missing(Path(self.path), self.path)
+        values, target = read_payments(self.path)
+        return prepare_numbers(
+            COLUMNS,
+            values,
+            target,
+            self.splitting(len(values), target),
+            source=f"file {self.path}",
+            digest=cache.file_digest(self.path),
+            class_names=["genuine", "fraud"],
+            logs={"Amount": CENT},
+            clip=self.clip,
+        )
+
+
+def read_payments(path: str) -> tuple[np.ndarray, np.ndarray]:
+    """Return the columns (N, 29) and class numbers (N,) of the file.
+
+    Raises:
+        UserError: a column is missing or holds something that is no number, or a class is not 0 or 1.
+    """
+    try:
+        table = pyarrow.csv.read_csv(path)
+    except pyarrow.ArrowInvalid as error:
+        raise UserError(f"{path} cannot be read as a table: {error}") from None
+    absent = [name for name in (*COLUMNS, LABEL) if name not in table.column_names]
+    if absent:
+        raise UserError(
+            f"{path} has no column {', '.join(absent)}; it has: {', '.join(table.column_names)}. Another table of "
+            f"numbers is read with data=csv data.path={path} data.label=COLUMN."
+        )
+    for name in (*COLUMNS, LABEL):
+        kind = table[name].type
+        if table[name].null_count or not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
+            raise UserError(f'{path}, column "{name}": some cell is empty or no number. Correct it or remove the row.')
+    values = np.stack([table[name].to_numpy() for name in COLUMNS], axis=1).astype(np.float64)
+    target = table[LABEL].to_numpy().astype(np.int64)
+    if not np.isin(target, (0, 1)).all():
+        raise UserError(f'{path}, column "{LABEL}": classes are 0 and 1, found {sorted(set(target.tolist()))[:5]}.')
+    return values, target

@@ -1,0 +1,71 @@
+"""Noisy sine: points of a sine curve with normal noise; the net is to find the curve behind them.
+
+Source: the course book, chapter 3, section 3.4: x = 0, 0.1 ... 6.3, y = sin(x) + N(0, 0.1).
+"""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from runner import table_figures
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.tensors import prepare_numbers
+from runner.errors import UserError
+from runner.splits import Splits
+
+
+class NoisySine(DataModule):
+    """64 noisy points to train on, the same places with other noise for validation, and the true sine as the test
+    split: test/mse is the distance to the truth.
+
+    Args:
+        in_features: declared number of inputs, 1.
+        num_targets: declared number of targets, 1.
+        noise: standard deviation of the noise.
+        noise_seed: of the noise, independent of the run's seed.
+        standardize: whether x is standardised; the book trains on x as it is.
+        batch_size: points of a training batch.
+    """
+
+    def __init__(
+        self,
+        in_features: int = 1,
+        num_targets: int = 1,
+        noise: float = 0.1,
+        noise_seed: int = 0,
+        standardize: bool = False,
+        batch_size: int = 10,
+    ):
+        super().__init__(batch_size)
+        if noise < 0:
+            raise UserError(f"data.noise must be at least 0, received {noise}.")
+        self.declared = {"in_features": in_features, "num_targets": num_targets}
+        self.noise = noise
+        self.noise_seed = noise_seed
+        self.standardize = standardize
+
+    def prepare(self) -> Prepared:
+        x = np.arange(64)[:, None] / 10  # (64, 1)
+        draw = np.random.default_rng(self.noise_seed)
+        noise = [draw.normal(0, self.noise, x.shape), draw.normal(0, self.noise, x.shape), np.zeros_like(x)]
+        values, target = np.concatenate([x, x, x]), np.concatenate([np.sin(x) + added for added in noise])
+        return prepare_numbers(
+            ["x"],
+            values,
+            target,
+            Splits(np.arange(64), np.arange(64, 128), np.arange(128, 192)),
+            source=f"made here: sin(x) + N(0, {self.noise:g}), x = 0 .. 6.3, noise seed {self.noise_seed}",
+            digest=hashlib.sha256(values.tobytes() + target.tobytes()).hexdigest(),
+            target_names=["y"],
+            standardize=self.standardize,
+            standardize_targets=False,
+        )
+
+    def figures(self, task: Any) -> dict[str, Any]:
+        """The true curve, the noisy points, and the curve that the task has fitted."""
+        rows = self.raw("test", 64)
+        answers = task.predict(task.raw_inputs(rows, self), self)
+        fitted = np.array([row["y"] for row in answers])
+        x, truth = (np.ravel(values) for values in (([row["x"] for row in rows]), self.examples("test")[1]))
+        return {"fitted_curve": table_figures.fitted_curve(x, truth, self.examples("train")[1], fitted)}

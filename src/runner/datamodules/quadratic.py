@@ -1,0 +1,64 @@
+"""Quadratic: a parabola a*w^2 + b*w + c whose lowest point is searched by gradient descent.
+
+Source: the course book, chapter 2: a*w^2 + b*w + c with (a, b, c) = (1, -10, 25) or (1, -20, 100), from w = 0.
+"""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from runner.batches import Loader
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.tensors import prepare_numbers
+from runner.errors import UserError
+from runner.splits import Splits
+
+
+class Quadratic(DataModule):
+    """The coefficients as the only example, given out once a step; a net answers with the parabola's value.
+
+    Args:
+        coefficients: a, b and c; a above 0, or there is no lowest point.
+        start: where the search begins.
+        steps: steps of an epoch.
+        in_features: declared number of coefficients, 3.
+    """
+
+    def __init__(
+        self,
+        coefficients: Sequence[float] = (1.0, -10.0, 25.0),
+        start: float = 0.0,
+        steps: int = 100,
+        in_features: int = 3,
+    ):
+        super().__init__(batch_size=1)
+        if len(coefficients) != 3 or coefficients[0] <= 0:
+            raise UserError(
+                f"data.coefficients={list(coefficients)}: three numbers a, b, c are needed, with a above 0, "
+                f"for example data.coefficients=[1,-10,25]."
+            )
+        if steps < 1:
+            raise UserError(f"data.steps must be at least 1, received {steps}.")
+        self.declared = {"in_features": in_features}
+        self.coefficients = [float(value) for value in coefficients]
+        self.start = start
+        self.steps = steps
+
+    def prepare(self) -> Prepared:
+        values = np.array([self.coefficients])  # (1, 3)
+        splits = Splits(np.zeros(self.steps, dtype=np.int64), np.zeros(1, dtype=np.int64), np.zeros(1, dtype=np.int64))
+        return prepare_numbers(
+            ["a", "b", "c"],
+            values,
+            np.zeros((1, 1)),
+            splits,
+            source=f"made here: {self.coefficients[0]:g}*w^2 + {self.coefficients[1]:g}*w + {self.coefficients[2]:g}",
+            digest=hashlib.sha256(values.tobytes()).hexdigest(),
+            target_names=["unused"],
+            standardize=False,
+            standardize_targets=False,
+        )
+
+    def train_dataloader(self) -> Loader:
+        return self._loader(self.train, 1, shuffle=True)  # all rows are the same one

@@ -1,0 +1,56 @@
+"""Which of several processes of one run this is, and how the others come to the same configuration.
+
+The first process composes once. Lightning starts the others with the same command line; they find the file with the
+resolved configuration in their environment and never look at the command line. Processes that torchrun or SLURM start
+compose for themselves, and only the first one records and writes.
+"""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+FROZEN = "RUNNER_FROZEN_CONFIG"  # the resolved configuration of the run that a process belongs to
+LAUNCH = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", FROZEN)
+
+
+def frozen_config() -> Path | None:
+    """The configuration file a process has to start from, if it was started by the first process of a run."""
+    return Path(os.environ[FROZEN]) if FROZEN in os.environ and os.environ.get("LOCAL_RANK", "0") != "0" else None
+
+
+def rank() -> int:
+    """Number of this process among those that torchrun or SLURM have started; 0 if none have."""
+    for name in ("RANK", "SLURM_PROCID"):
+        if os.environ.get(name, "").isdigit():
+            return int(os.environ[name])
+    return 0
+
+
+def throwaway_folder() -> list[str]:
+    """Overrides that keep every process but the first from making a run folder of its own."""
+    return [f"hydra.run.dir='{tempfile.mkdtemp(prefix='runner-rank-')}'", "hydra.output_subdir=null"]
+
+
+@contextmanager
+def launching(config: Path) -> Iterator[None]:
+    """Let the processes that Lightning starts find `config`; leave no trace for the next run of this process."""
+    before = {name: os.environ.get(name) for name in LAUNCH}
+    os.environ[FROZEN] = str(config)
+    try:
+        yield
+    finally:
+        end_process_group()
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def end_process_group() -> None:
+    import torch
+
+    if torch.distributed.is_available() and torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
