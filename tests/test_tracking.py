@@ -308,7 +308,8 @@ CHILD = """
         print(run.id, flush=True)
         if sys.argv[2] == "fork" and os.fork() == 0:  # a worker that keeps the pipe open after its parent's death
             time.sleep(8)
-        time.sleep(600 if sys.argv[2] != "exit" else 0)
+            os._exit(0)
+        time.sleep(600)
 """
 
 
@@ -403,7 +404,7 @@ def test_eight_first_runs_at_the_same_instant(tmp_path):
 
 
 @uses_mlflow
-def test_an_old_database_is_upgraded_once(outputs, tmp_path):
+def test_an_old_database_is_upgraded_once(tracker, outputs, tmp_path):
     from alembic import command
     from mlflow.store.db.utils import (
         _get_alembic_config,
@@ -411,6 +412,7 @@ def test_an_old_database_is_upgraded_once(outputs, tmp_path):
         create_sqlalchemy_engine,
     )
 
+    begin(tracker).finish("FINISHED")
     source = sqlite3.connect(outputs / "mlflow.db")
     with sqlite3.connect(tmp_path / "mlflow.db") as copy:
         source.backup(copy)

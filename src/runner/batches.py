@@ -183,13 +183,11 @@ class Loader:
         return torch.cat([order, order[:missing]])
 
     def __iter__(self):
-        order = self.order()
-        step = self.batch_size * self.world_size
+        batches = self.order()[self.rank :: self.world_size].split(self.batch_size)
         first = self.position if self.shuffle else 0
-        for number in range(first, len(self)):
-            rows = order[number * step : (number + 1) * step]
+        for number in range(first, len(batches)):
             self.position = number + 1
-            yield self.split.gather(rows[self.rank :: self.world_size])
+            yield self.split.gather(batches[number])
 
     def state_dict(self) -> dict:
         return {"epoch": self.epoch, "position": self.position}

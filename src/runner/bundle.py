@@ -12,8 +12,10 @@ from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from runner.augment import Augmentation
 from runner.errors import UserError
 from runner.optim import optimizer_builder
+from runner.tasks.base import Task
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -36,7 +38,7 @@ def build_data(cfg: DictConfig) -> Any:
 
 def build_task(cfg: DictConfig) -> Any:
     """Return the objective with its net and the ways to build its optimizer and schedule."""
-    return build(
+    task = build(
         cfg,
         "task",
         net=build(cfg, "model"),
@@ -44,6 +46,26 @@ def build_task(cfg: DictConfig) -> Any:
         schedule=instantiate(cfg.schedule, _partial_=True),
         _recursive_=False,
     )
+    task.augment, task.regularise = build_augment(cfg), build_regularise(cfg)
+    for name in ("augment", "regularise"):
+        if getattr(task, name) is not None and type(task).fit is not Task.fit:
+            raise UserError(f"{name}: {type(task).__name__} fits without training steps, so it has no use for it")
+    return task
+
+
+def build_augment(cfg: DictConfig) -> Augmentation | None:
+    """Return what changes the training batches, None if nothing does."""
+    nodes = cfg.get("augment") or {}
+    steps = {name: build(nodes, name) for name, node in nodes.items() if node is not None}
+    return Augmentation(steps) if steps else None
+
+
+def build_regularise(cfg: DictConfig) -> Any:
+    """Return the penalties and limits on the weights, None if there are none."""
+    if cfg.get("regularise") is None:
+        return None
+    regularise = build(cfg, "regularise", _recursive_=False)
+    return None if regularise.changes_nothing else regularise
 
 
 def save_bundle(folder: Path, cfg: DictConfig, task: Any, data: Any) -> Path:

@@ -30,6 +30,7 @@ KINDS = {
     "task": "tasks",
     "optim": "optimizers",
     "schedule": "schedules",
+    "augment": "augmentations",
     "trainer": "trainers",
     "experiment": "experiments",
 }

@@ -29,8 +29,10 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from runner.catalog import Catalog, as_folder, config_path, needed
 from runner.errors import UserError, closest
+from runner.safety import refusal, targets
 from runner.signatures import Kind, Parameter, Signature, TargetError, find, fits, kinds, words
 
+HYDRA = ("hydra", "hydra_plugins")  # what Hydra's own nodes may name: sweepers, launchers
 MAX_JOBS = 500  # of a multirun that are composed here; every single value of a sweep up to this many is seen
 
 # What the program passes to a constructor itself.
@@ -46,6 +48,9 @@ SUPPLIED = {
 PLAIN = {
     "seed": "int",
     "resume": "str | None",
+    "lr_find": "bool",
+    "find_batch_size": "bool",
+    "allow": "list[str] | str",
     "tracking.uri": "str | None",
     "tracking.experiment": "str",
     "tracking.name": "str | None",
@@ -105,6 +110,8 @@ class _Check:
         self.multirun = multirun or "hydra.mode=MULTIRUN" in overrides
         self.composed: dict[tuple, tuple[DictConfig, dict]] = {}
         self.typed = [typed for text in overrides if (typed := self.parse(text)) is not None]
+        self.permitted = [str(name) for typed in self.typed if typed.key == "allow" for name in _values(typed.values)]
+        self.own_folders = [Path(config_dir).resolve().parent] if config_dir is not None else []
 
     def report(self, problem: str) -> None:
         self.found.setdefault(problem)
@@ -211,7 +218,10 @@ class _Check:
         """Compose once; without Hydra's own node this takes a quarter of the time."""
         defaults = create_defaults_list(self.repo, "config", list(picked), prepend_hydra=with_hydra, skip_missing=False)
         cfg = self.loader._compose_config_from_defaults_list(defaults.defaults, self.repo)
-        cfg.pop("hydra", None)
+        hydra = cfg.pop("hydra", None)
+        if hydra is not None and not with_hydra:  # what the files, not the command line, make Hydra itself run
+            for path, target in targets(OmegaConf.to_container(hydra), "hydra"):
+                self.check_safe(f"{path}._target_={target}", str(target), HYDRA)
         OmegaConf.set_struct(cfg, True)
         return cfg, defaults.overrides.known_choices
 
@@ -248,6 +258,16 @@ class _Check:
                 return found
             self.report(_plain(error))
             return None, {}
+
+    def check_safe(self, shown: str, target: str, names: Iterable[str] = ()) -> bool:
+        """Say whether a configuration may name `target`, and report it if not."""
+        try:
+            problem = refusal(target, (*self.permitted, *names), folders=self.own_folders)
+        except TargetError as error:
+            problem = str(error)
+        if problem:
+            self.report(f"{shown}: {problem}")
+        return problem is None
 
     def check_added(self, override: Override) -> None:
         """Report `+modle=textcnn` and the like: Hydra appends the key and nothing ever reads it."""
@@ -497,6 +517,8 @@ class _Inspection:
         """Check one value of the config and all that is in it."""
         if path == "seed" and isinstance(value, int) and not 0 <= value < 2**32:
             self.report(f"seed={value}: a seed lies between 0 and {2**32 - 1}.")
+        if path == "allow" and value and not self.command.permitted:
+            self.report(f"allow={_show(value)} stands in a file; it counts on the command line only: type it there.")
         if path in PLAIN:
             self.check_value(path, value, Parameter(path.split(".")[-1], PLAIN[path], None, "any"))
         is_callback = re.fullmatch(r"callbacks\.[^.\[\]]+", path) and value is not None
@@ -520,6 +542,8 @@ class _Inspection:
             found = find(str(target))
         except TargetError as error:
             self.report(f"{self.shown(f'{path}._target_', target)}: {error}")
+            return
+        if not self.command.check_safe(self.shown(f"{path}._target_", target), str(target)):
             return
         supplied = SUPPLIED.get(path, set())
         for key, value in node.items():
@@ -610,6 +634,13 @@ def _sweep_hint(override: Override) -> str:
     if override.value_type != ValueType.SIMPLE_CHOICE_SWEEP:
         return f"{override.input_line}: a sweep needs --multirun (-m)."
     return f"{override.input_line}: for several runs add --multirun (-m); for a list write {key}=[{value}]"
+
+
+def _values(overrides: list[Override]) -> Iterator[Any]:
+    """Yield the values that overrides give, those of lists one by one."""
+    for override in overrides:
+        value = override.value()
+        yield from value if isinstance(value, list) else [value]
 
 
 def _takes(found: Signature | None, path: str) -> list[str]:

@@ -21,7 +21,7 @@ def main() -> None:
     if config := frozen_config():
         from runner.job import run_frozen
 
-        sys.path.append(os.getcwd())
+        sys.path += [os.getcwd(), *filter(None, os.environ.get("RUNNER_CODE", "").split(os.pathsep))]
         run_frozen(config)
         return
     arguments = sys.argv[1:]
@@ -31,6 +31,11 @@ def main() -> None:
     add_user_code(arguments)
     try:
         verb, rest = split_verb(arguments)
+        if verb is train and {"--help", "-h"} & set(rest) and not any("=" in argument for argument in rest):
+            from runner.help import help_text
+
+            print(help_text(VERBS, dirs(option(rest, "--config-dir", "-cd"))))
+            sys.exit(0)
         if verb is not train and {"--help", "-h"} & set(rest):
             print("runner " + inspect.cleandoc(verb.__doc__))
             sys.exit(0)
@@ -62,6 +67,7 @@ def add_user_code(arguments: list[str]) -> None:
     sys.path.append(os.getcwd())
     if config_dir := option(arguments, "--config-dir", "-cd"):
         sys.path.append(str(Path(config_dir).resolve().parent))
+        os.environ["RUNNER_CODE"] = sys.path[-1]  # the processes of this run, and what decides which code is the user's
 
 
 def option(arguments: list[str], *names: str) -> str | None:

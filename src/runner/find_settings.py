@@ -36,7 +36,7 @@ from runner.quiet import NoProfiler
 log = logging.getLogger(__name__)
 
 FOUND = "found.json"
-LOWEST_RATE, HIGHEST_RATE, RATES = 1e-7, 10.0, 160  # twenty rates for each factor of ten
+LOWEST_RATE, HIGHEST_RATE, RATES = 1e-6, 10.0, 100  # the last one at most: the test ends where the loss blows up
 SMOOTHING = 0.9  # weight of the past in the running mean of the loss
 DIVERGED = 4.0  # times the lowest loss: larger rates are not tried
 FEWEST_POINTS = 10
@@ -239,7 +239,7 @@ def trial(cfg: DictConfig, task: Any, data: Any, steps: int, callbacks: list[Cal
         num_sanity_val_steps=0,
     )
     try:
-        trainer.fit(twin, train_dataloaders=data.train_dataloader())
+        trainer.fit(twin, data.train_dataloader(), data.val_dataloader())
     finally:
         del twin, trainer
         gc.collect()

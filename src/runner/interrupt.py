@@ -1,7 +1,9 @@
-"""Ctrl-C and SIGTERM: a training finishes its step and saves, everything else ends at once."""
+"""Why a run ends early. Ctrl-C and SIGTERM: a training finishes its step and saves, all else ends at once."""
 
 import signal
 from typing import Any
+
+from runner.errors import UserError
 
 
 class Interrupted(BaseException):
@@ -19,6 +21,10 @@ class Interrupted(BaseException):
     def exit_code(self) -> int:
         """What shells expect of a program that a signal ended: 130 for Ctrl-C, 143 for SIGTERM."""
         return 128 + self.number
+
+
+class Pruned(UserError):
+    """The run was cut short because other jobs of its sweep were clearly better by then."""
 
 
 class Interrupt:

@@ -96,7 +96,7 @@ def note_changes(folder: Path, cfg: DictConfig) -> None:
 
 def clean(folder: Path) -> None:
     """Take away what an earlier run in this folder has left."""
-    for name in ("metrics.json", "samples.txt", "run_id"):
+    for name in ("metrics.json", "samples.txt", "run_id", "found.json"):
         (folder / name).unlink(missing_ok=True)
     for stale in folder.glob("checkpoints/*"):
         stale.unlink()

@@ -3,9 +3,13 @@
 import logging
 import warnings
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 from typing import Any
 
-from pytorch_lightning.profilers import Profiler
+from hydra.utils import instantiate
+from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
+
+from runner.errors import UserError, closest
 
 NOTHING = nullcontext()
 
@@ -28,7 +32,27 @@ NOISE = (
     ".*smaller than the logging interval.*",  # the curve gets a point at the end of each epoch anyway
     ".*GPU available but not used.*",
     ".*`srun` command is available.*",
+    ".*sync_dist=True.*",  # the means are summed over the processes before they are logged
 )
+
+
+PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
+
+
+def profiler(wanted: str | dict | None, folder: Path) -> Profiler:
+    """Return the profiler that the trainer's settings ask for; its report goes to `fit-profile.txt` in the run folder.
+
+    Args:
+        wanted: simple, advanced or pytorch; a node with `_target_`; None = measure nothing.
+        folder: the run folder.
+    """
+    if wanted is None:
+        return NoProfiler()
+    if isinstance(wanted, dict):
+        return instantiate({"dirpath": str(folder), "filename": "profile"} | wanted)
+    if wanted not in PROFILERS:
+        raise UserError(f"trainer.profiler is {', '.join(PROFILERS)} or null, received {wanted!r}.{closest(wanted, PROFILERS)}")
+    return PROFILERS[wanted](dirpath=str(folder), filename="profile")
 
 
 def silence() -> None:

@@ -16,6 +16,12 @@ from runner.tracking_place import hide_password, quiet_mlflow, resolve_uri
 
 SHORTEST_PREFIX = 4
 FILE_WITH_ID = "run_id"
+# Reading the tables directly takes milliseconds, importing MLflow takes seconds.
+ALL_RUNS = (
+    "SELECT runs.run_uuid AS id, name, status, artifact_uri, tags.value AS folder FROM runs "
+    "LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'runner.folder' "
+    "WHERE lifecycle_stage = 'active'"
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +80,27 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
             f"run {row['id']} ({row['name']}) is {row['status']}; this needs one that is {' or '.join(sorted(allowed))}"
         )
     return _details(uri, row, folder)
+
+
+def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list[RunInfo]:
+    """Return the runs that have the tag `name` with this value.
+
+    Args:
+        uri: tracking URI; None for the database in `outputs`.
+        outputs: folder of all runs.
+        name: name of the tag, such as "mlflow.parentRunId" for the children of a run.
+        value: what the tag says.
+    """
+    uri, _ = resolve_uri(uri, outputs)
+    if uri.startswith("sqlite:///"):
+        rows = _select(uri, f"{ALL_RUNS} AND runs.run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)",
+                       name, value)  # fmt: skip
+    else:
+        client = _client(uri)
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        found = client.search_runs(experiments, f"tags.`{name}` = '{value}'", max_results=50000)
+        rows = [_row(run) for run in found]
+    return [_details(uri, row, None) for row in rows]
 
 
 def ui(uri: str | None, outputs: Path, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
@@ -138,25 +165,21 @@ def _rows(uri: str) -> list[dict[str, Any]]:
         client = _client(uri)
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         found = client.search_runs(experiments, order_by=["attributes.start_time DESC"], max_results=1000)
-        return [
-            {
-                "id": run.info.run_id,
-                "name": run.info.run_name,
-                "status": run.info.status,
-                "artifact_uri": run.info.artifact_uri,
-                "folder": run.data.tags.get("runner.folder"),
-                "params": run.data.params,
-                "tags": run.data.tags,
-            }
-            for run in found
-        ]
-    # Reading the tables directly takes milliseconds, importing MLflow takes seconds.
-    return _select(
-        uri,
-        "SELECT runs.run_uuid AS id, name, status, artifact_uri, tags.value AS folder FROM runs "
-        "LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'runner.folder' "
-        "WHERE lifecycle_stage = 'active' ORDER BY start_time DESC, runs.rowid DESC",
-    )
+        return [_row(run) for run in found]
+    return _select(uri, f"{ALL_RUNS} ORDER BY start_time DESC, runs.rowid DESC")
+
+
+def _row(run: Any) -> dict[str, Any]:
+    """Return what `_rows` says of a run of a server."""
+    return {
+        "id": run.info.run_id,
+        "name": run.info.run_name,
+        "status": run.info.status,
+        "artifact_uri": run.info.artifact_uri,
+        "folder": run.data.tags.get("runner.folder"),
+        "params": run.data.params,
+        "tags": run.data.tags,
+    }
 
 
 def _details(uri: str, row: dict[str, Any], folder: Path | None) -> RunInfo:

@@ -52,8 +52,13 @@ def own_folder(folder: Path) -> None:
     os.environ[CODE] = os.pathsep.join(dict.fromkeys(folders))
 
 
-def own_module(root: str) -> Path | None:
-    """Return the file or folder of a top-level module that is the user's own, or None if it is not."""
+def own_module(root: str, folders: Iterable[Path] = ()) -> Path | None:
+    """Return the file or folder of a top-level module that is the user's own, or None if it is not.
+
+    Args:
+        root: its name.
+        folders: more folders that hold the user's own code.
+    """
     try:
         spec = importlib.util.find_spec(root)
     except (ImportError, ValueError):
@@ -61,23 +66,26 @@ def own_module(root: str) -> Path | None:
     if spec is None or not (spec.submodule_search_locations or spec.has_location):  # absent, or built into Python
         return None
     place = Path(next(iter(spec.submodule_search_locations or []), None) or spec.origin).resolve()
-    folders = {Path.cwd().resolve(), *(Path(name) for name in os.environ.get(CODE, "").split(os.pathsep) if name)}
-    return place if place.parent in folders else None
+    own = {Path.cwd().resolve(), *(Path(name) for name in os.environ.get(CODE, "").split(os.pathsep) if name)}
+    return place if place.parent in own | {Path(folder).resolve() for folder in folders} else None
 
 
-def refusal(target: str, names: Iterable[str] = (), functions: tuple[str, ...] = FUNCTIONS) -> str | None:
+def refusal(
+    target: str, names: Iterable[str] = (), functions: tuple[str, ...] = FUNCTIONS, folders: Iterable[Path] = ()
+) -> str | None:
     """Return why a configuration may not name `target`, or None if it may. Nothing is imported.
 
     Args:
         target: a dotted path that exists.
         names: packages that are allowed beside those of `allowed()`.
         functions: modules whose functions may be named.
+        folders: more folders that hold the user's own code.
 
     Raises:
         TargetError: the path leads nowhere.
     """
     found = find(target)
-    if _is_free(target, names):
+    if _is_free(target, names, folders):
         return None
     if target.split(".")[0] not in ROOTS or any(part.startswith("_") for part in target.split(".")):
         return _text(target)
@@ -132,9 +140,9 @@ def own_code(cfg: DictConfig) -> list[Path]:
     return [place for root in sorted(roots - ROOTS) if (place := own_module(root)) is not None]
 
 
-def _is_free(target: str, names: Iterable[str] = ()) -> bool:
+def _is_free(target: str, names: Iterable[str] = (), folders: Iterable[Path] = ()) -> bool:
     """Whether the user has allowed it or has written it."""
-    return _within(target, (*allowed(), *names)) or own_module(target.split(".")[0]) is not None
+    return _within(target, (*allowed(), *names)) or own_module(target.split(".")[0], folders) is not None
 
 
 def _is_harmless(target: str) -> bool:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 
+from runner import safety
 from runner.errors import UserError, closest
 
 PAD, UNK = 0, 1
@@ -46,6 +47,7 @@ def tokenizer(name: str) -> Callable[[str], list[str]]:
             f'data.tokenizer="{name}" is not known. Allowed: {", ".join(TOKENIZERS)}, or the dotted path of '
             f"a function of your own.{closest(name, TOKENIZERS)}"
         )
+    safety.check_function("data.tokenizer", name)
     try:
         return getattr(importlib.import_module(module), function)
     except (ModuleNotFoundError, AttributeError) as error:

@@ -20,19 +20,32 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from runner.runs import RunInfo, find_run, ui
+from runner.runs import RunInfo, find_run, runs_with_tag, ui
+from runner.tracking_environment import process_name
 from runner.tracking_place import resolve_uri, writer_environment
 from runner.tracking_run import TrackedRun, TrackingError, now_ms
 
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
 
 log = logging.getLogger(__name__)
-__all__ = ["RunInfo", "TrackedRun", "Tracker", "TrackingError", "find_run", "ui"]
+__all__ = [
+    "RunInfo",
+    "TrackedRun",
+    "Tracker",
+    "TrackingError",
+    "find_run",
+    "keep_tracker",
+    "runs_with_tag",
+    "tracker_for",
+    "ui",
+]
+
+_kept: list["Tracker"] = []  # of a process that does many runs, see `keep_tracker`
 
 
 class Tracker:
@@ -112,6 +125,22 @@ class Tracker:
         )
         return run
 
+    def reserve(self, experiment: str, name: str, tags: Mapping[str, str], parent: str) -> str:
+        """Create a run whose turn has not come (MLflow calls it SCHEDULED) and return its id.
+
+        `start(resume=id)`, from this or any other process, begins it.
+        """
+        key = len(self._runs) + 1
+        run = self._runs[key] = TrackedRun(self, key)
+        tags = {**tags, "mlflow.parentRunId": parent}
+        run.send("reserve", experiment=experiment, name=name, tags=tags, time_ms=now_ms())
+        return run.id
+
+    @property
+    def writer(self) -> str:
+        """Name of the writer process, see `runner.tracking_environment.is_alive`."""
+        return process_name(self._process.pid)
+
     def close(self, timeout: float = 60.0) -> None:
         """End the writer once it has stored everything; a run that was not finished becomes KILLED."""
         atexit.unregister(self.close)
@@ -180,6 +209,29 @@ class Tracker:
             self._trouble = f"the process that writes to MLflow ended (exit code {code}); the run cannot be recorded"
         for run in list(self._runs.values()):
             run.receive({"error": self._trouble or "the tracker was closed", "done": True})
+
+
+@contextmanager
+def keep_tracker(uri: str | None, outputs: Path) -> Iterator[Tracker]:
+    """Hold one tracker open for all runs of this process, so that MLflow is imported once."""
+    with Tracker(uri, outputs) as tracker:
+        _kept.append(tracker)
+        try:
+            yield tracker
+        finally:
+            _kept.remove(tracker)
+
+
+@contextmanager
+def tracker_for(uri: str | None, outputs: Path) -> Iterator[Tracker]:
+    """The tracker that this process holds open for `uri`, or else one for as long as this lasts."""
+    place, _ = resolve_uri(uri, outputs)
+    kept = next((tracker for tracker in _kept if tracker.uri == place and not tracker.closed), None)
+    if kept is not None:
+        yield kept
+    else:
+        with Tracker(uri, outputs) as tracker:
+            yield tracker
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:

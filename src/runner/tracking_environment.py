@@ -55,9 +55,14 @@ def user() -> str:
 @cache
 def own_name() -> str:
     """Return a name of this process that no later process of this machine can have."""
+    return process_name(os.getpid())
+
+
+def process_name(pid: int) -> str:
+    """Return a name of the process `pid` that no later process of this machine can have."""
     import psutil
 
-    return f"{socket.gethostname()}:{os.getpid()}:{psutil.Process().create_time()}"
+    return f"{socket.gethostname()}:{pid}:{psutil.Process(pid).create_time()}"
 
 
 def is_from_here(name: str) -> bool:

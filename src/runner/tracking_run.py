@@ -129,9 +129,9 @@ class TrackedRun:
             code=[str(Path(path).absolute()) for path in code],
         )
 
-    def tags(self, tags: Mapping[str, str]) -> None:
-        """Set tags of the run."""
-        self.send("tags", tags=dict(tags))
+    def tags(self, tags: Mapping[str, str], of: str | None = None) -> None:
+        """Set tags of the run, or of the run with the id `of`, such as a child of this one."""
+        self.send("tags", tags=dict(tags), of=of)
 
     def flush(self, timeout: float = 30.0) -> None:
         """Wait until the writer has all that was recorded: from here on a kill of this process loses nothing."""

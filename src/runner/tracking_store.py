@@ -46,6 +46,7 @@ class OpenRun:
         stored: for a resumed run, the last step of each metric in the database; those are not repeated.
         points: metric points that wait for the next batch.
         monitor: MLflow's thread for system metrics, or None.
+        resumed: whether the run had begun before.
         warned: whether the user knows that points wait because the database does not answer.
     """
 
@@ -55,6 +56,7 @@ class OpenRun:
     points: list[Any] = field(default_factory=list)
     monitor: Any = None
     warned: bool = False
+    resumed: bool = False
 
 
 class Store:
@@ -81,6 +83,12 @@ class Store:
         run = again(lambda: self.client.create_run(experiment_id, start_time=time_ms, tags=tags, run_name=name))
         return OpenRun(run.info.run_id, experiment_id)
 
+    def reserve_run(self, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> OpenRun:
+        """Create a run that waits for its turn; `reopen_run` begins it."""
+        run = self.create_run(experiment, name, tags, time_ms)
+        again(lambda: self.client.update_run(run.id, status="SCHEDULED"))
+        return run
+
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment; of processes that find none at once, one creates it."""
         from mlflow.exceptions import MlflowException
@@ -100,8 +108,9 @@ class Store:
     def reopen_run(
         self, run_id: str, params: dict[str, str], tags: dict[str, str], environment: dict[str, str]
     ) -> OpenRun:
-        """Set an old run back to RUNNING. MLflow never changes a param: those that differ go to a tag."""
+        """Set an old or reserved run to RUNNING. MLflow never changes a param: those that differ go to a tag."""
         old = self.client.get_run(run_id)
+        resumed = old.info.status != "SCHEDULED"
         deadline = time.monotonic() + 20.0
         while old.info.status == "RUNNING" and is_alive(old.data.tags.get("runner.writer", "")):
             if time.monotonic() > deadline:
@@ -115,11 +124,12 @@ class Store:
             "runner.changed_params": differences(old.data.params, params),
             "runner.changed_environment": differences(old.data.tags, environment),
         }
+        tags = tags if resumed else {**environment, **tags}
         self.set_tags(run_id, {**tags, **{name: json.dumps(change) for name, change in changes.items() if change}})
         self.log_params(run_id, {name: value for name, value in params.items() if name not in old.data.params})
         # The public dictionary of metrics has no steps; MLflow's own system monitor reads this list as well.
         stored = {metric.key: metric.step for metric in self.client.get_run(run_id).data._metric_objs}
-        return OpenRun(run_id, old.info.experiment_id, stored)
+        return OpenRun(run_id, old.info.experiment_id, stored, resumed=resumed)
 
     def close_run(self, run: OpenRun, status: str, time_ms: int | None) -> None:
         """Set the final status of a run and its end, now if `time_ms` is None."""

@@ -79,7 +79,7 @@ class Writer:
         try:
             getattr(self, f"do_{do}")(key, **message)
         except Exception as error:  # whatever a database, a server or a file system may answer
-            if do == "start" and key not in self.runs:
+            if do in ("start", "reserve") and key not in self.runs:
                 self.refused.add(key)
                 self.answer(run=key, error=explain(error))
             elif do == "finish":
@@ -122,11 +122,7 @@ class Writer:
         context: dict[str, Any],
     ) -> None:
         """Open a new run, or an old one again, and answer its id."""
-        if self.trouble:
-            trouble, self.trouble = self.trouble, None
-            raise trouble
-        if self.store is None:
-            self.store = Store(self.uri, self.artifact_root)
+        self.reach_store()
         found, diff = environment(context)
         tags = {**tags, "runner.writer": own_name(), **({"mlflow.parentRunId": parent} if parent else {})}
         if resume:
@@ -140,11 +136,25 @@ class Writer:
         for param in (param for param, value in params.items() if len(value) > PARAM_LENGTH):
             self.answer(warning=f"MLflow keeps {PARAM_LENGTH} characters of the parameter {param}; the config has all")
         if diff:
-            self.store.client.log_text(run.id, diff, "git.resumed.diff" if resume else "git.diff")
+            self.store.client.log_text(run.id, diff, "git.resumed.diff" if run.resumed else "git.diff")
         if system_metrics:
-            self.start_monitor(run, resumed=bool(resume))
+            self.start_monitor(run, resumed=run.resumed)
         if len(self.runs) == 1:
             self.store.close_lost_runs(run.experiment_id)
+
+    def do_reserve(self, key: int, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> None:
+        """Create a run that another process, or this one later, will begin, and answer its id."""
+        self.reach_store()
+        run = self.store.reserve_run(experiment, name, {**tags, "runner.writer": own_name()}, time_ms)
+        self.answer(run=key, id=run.id, done=True)
+
+    def reach_store(self) -> None:
+        """Have a store, or raise why there is none."""
+        if self.trouble:
+            trouble, self.trouble = self.trouble, None
+            raise trouble
+        if self.store is None:
+            self.store = Store(self.uri, self.artifact_root)
 
     def do_metrics(self, key: int, values: dict[str, float], step: int, time_ms: int) -> None:
         """Keep the points for the next batch."""
@@ -153,9 +163,9 @@ class Writer:
         run = self.runs[key]
         run.points += [Metric(name, x, time_ms, step) for name, x in values.items() if step > run.stored.get(name, -1)]
 
-    def do_tags(self, key: int, tags: dict[str, str]) -> None:
-        """Set tags of the run."""
-        self.store.set_tags(self.runs[key].id, tags)
+    def do_tags(self, key: int, tags: dict[str, str], of: str | None = None) -> None:
+        """Set tags of the run, or of the run with the id `of`."""
+        self.store.set_tags(of or self.runs[key].id, tags)
 
     def do_artifact(self, key: int, path: str, folder: str | None) -> None:
         """Copy a file or a folder to the artifacts of the run."""

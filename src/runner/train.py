@@ -11,12 +11,13 @@ import pytorch_lightning as lightning
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
-from runner import figures
+from runner import figures, safety
 from runner.bundle import build_data, build_task, save_bundle
 from runner.callbacks import ShowProgress, StopOnSignal
 from runner.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
+from runner.find_settings import find_settings
 from runner.history import History
-from runner.quiet import NoProfiler, silence
+from runner.quiet import profiler, silence
 
 log = logging.getLogger(__name__)
 
@@ -35,11 +36,14 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
     """
     started = time.time()
     silence()
+    safety.allow(cfg.get("allow"))
+    safety.guard(cfg)
     data = build_data(cfg)
     data.setup()
     lightning.seed_everything(cfg.seed, verbose=False)
     task = build_task(cfg)
     task.connect(data)
+    find_settings(cfg, folder, task, data, record)
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
     trainer = build_trainer(cfg, folder, task, history, [progress, *([stop] if stop else [])], writer)
@@ -66,13 +70,15 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
         "duration_seconds": round(time.time() - started, 3),
     }
+    drawn = task.figures() | data.figures(task)  # in every process: what they show is gathered from all of them
     if trainer.is_global_zero:
         bundle = save_bundle(folder, cfg, task, data)
-        draw(folder, task, data, history, best)
+        draw(folder, drawn, task.monitor, history, best)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
             if cfg.tracking.model and task.answer_columns(data):
-                record.model(bundle, data.columns, task.answer_columns(data), data.raw("test", 2))
+                own = safety.own_code(cfg)
+                record.model(bundle, data.columns, task.answer_columns(data), data.raw("test", 2), code=own)
         write_json(folder / "metrics.json", result)
     return result
 
@@ -91,7 +97,7 @@ def build_trainer(
     return instantiate(
         flags,
         logger=history,
-        profiler=NoProfiler() if flags.get("profiler") is None else flags["profiler"],
+        profiler=profiler(flags.pop("profiler", None), folder),
         callbacks=callbacks,
         plugins=[writer],
         default_root_dir=str(folder),
@@ -112,11 +118,10 @@ def load_best(task: Any, folder: Path) -> dict | None:
     return {"epoch": checkpoint["epoch"], "step": checkpoint["global_step"]}
 
 
-def draw(folder: Path, task: Any, data: Any, history: History, best: dict | None) -> None:
-    """Save the learning curves and the figures of the objective and of the data."""
-    drawn = task.figures() | data.figures(task)
+def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best: dict | None) -> None:
+    """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
     names = {name.split("/", 1)[1] for name in history.latest("val/")}
-    for name in sorted(names & {"loss", (task.monitor or "val/loss").split("/", 1)[1]}):
+    for name in sorted(names & {"loss", (monitor or "val/loss").split("/", 1)[1]}):
         curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
         curves = {split: curve for split, curve in curves.items() if curve[0]}
         drawn[f"learning_curve_{name}"] = figures.learning_curves(curves, name, best["step"] if best else None)

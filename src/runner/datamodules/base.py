@@ -10,7 +10,7 @@ import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from runner.batches import Loader, Split
+from runner.batches import Loader, Split, Subset
 from runner.datamodules.encoders import INPUTS, TARGETS, Classes, Inputs, Numbers, Targets
 from runner.errors import UserError
 from runner.splits import PARTS, Splits, held_out, split
@@ -283,6 +283,9 @@ class DataModule(LightningDataModule):
     # Batches.
 
     def train_dataloader(self) -> Loader:
+        if self.trainer and self.trainer.overfit_batches:  # the same batches in every epoch, drawn once
+            drawn = Loader(self.train, self.batch_size, shuffle=True, seed=self.seed).order()
+            return self._loader(Subset(self.train, drawn), self.batch_size)
         return self._loader(self.train, self.batch_size, shuffle=True)
 
     def val_dataloader(self) -> Loader:

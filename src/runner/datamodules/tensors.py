@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from runner.batches import TensorSplit
 from runner.datamodules.base import Prepared
@@ -52,6 +53,32 @@ class ImageRows:
         return self.target[getattr(self.splits, part)]
 
 
+class SequenceRows:
+    """Raw windows of signals.
+
+    Args:
+        column: name of the raw column.
+        windows: raw values (N, T, C).
+        target: class numbers (N,).
+        splits: rows of each split.
+    """
+
+    def __init__(self, column: str, windows: np.ndarray, target: np.ndarray, splits: Splits):
+        self.column, self.windows, self.target, self.splits = column, windows, target, splits
+
+    def raw(self, part: str, limit: int | None = None) -> list[dict]:
+        return [{self.column: window} for window in self.windows[getattr(self.splits, part)[:limit]]]
+
+    def targets(self, part: str) -> np.ndarray:
+        return self.target[getattr(self.splits, part)]
+
+
+def tensor_splits(inputs: Tensor, targets: Tensor, splits: Splits) -> dict[str, TensorSplit]:
+    """Return the three splits of encoded rows by name."""
+    index = [torch.from_numpy(part) for part in splits]
+    return {name: TensorSplit(inputs[rows], targets[rows]) for name, rows in zip(PARTS, index, strict=True)}
+
+
 def _single(values: np.ndarray) -> np.ndarray:
     """One target is a vector for scikit-learn, several are a matrix."""
     return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
@@ -95,8 +122,7 @@ def prepare_numbers(
         targets = Numbers.fit(target_names or [], target[splits.train], standardize_targets)
         facts = {"num_targets": target.shape[1]}
     x, y = inputs.scale(values), targets.encode(target)  # (N, F), (N,) or (N, D)
-    index = [torch.from_numpy(part) for part in splits]
-    made = {name: TensorSplit(x[rows], y[rows]) for name, rows in zip(PARTS, index, strict=True)}
+    made = tensor_splits(x, y, splits)
     return Prepared(
         inputs, targets, **made, rows=NumberRows(names, values, target, splits), source=source, digest=digest,
         facts={"in_features": len(inputs.names), **facts},

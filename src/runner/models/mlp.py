@@ -101,3 +101,7 @@ class MLP(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Numbers (B, F), or (B, ...) with F numbers an example, to (B, K)."""
         return self.layers(x.flatten(1))
+
+    def first_layer_filters(self) -> Tensor:
+        """What each unit of the first layer looks for: (H, F)."""
+        return self.layers[0].weight

@@ -32,3 +32,7 @@ class SoftmaxRegression(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Numbers (B, F), or (B, ...) with F numbers an example, to logits (B, K)."""
         return self.output(x.flatten(1))
+
+    def first_layer_filters(self) -> Tensor:
+        """What speaks for each class: (K, F)."""
+        return self.output.weight

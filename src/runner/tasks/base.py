@@ -3,6 +3,7 @@
 A subclass writes `step(batch) -> {name: scalar}` and, where needed, `inputs`, `evaluation_step`, `predict` and `figures`.
 """
 
+import gc
 import inspect
 import math
 from collections.abc import Callable
@@ -98,6 +99,8 @@ class Task(LightningModule):
         self.monitor = monitor
         self.mode = mode
         self.gradient_clip: tuple[float | None, str] = (None, "norm")
+        self.augment: nn.Module | None = None  # changes training batches (see `runner.augment`)
+        self.regularise: Any = None  # adds penalties to the loss (see `runner.regularise`)
         self.metrics = MetricCollection({})  # those that are no means over examples; filled by subclasses
         self.training_means = RunningMeans()
         self.evaluation_means = RunningMeans()
@@ -147,6 +150,10 @@ class Task(LightningModule):
 
     def fit(self, trainer: Trainer, data: Any, checkpoint: str | None = None) -> None:
         """Train the net, from the checkpoint if there is one."""
+        # What the imports have made stays until the end: the garbage collector need not look through it after every
+        # few steps.
+        gc.collect()
+        gc.freeze()
         trainer.fit(self, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
     def evaluate(self, trainer: Trainer, data: Any, split: str) -> dict[str, float]:
@@ -180,6 +187,8 @@ class Task(LightningModule):
         if scheduler is None:
             return optimizer
         watches = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+        if watches and (self.monitor is None or not self.automatic_optimization):
+            raise UserError("schedule=plateau watches task.monitor, and this task has none. Take another schedule.")
         how = {"scheduler": scheduler, "interval": "epoch" if watches else "step", "monitor": self.monitor}
         return {"optimizer": optimizer, "lr_scheduler": how}
 
@@ -196,14 +205,38 @@ class Task(LightningModule):
 
     def training_step(self, batch: tuple, batch_idx: int) -> Tensor:
         scalars = self.step(batch)
+        loss = scalars["loss"]
+        if self.regularise is not None and self.regularise.penalises:
+            scalars["penalty"] = self.regularise.penalty(self.net)
+            loss = loss + scalars["penalty"]
         self.count(scalars, self.size(batch))
-        return scalars["loss"]
+        return loss
+
+    def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        if self.regularise is not None and self.regularise.penalises:
+            loss = loss + self.regularise.penalty(self.net)
+        super().manual_backward(loss, *args, **kwargs)
+
+    def on_fit_start(self) -> None:
+        if self.augment is not None:
+            self.augment.connect(self.trainer.datamodule)
+        if self.regularise is not None:
+            self.regularise.attach(self.net)
+
+    def on_fit_end(self) -> None:
+        if self.regularise is not None:
+            self.regularise.detach()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch if self.augment is None or not self.training else self.augment(batch)
 
     def count(self, scalars: dict[str, Tensor], size: int) -> None:
         """Add the scalars of a training batch to the curve and to the epoch."""
         self.training_means.add(scalars, size)
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if self.regularise is not None:
+            self.regularise.limit()
         if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
             self.close_window()
 
@@ -274,7 +307,7 @@ class Task(LightningModule):
 
     def _apply_batch_transfer_handler(self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0) -> Any:
         if device is not None and device.type == "cpu":
-            return batch  # it is there already
+            return self.on_after_batch_transfer(batch, dataloader_idx)  # it is there already
         return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
 
     def __setattr__(self, name: str, value: Any) -> None:

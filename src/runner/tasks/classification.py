@@ -57,8 +57,8 @@ class Classification(Task):
         threshold: Literal["argmax", "validation"] = "argmax",
         optimizer: Callable | None = None,
         schedule: Callable | None = None,
-        monitor: str | None = "val/accuracy",
-        mode: Literal["min", "max"] = "max",
+        monitor: str | None = "val/loss",
+        mode: Literal["min", "max"] = "min",
     ):
         super().__init__(net, optimizer, schedule, monitor, mode)
         if num_outputs < 2:

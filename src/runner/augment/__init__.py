@@ -1,0 +1,41 @@
+"""Changing training batches at random, so that the net never sees the same example twice."""
+
+from typing import Any
+
+from torch import nn
+
+from runner.errors import UserError
+
+
+class Augmentation(nn.Module):
+    """Several steps one after another; each takes an input of the batch and returns one of the same shape.
+
+    Random numbers come from torch's own generator, whose state is part of a checkpoint, so a resumed run draws what the
+    uninterrupted one would have drawn.
+
+    Args:
+        steps: modules by name; one with `connect(data)` is shown the data before training.
+    """
+
+    def __init__(self, steps: dict[str, nn.Module]):
+        super().__init__()
+        self.steps = nn.ModuleDict(steps)
+
+    def connect(self, data: Any) -> None:
+        for step in self.steps.values():
+            if hasattr(step, "connect"):
+                step.connect(data)
+
+    def forward(self, batch: tuple) -> tuple:
+        """Change all inputs of a batch `(*inputs, target)`."""
+        *inputs, target = batch
+        for step in self.steps.values():
+            inputs = [step(each) for each in inputs]
+        return *inputs, target
+
+
+def share_of(share: float, name: str) -> float:
+    """Return `share` if it lies in 0 .. 1."""
+    if not 0 <= share <= 1:
+        raise UserError(f"{name} lies in 0 .. 1, received {share}")
+    return share

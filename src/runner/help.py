@@ -1,0 +1,51 @@
+"""What `runner --help` prints, without composing anything: the verbs, the groups with their choices, Hydra's flags."""
+
+import textwrap
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from runner.catalog import Catalog, folders
+
+HEAD = """\
+runner [VERB] [key=value ...]
+
+Train a model on a dataset and record the run; no verb means train.
+
+    runner model=textcnn data=movie_reviews
+    runner -m model=textcnn,textcnn1d seed=1,2,3
+    runner ui
+"""
+
+FLAGS = """\
+Any other setting is written key=value (+key=value adds one, ~key takes one away); `runner show NAME` explains a choice.
+
+Hydra's flags
+    -m, --multirun       every combination of values separated by commas
+    --cfg job            print the composed configuration and end
+    --info               how the configuration was composed
+    --config-dir DIR     choices of your own beside the packaged ones
+    --hydra-help         all of Hydra's flags, tab completion among them
+    --debug              the whole traceback of an error
+    KEY=VALUE --help     the configuration these settings compose
+"""
+
+
+def help_text(verbs: Mapping[str, Callable], extra_dirs: Iterable[str | Path] = ()) -> str:
+    """Return the whole text; a verb's line is the first of its docstring."""
+    catalog = Catalog(folders(extra_dirs))
+    lines = [HEAD, "Verbs"]
+    for verb in verbs.values():
+        usage, _, meaning = (verb.__doc__ or "").splitlines()[0].partition(": ")
+        lines += [f"    {usage}", f"        {meaning}"]
+    lines += ["", "Groups and their choices (group=choice)"]
+    for group in catalog.groups:
+        lines.append(
+            textwrap.fill(
+                f"{group + ':':<12} {', '.join(catalog.choices(group))}",
+                width=110,
+                initial_indent="    ",
+                subsequent_indent=" " * 17,
+                break_on_hyphens=False,
+            )
+        )
+    return "\n".join([*lines, "", FLAGS])

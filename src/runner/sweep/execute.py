@@ -1,0 +1,144 @@
+"""One job of a sweep in this process, composed and run as Hydra's own launchers do it."""
+
+import gc
+import logging
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.core.utils import JobStatus, configure_log, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, open_dict
+
+from runner.errors import UserError
+from runner.interrupt import Pruned
+from runner.sweep.state import SweepState
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended.
+
+    Args:
+        status: finished, pruned, failed or killed.
+        error: what went wrong, in one line.
+    """
+
+    status: str
+    error: str | None = None
+
+
+def execute(
+    context: HydraContext, task_function: TaskFunction, config: DictConfig, number: int, overrides: list[str]
+) -> Outcome:
+    """Compose the job with these overrides and run it; an interrupt ends this process."""
+    setup_globals()
+    try:
+        job = context.config_loader.load_sweep_config(config, overrides)
+        with open_dict(job):
+            job.hydra.job.id = job.hydra.job.num = number
+        done = run_job(task_function, job, "hydra.sweep.dir", "hydra.sweep.subdir", context)
+    except Exception as error:  # a job that cannot even be composed must not end the others
+        return outcome(error)
+    finally:
+        configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    result = outcome(done._return_value if done.status == JobStatus.FAILED else None)
+    del done
+    release_memory()
+    return result
+
+
+def outcome(error: BaseException | None) -> Outcome:
+    """Return what an error, or none, says of a job."""
+    if error is None:
+        return Outcome("finished")
+    if isinstance(error, Pruned):
+        return Outcome("pruned", str(error))
+    text = " ".join(str(error).split()) or type(error).__name__
+    return Outcome("failed", text if isinstance(error, UserError) else f"{type(error).__name__}: {text}")
+
+
+def release_memory() -> None:
+    """Give back what the net and the optimizer of a job have held, on the GPU too."""
+    gc.collect()
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
+def job_overrides(state: SweepState, number: int) -> list[str]:
+    """Return the overrides of a job with those that say where it runs and which run in MLflow it is."""
+    job = state.jobs[number]
+    folder = QuotedString(str(state.folder), Quote.single).with_quotes()
+    return [*job.overrides, *resume_job(job.run_id), f"hydra.sweep.dir={folder}", f"hydra.sweep.subdir={number}"]
+
+
+def resume_job(run_id: str | None) -> list[str]:
+    """Return the overrides that let a job begin, or go on with, the run in MLflow that is meant for it."""
+    return [f"resume={run_id}"] if run_id else []
+
+
+class Here:
+    """Runs jobs in this process, one after another.
+
+    Args:
+        context: Hydra's way to compose and its callbacks.
+        task_function: what a job runs.
+        config: the composed configuration of the sweep.
+    """
+
+    slots = 1
+
+    def __init__(self, context: HydraContext, task_function: TaskFunction, config: DictConfig):
+        self.parts = context, task_function, config
+        self.waiting: list[tuple[int, list[str]]] = []
+
+    def start(self, number: int, overrides: list[str]) -> None:
+        self.waiting.append((number, overrides))
+
+    def wait(self) -> tuple[int, Outcome]:
+        """Run the job that was started and return how it ended."""
+        number, overrides = self.waiting.pop(0)
+        return number, execute(*self.parts, number, overrides)
+
+    def stop(self) -> None:
+        """Nothing runs beside this process."""
+
+
+class Launched:
+    """Hands jobs in batches to a launcher of Hydra's: submitit, Ray, joblib.
+
+    Args:
+        launcher: the launcher, set up.
+        slots: jobs a batch.
+    """
+
+    def __init__(self, launcher: Any, slots: int):
+        self.launcher = launcher
+        self.slots = slots
+        self.waiting: list[tuple[int, list[str]]] = []
+        self.done: list[tuple[int, Outcome]] = []
+
+    def start(self, number: int, overrides: list[str]) -> None:
+        self.waiting.append((number, overrides))
+
+    def wait(self) -> tuple[int, Outcome]:
+        """Launch what was started, and return how one job of the batch ended."""
+        if not self.done:
+            batch, self.waiting = self.waiting, []
+            self.done = list(zip([number for number, _ in batch], self.launch(batch), strict=True))
+        return self.done.pop(0)
+
+    def launch(self, batch: list[tuple[int, list[str]]]) -> list[Outcome]:
+        try:
+            returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
+        except Exception as error:  # of a batch that lost a job, only the folders say what the others have done
+            log.error("the launcher failed: %s", error)
+            return [outcome(error)] * len(batch)
+        return [outcome(one._return_value if one.status == JobStatus.FAILED else None) for one in returns]
+
+    def stop(self) -> None:
+        """What a cluster has taken is the cluster's."""

@@ -1,0 +1,111 @@
+"""The figures of a sweep: bars, repetitions with their intervals, parallel coordinates, two objectives."""
+
+from typing import Any
+
+import numpy as np
+
+from runner.figures import new_figure
+from runner.sweep.state import SweepState
+from runner.sweep.statistics import groups, summaries
+from runner.sweep.table import is_number, short
+
+MANY = 8  # jobs, beyond which bars of more than one key are hard to read
+
+
+def draw(state: SweepState) -> dict[str, Any]:
+    """Return {name: figure} of what has finished; {} if nothing has."""
+    done = {number: job for number, job in sorted(state.jobs.items()) if job.status == "finished"}
+    done = {n: job for n, job in done.items() if all(job.values.get(name) is not None for name in state.metrics)}
+    if not done or not state.metrics:
+        return {}
+    metric = state.metrics[0]
+    scores = np.array([job.values[metric] for job in done.values()])
+    drawn: dict[str, Any] = {}
+    if repeated := groups(state.jobs, state.keys):
+        said = {values: summaries(state.jobs, numbers, [metric]) for values, numbers in repeated.items()}
+        known = {label(values): one[metric] for values, one in said.items() if metric in one}
+        halves = [0.0 if one.count == 1 else one.high - one.mean for one in known.values()]
+        drawn["repetitions"] = bars(list(known), [one.mean for one in known.values()], metric, halves)
+    if len(state.metrics) > 1:
+        other = np.array([job.values[state.metrics[1]] for job in done.values()])
+        drawn["objectives"] = scatter(scores, other, state, list(done))
+    if len(done) > MANY and len(state.keys) > 1:
+        columns = {key: [job.value(key) for job in done.values()] for key in state.keys}
+        drawn["parallel_coordinates"] = parallel(columns, scores, metric)
+    elif not repeated:
+        names = [f"{number}: {label(job.value(key) for key in state.keys)}" for number, job in done.items()]
+        drawn["jobs"] = bars(names, list(scores), metric)
+    return drawn
+
+
+def label(values: Any) -> str:
+    """Return the values of a job in one line."""
+    return " ".join(short(value) for value in values) or "all"
+
+
+def bars(names: list[str], heights: list[float], metric: str, halves: list[float] | None = None) -> Any:
+    """One bar a name; `halves` are half the widths of the 95 % intervals."""
+    figure, axes = new_figure(6.0, 1.2 + 0.32 * len(names))
+    places = np.arange(len(names))
+    axes.barh(places, heights, xerr=halves, capsize=3, color="tab:blue", alpha=0.8)
+    axes.set_yticks(places, names)
+    axes.invert_yaxis()
+    reach = np.array(halves or np.zeros(len(names)))
+    low, high = float(np.min(heights - reach)), float(np.max(heights + reach))
+    margin = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
+    axes.set_xlim(low - margin, high + margin)  # differences are what a sweep is about; the axis says that it is cut
+    axes.set_xlabel(f"{metric}{', 95 % interval of the mean' if halves and any(halves) else ''}")
+    return figure
+
+
+def scatter(first: np.ndarray, second: np.ndarray, state: SweepState, numbers: list[int]) -> Any:
+    """Two objectives (N,), (N,); the jobs that no other beats in both are marked."""
+    figure, axes = new_figure()
+    best = np.array([number in state.best for number in numbers])
+    axes.scatter(first[~best], second[~best], color="tab:grey", label="other jobs")
+    axes.scatter(first[best], second[best], color="tab:red", label="not beaten in both")
+    axes.set_xlabel(state.metrics[0])
+    axes.set_ylabel(state.metrics[1])
+    axes.legend()
+    return figure
+
+
+def parallel(columns: dict[str, list[str]], scores: np.ndarray, metric: str) -> Any:
+    """One axis a key and one for the metric, one line a job, coloured by the metric."""
+    from matplotlib import colormaps
+
+    figure, axes = new_figure(2.0 + 1.4 * (len(columns) + 1), 4.5)
+    heights, ticks = [], []
+    for values in [*columns.values(), [str(score) for score in scores]]:
+        height, tick = scaled(values)
+        heights.append(height)
+        ticks.append(tick)
+    spread = np.ptp(scores) or 1.0
+    for lines in sorted(zip(scores, *heights, strict=True), key=lambda line: line[0]):
+        axes.plot(
+            range(len(heights)), lines[1:], color=colormaps["viridis"]((lines[0] - scores.min()) / spread), alpha=0.7
+        )
+    for place, tick in enumerate(ticks):
+        axes.axvline(place, color="black", linewidth=0.8)
+        for height, text in tick:
+            axes.annotate(text, (place, height), xytext=(3, 0), textcoords="offset points", fontsize=7, va="center")
+    axes.set_xticks(range(len(heights)), [*columns, metric], rotation=20, ha="right")
+    axes.set_yticks([])
+    axes.margins(x=0.12)
+    return figure
+
+
+def scaled(values: list[str]) -> tuple[np.ndarray, list[tuple[float, str]]]:
+    """Return heights in 0 .. 1 and the marks of one axis; numbers over two powers of ten are scaled by factors."""
+    if not all(map(is_number, values)):
+        known = list(dict.fromkeys(values))
+        top = max(len(known) - 1, 1)
+        return np.array([known.index(value) / top for value in values]), [
+            (n / top, text) for n, text in enumerate(known)
+        ]
+    numbers = np.array([float(value) for value in values])
+    by_factor = numbers.min() > 0 and numbers.max() / numbers.min() >= 100
+    scale = np.log(numbers) if by_factor else numbers
+    heights = (scale - scale.min()) / (np.ptp(scale) or 1.0)
+    ends = dict.fromkeys((int(scale.argmin()), int(scale.argmax())))
+    return heights, [(float(heights[end]), f"{numbers[end]:.4g}") for end in ends]

@@ -1,0 +1,38 @@
+"""`resume_sweep=NAME|last`: going on with a sweep until it has all its jobs."""
+
+import os
+from pathlib import Path
+
+from runner.errors import UserError
+from runner.resume import key_of
+from runner.sweep.state import find_sweep
+
+KEY = "resume_sweep"
+MAY_CHANGE = ("sweep.jobs", "sweep.on_error", "sweep.trials", "sweep.columns")  # the rest would make it another sweep
+
+
+def resumed_sweep(arguments: list[str], outputs: Path) -> list[str]:
+    """Replace `resume_sweep=...` by the command that the sweep began with, in its folder.
+
+    Args:
+        arguments: what the user typed.
+        outputs: the folder of all runs.
+
+    Raises:
+        UserError: there is no such sweep, it was started elsewhere, or something typed would make it another one.
+    """
+    typed = {key_of(text): text for text in arguments if not text.startswith("-")}
+    state = find_sweep(typed.pop(KEY).split("=", 1)[1], outputs)
+    other = [text for key, text in typed.items() if key not in MAY_CHANGE and not key.startswith("hydra")]
+    if other:
+        raise UserError(
+            f"a resumed sweep keeps its settings; received {' '.join(other)}. "
+            f"Only these can be given: {', '.join(MAY_CHANGE)} and those of hydra/launcher"
+        )
+    if state.cwd != os.getcwd():
+        raise UserError(f"the sweep {state.name} was started in {state.cwd}: go there first")
+    flags = [text for text in arguments if text.startswith("-") and text not in ("-m", "--multirun")]
+    config_dir = [f"--config-dir={state.config_dir}"] if state.config_dir else []
+    earlier = [text for text in state.overrides if key_of(text) not in typed]
+    return ["-m", *flags, *config_dir, *earlier, *typed.values(), f"hydra.sweep.dir='{state.folder}'",
+            "sweep.resume=true"]  # fmt: skip

@@ -1,0 +1,135 @@
+"""What a sweep knows of itself: `sweep.json` in its folder, written in one step at every change.
+
+The file says which jobs there are, so that a sweep that was cut off goes on to the same end. What became of a job is
+told by the job itself: its `metrics.json` and its run in MLflow.
+"""
+
+import json
+import os
+import uuid
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from runner.errors import UserError, closest
+from runner.resume import key_of
+
+FILE = "sweep.json"
+OPEN = ("waiting", "running", "killed")  # jobs that a resumed sweep has to do; of the others it keeps the result
+
+
+@dataclass
+class Job:
+    """One run of a sweep.
+
+    Args:
+        overrides: what is composed for it.
+        status: waiting, running, finished, pruned, failed or killed.
+        run_id: its run in MLflow, once there is one.
+        values: its metrics, once it has finished.
+        error: why it failed.
+    """
+
+    overrides: list[str]
+    status: str = "waiting"
+    run_id: str | None = None
+    values: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+
+    def value(self, key: str) -> str:
+        """What the override of `key` says, as typed; "" if there is none."""
+        found = [text.split("=", 1)[1] for text in self.overrides if key_of(text) == key]
+        return found[-1] if found else ""
+
+
+@dataclass
+class SweepState:
+    """All that a sweep has to know to go on.
+
+    Args:
+        folder: where it lies.
+        id: tells it from every other sweep.
+        created: local date and time.
+        cwd: where the command was typed.
+        overrides: what was typed, Hydra's own overrides included.
+        config_dir: the folder given with `--config-dir`.
+        keys: what varies, without + before it.
+        total: number of jobs it ends with.
+        parent: its run in MLflow.
+        processes: names of the processes that write to MLflow for it.
+        status: RUNNING, FINISHED, FAILED or KILLED.
+        metrics: what the best job is best in.
+        directions: min or max, for each metric.
+        best: numbers of the best jobs.
+        jobs: {number: job}.
+    """
+
+    folder: Path
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    created: str = field(default_factory=lambda: datetime.now().isoformat())
+    cwd: str = field(default_factory=os.getcwd)
+    overrides: list[str] = field(default_factory=list)
+    config_dir: str | None = None
+    keys: list[str] = field(default_factory=list)
+    total: int = 0
+    parent: str | None = None
+    processes: list[str] = field(default_factory=list)
+    status: str = "RUNNING"
+    metrics: list[str] = field(default_factory=list)
+    directions: list[str] = field(default_factory=list)
+    best: list[int] = field(default_factory=list)
+    jobs: dict[int, Job] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def job_folder(self, number: int) -> Path:
+        return self.folder / str(number)
+
+    def save(self) -> None:
+        """Write the file in one step, so that a kill leaves the old one or the new one."""
+        content = asdict(self) | {"folder": None, "jobs": {str(n): asdict(job) for n, job in self.jobs.items()}}
+        part = self.folder / f"{FILE}.part"
+        with open(part, "w", encoding="utf-8") as file:
+            json.dump(content, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(part, self.folder / FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> "SweepState":
+        content = json.loads((folder / FILE).read_text(encoding="utf-8"))
+        jobs = {int(number): Job(**job) for number, job in content.pop("jobs").items()}
+        return cls(**{**content, "folder": folder, "jobs": jobs})
+
+
+def find_sweep(which: str, outputs: Path) -> SweepState:
+    """Return a sweep.
+
+    Args:
+        which: its name, the path of its folder, the id of its run in MLflow, or "last".
+        outputs: folder of all runs.
+
+    Raises:
+        UserError: there is no such sweep.
+    """
+    if (Path(which).expanduser() / FILE).is_file():
+        return SweepState.load(Path(which).expanduser().resolve())
+    states = [SweepState.load(path.parent) for path in (outputs / "sweeps").glob(f"*/{FILE}")]
+    states.sort(key=lambda state: state.created)
+    if which == "last" and states:
+        return states[-1]
+    found = [state for state in states if which in (state.name, state.parent)]
+    if found:
+        return found[-1]
+    names = [state.name for state in states]
+    known = f" The last ones: {', '.join(names[-5:])}." if names else ""
+    raise UserError(f'there is no sweep "{which}" in {outputs / "sweeps"}.{closest(which, names)}{known}')
+
+
+def read_metrics(folder: Path) -> dict[str, Any] | None:
+    """Return what `metrics.json` of a job holds, or None if the job has not come to its end."""
+    path = folder / "metrics.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

@@ -1,0 +1,154 @@
+"""Optuna behind a sweep: it is asked for the next values and told what became of them, nothing more."""
+
+import inspect
+import math
+import warnings
+from functools import cache
+from typing import Any
+
+from runner.errors import UserError, closest
+from runner.sweep.space import Dimension, Space
+
+try:
+    import optuna
+except ImportError as error:
+    raise UserError('sweep=optuna needs Optuna: pip install "runner[sweep]"') from error
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+
+DIRECTIONS = {"min": "minimize", "max": "maximize"}
+SAME_SEED = ("QMCSampler", "GridSampler", "BruteForceSampler")  # one seed makes one sequence of all their trials
+
+
+class Search:
+    """A study and the space it searches. The number of a trial is that of its job.
+
+    Args:
+        space: what varies.
+        url: the database of the study.
+        name: of the study, told from all others in the database.
+        directions: "min" or "max" for each objective.
+        settings: the node `sweep` of the configuration: sampler, pruner, their options and the seed.
+    """
+
+    def __init__(self, space: Space, url: str, name: str, directions: list[str], settings: dict[str, Any]):
+        self.space = space
+        self.settings = settings
+        self.distributions = {dimension.key: distribution(dimension) for dimension in space.dimensions}
+        self.pruner = make("Pruner", settings["pruner"], settings["pruner_options"])
+        self.study = optuna.create_study(
+            study_name=name,
+            storage=storage(url),
+            directions=[DIRECTIONS[direction] for direction in directions],
+            pruner=self.pruner,
+            sampler=self.sampler(0),
+            load_if_exists=True,
+        )
+
+    @property
+    def prunes(self) -> bool:
+        """Whether jobs may be cut short: Optuna cannot for several objectives."""
+        return not isinstance(self.pruner, optuna.pruners.NopPruner) and len(self.study.directions) == 1
+
+    def sampler(self, number: int) -> Any:
+        """Return the sampler for a trial, seeded by its number: a resumed sweep draws what it would have drawn."""
+        name, options, seed = (self.settings[key] for key in ("sampler", "sampler_options", "seed"))
+        return make("Sampler", name, options, seed, number)
+
+    def ask(self) -> tuple[int, int, list[str]]:
+        """Return number, id and overrides of the next trial."""
+        self.study.sampler = self.sampler(len(self.study.get_trials(deepcopy=False)))
+        trial = self.study.ask(self.distributions)
+        return trial.number, trial._trial_id, self.overrides(trial.params)
+
+    def overrides(self, params: dict[str, Any]) -> list[str]:
+        return self.space.job(str(params[key]) for key in self.space.keys)
+
+    def trials(self) -> dict[int, tuple[int, list[str]]]:
+        """Return {number: (id, overrides)} of all trials so far."""
+        found = self.study.get_trials(deepcopy=False)
+        return {trial.number: (trial._trial_id, self.overrides(trial.params)) for trial in found}
+
+    def tell(self, number: int, status: str, values: list[float | None]) -> None:
+        """Say how the job of a trial has ended; a trial that has been told keeps its first answer."""
+        state = optuna.trial.TrialState.PRUNED if status == "pruned" else optuna.trial.TrialState.FAIL
+        if status == "finished" and all(value is not None and math.isfinite(value) for value in values):
+            self.study.tell(number, values, skip_if_finished=True)
+        else:
+            self.study.tell(number, state=state, skip_if_finished=True)
+
+    def about(self, trial_id: int, url: str, metric: str) -> dict[str, Any]:
+        """What the process of a job needs to ask whether the job is hopeless, JSON-able."""
+        pruner = {"name": self.settings["pruner"], "options": self.settings["pruner_options"]}
+        return {"storage": url, "study": self.study.study_name, "trial": trial_id, "metric": metric, "pruner": pruner}
+
+
+class RunningTrial:
+    """A trial as the process of its job sees it.
+
+    Args:
+        about: what `Search.about` returned.
+    """
+
+    def __init__(self, about: dict[str, Any]):
+        self.id = about["trial"]
+        self.storage = storage(about["storage"])
+        pruner = make("Pruner", about["pruner"]["name"], about["pruner"]["options"])
+        self.study = optuna.load_study(study_name=about["study"], storage=self.storage, pruner=pruner)
+
+    @property
+    def open(self) -> bool:
+        """Whether the sweep still waits for the trial."""
+        return not self.storage.get_trial(self.id).state.is_finished()
+
+    def is_hopeless(self, step: int, value: float) -> bool:
+        """Report the value of a step and say whether the job should end; a step reported before keeps its value."""
+        if step not in self.storage.get_trial(self.id).intermediate_values:
+            self.storage.set_trial_intermediate_value(self.id, step, value)
+        return self.study.pruner.prune(self.study, self.storage.get_trial(self.id))
+
+
+@cache
+def storage(url: str) -> Any:
+    """Return the database at a URL, opened once in this process."""
+    return optuna.storages.get_storage(url)
+
+
+def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: int = 0) -> Any:
+    """Return the sampler or pruner of that name ("tpe", "TPESampler", "successive_halving").
+
+    Raises:
+        UserError: Optuna has none, or it does not take these options.
+    """
+    module = optuna.samplers if kind == "Sampler" else optuna.pruners
+    classes = {plain(each, kind): each for each in module.__all__ if each.endswith(kind) and each != f"Base{kind}"}
+    found = classes.get("nop" if plain(name, kind) == "none" else plain(name, kind))
+    if found is None:
+        known = ", ".join(sorted(classes))
+        raise UserError(f"sweep.{kind.lower()}={name}: Optuna has none.{closest(name, classes)} Allowed: {known}")
+    maker = getattr(module, found)
+    options = dict(options)
+    if "seed" in inspect.signature(maker).parameters:
+        options.setdefault("seed", seed if found in SAME_SEED else seed * 100_003 + number)
+    try:
+        return maker(**options)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"sweep.{kind.lower()}_options={options}: {found} refuses them: {error}") from error
+
+
+def plain(name: str, kind: str) -> str:
+    """Return "successivehalving" for "successive_halving" and "SuccessiveHalvingPruner"."""
+    return str(name).lower().replace("_", "").replace("-", "").removesuffix(kind.lower())
+
+
+def distribution(dimension: Dimension) -> Any:
+    """Return Optuna's name for a dimension; choices are told apart by the text typed, so that lists can be chosen."""
+    if dimension.values and dimension.step is None:
+        return optuna.distributions.CategoricalDistribution(dimension.values)
+    if dimension.step is not None and dimension.log and dimension.step != 1:
+        raise UserError(f"{dimension.key}: a logarithmic range has steps of 1; write an interval, or choice(...)")
+    if dimension.whole:
+        step = int(dimension.step or 1)
+        return optuna.distributions.IntDistribution(int(dimension.low), int(dimension.high), dimension.log, step)
+    return optuna.distributions.FloatDistribution(dimension.low, dimension.high, dimension.log, dimension.step)

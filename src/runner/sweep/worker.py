@@ -1,0 +1,84 @@
+"""A process that runs jobs of a sweep: `python -m runner.sweep.worker`, started by `runner.sweep.workers`.
+
+It reads jobs from standard input, one JSON object a line, and answers on standard output in the same form. When standard
+input closes, the sweep is no more: the job that runs saves what it has and this process ends.
+"""
+
+import base64
+import json
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+from runner.interrupt import Interrupt, Interrupted
+
+
+def read(jobs: queue.SimpleQueue) -> None:
+    """Take jobs from the pipe (in a thread)."""
+    for line in sys.stdin.buffer:
+        message = json.loads(line)
+        if message.get("end"):
+            jobs.put(None)
+            return
+        jobs.put(message)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
+    """Run jobs until there are no more; Ctrl-C or SIGTERM ends the one that runs as it would end a single run."""
+    from runner import tables
+    from runner.cli import run_job
+    from runner.sweep.execute import execute
+    from runner.tracking import keep_tracker
+
+    about = jobs.get()
+    sys.argv = about["argv"]
+    tables.register()
+    load_plugins()
+    context, config = pickle.loads(base64.b64decode(about["state"]))
+    with keep_tracker(config.tracking.uri, Path.cwd() / "outputs"):
+        while (message := jobs.get()) is not None:
+            try:
+                ended = execute(context, run_job, config, message["job"], message["overrides"])
+            except SystemExit:
+                answer(status="killed", error=None)
+                raise
+            answer(status=ended.status, error=ended.error)
+
+
+def load_plugins() -> None:
+    """Have Hydra find its plugins, whose schemas the configuration is composed of."""
+    from hydra.core.plugins import Plugins
+    from hydra.core.utils import setup_globals
+
+    setup_globals()
+    Plugins.instance()
+
+
+def main() -> None:
+    """Serve until the sweep ends, or ends this process."""
+    pipe = os.dup(1)
+    os.dup2(2, 1)  # what jobs print must not look like an answer
+    Interrupt().install()
+    jobs: queue.SimpleQueue = queue.SimpleQueue()
+    threading.Thread(target=read, args=(jobs,), daemon=True).start()
+
+    def answer(**values: Any) -> None:
+        try:
+            os.write(pipe, json.dumps(values).encode() + b"\n")
+        except BrokenPipeError:
+            os._exit(1)  # the sweep is no more, and the run is recorded
+
+    try:
+        serve(jobs, answer)
+    except Interrupted as stopped:
+        sys.exit(stopped.exit_code)
+
+
+if __name__ == "__main__":
+    main()

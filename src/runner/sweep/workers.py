@@ -1,0 +1,188 @@
+"""Jobs side by side on one machine: processes that live as long as the sweep, so that imports are paid once."""
+
+import base64
+import json
+import logging
+import os
+import pickle
+import queue
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from hydra.types import HydraContext
+from omegaconf import DictConfig
+
+from runner.errors import UserError
+from runner.sweep.execute import Outcome
+from runner.tracking_environment import process_name
+
+PATIENCE = 60.0  # seconds that jobs have to save and end
+
+log = logging.getLogger(__name__)
+
+
+def slots(jobs: int | str) -> int:
+    """Return the number of jobs at the same time; "auto" is one for each GPU, or one."""
+    if jobs == "auto":
+        return max(1, len(gpus()))
+    if jobs < 1:
+        raise UserError(f"sweep.jobs={jobs}: write a number from 1, or auto for one on each GPU")
+    return int(jobs)
+
+
+def gpus() -> list[str]:
+    """Return the GPUs that this process may use, without importing torch."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if allowed is not None:
+        return [device.strip() for device in allowed.split(",") if device.strip() not in ("", "-1")]
+    if shutil.which("nvidia-smi") is None:
+        return []
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False)
+    return listed.stdout.split() if listed.returncode == 0 else []
+
+
+def worker_environment(slot: int, count: int) -> dict[str, str]:
+    """Return the environment of one of `count` workers: its share of the processor cores, and a GPU if there is one."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    share = {"OMP_NUM_THREADS": str(max(1, cores // count))}
+    devices = gpus()
+    device = {"CUDA_VISIBLE_DEVICES": devices[slot % len(devices)]} if devices else {}
+    paths = os.pathsep.join(path for path in sys.path if path)
+    return {**share, **os.environ, **device, "PYTHONPATH": paths}
+
+
+class Worker:
+    """One process that runs jobs, one after another.
+
+    Args:
+        slot: its number.
+        command: first line of what it reads: all it has to know.
+        folder: of the sweep; what the jobs print goes to `worker-<slot>.log`.
+        environment: its environment variables.
+        answers: where its answers go, as (worker, answer); the answer None says that it has ended.
+    """
+
+    def __init__(self, slot: int, command: bytes, folder: Path, environment: dict[str, str], answers: Any):
+        self.slot = slot
+        self.job: int | None = None
+        with open(folder / f"worker-{slot}.log", "ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "runner.sweep.worker"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                env=environment,
+                start_new_session=True,  # Ctrl-C comes to the sweep, which passes it on
+            )
+        self.name = process_name(self.process.pid)
+        self.answers = answers
+        self.send(command)
+        self.thread = threading.Thread(target=self.listen, daemon=True)
+        self.thread.start()
+
+    def send(self, line: bytes) -> None:
+        assert self.process.stdin is not None
+        try:
+            self.process.stdin.write(line + b"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:
+            log.debug("worker %d has ended", self.slot)  # its last answer says so, too
+
+    def listen(self) -> None:
+        """Pass answers on until there are no more (in a thread)."""
+        assert self.process.stdout is not None
+        for line in self.process.stdout:
+            self.answers.put((self, json.loads(line)))
+        self.process.wait()
+        self.answers.put((self, None))
+
+    def end(self) -> None:
+        """Let go of the process, which has ended or is about to."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        try:
+            self.process.stdin.close()
+        except BrokenPipeError:
+            log.debug("worker %d ended before its pipe", self.slot)
+        self.process.wait()
+        self.thread.join()
+        self.process.stdout.close()
+
+
+class Workers:
+    """Runs jobs in several processes.
+
+    Args:
+        context: Hydra's way to compose and its callbacks.
+        config: the composed configuration of the sweep.
+        folder: of the sweep.
+        slots: how many processes.
+        started: called with the name of each process before it is given a job.
+    """
+
+    def __init__(self, context: HydraContext, config: DictConfig, folder: Path, slots: int, started: Any):
+        self.slots = slots
+        self.folder = folder
+        self.started = started
+        state = base64.b64encode(pickle.dumps((context, config))).decode()
+        self.command = json.dumps({"state": state, "argv": sys.argv}).encode()
+        self.answers: queue.SimpleQueue = queue.SimpleQueue()
+        self.workers: dict[int, Worker] = {}
+
+    def start(self, number: int, overrides: list[str]) -> None:
+        worker = self.free_worker()
+        worker.job = number
+        worker.send(json.dumps({"job": number, "overrides": overrides}).encode())
+
+    def free_worker(self) -> Worker:
+        """Return a worker without a job, a new one if need be."""
+        for slot in range(self.slots):
+            worker = self.workers.get(slot)
+            if worker is None:
+                environment = worker_environment(slot, self.slots)
+                worker = self.workers[slot] = Worker(slot, self.command, self.folder, environment, self.answers)
+                self.started(worker.name)
+            if worker.job is None:
+                return worker
+        raise AssertionError("all workers have a job")
+
+    def wait(self) -> tuple[int, Outcome]:
+        """Wait until a job has ended."""
+        while True:
+            worker, answer = self.answers.get()
+            job, worker.job = worker.job, None
+            if answer is None:  # its process is no more: the next job gets a new one
+                worker.end()
+                del self.workers[worker.slot]
+                if job is not None:
+                    code = worker.process.returncode
+                    return job, Outcome("failed", f"its process ended (exit code {code}), see worker-{worker.slot}.log")
+            elif job is not None:
+                return job, Outcome(answer["status"], answer["error"])
+
+    def stop(self) -> None:
+        """End all processes; jobs that run save what they have. A second interrupt ends them at once."""
+        working = [worker for worker in self.workers.values() if worker.job is not None]
+        for worker in self.workers.values():
+            if worker.job is not None:
+                worker.process.send_signal(signal.SIGINT)
+            else:
+                worker.send(json.dumps({"end": True}).encode())
+        deadline = time.monotonic() + PATIENCE
+        try:
+            for worker in self.workers.values():
+                worker.process.wait(max(0.1, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            log.warning("%d jobs did not end within %.0f s and are killed", len(working), PATIENCE)
+        finally:
+            for worker in self.workers.values():
+                if worker.process.poll() is None:
+                    worker.process.kill()
+                worker.end()
+            self.workers.clear()
