@@ -76,6 +76,7 @@ def run_beside(cfg: DictConfig, folder: Path) -> None:
     from runner.callbacks import StopOnSignal
     from runner.train import train
 
+    logging.getLogger().setLevel(logging.WARNING)  # the first process says the rest for all
     interrupt = Interrupt()
     interrupt.install()
     train(cfg, folder, stop=StopOnSignal(interrupt))
