@@ -35,7 +35,7 @@ BROKEN = [
     ("~model", [["A run needs model", "textcnn"]]),
     ("~data.nothing", [["~data.nothing", "has no key nothing"]]),
     # keys
-    ("modle=textcnn", [["modle=textcnn: there is no modle", 'Did you mean "model"?', "Allowed: callbacks, data"]]),
+    ("modle=textcnn", [["modle=textcnn: there is no modle", 'Did you mean "model"?', "callbacks, data"]]),
     ("+modle=textcnn", [["+modle=textcnn", "nothing reads", "Did you mean model=textcnn?"]]),
     ("lr=0.1", [["lr=0.1: there is no lr", "Did you mean optim.lr?"]]),
     ("max_epochs=3", [["Did you mean trainer.max_epochs?"]]),
@@ -153,7 +153,32 @@ MULTIRUN = [
     ("model.embed_dim=10,x seed=1,2,3,y", [["model.embed_dim=x"], ["seed=y"]]),
     ("model=textcnn,mlp model.num_filters=10", [["model.num_filters=10", "model=mlp has no key num_filters"]]),
     ("model=vae,mlp data=mnist_5k task=classification", [["model=vae cannot be trained with task=classification"]]),
-    ("optim.lr=interval(0,1)", []),
+    ("optim.lr=interval(0,1)", [["a grid needs single values", "sweep=random"]]),
+    ("optim.lr=interval(0,1) sweep=random", []),
+    ("optim.lr=interval(0,1) hydra/sweeper=basic", []),
+    ("sweep=textcnn sweep.trials=5", []),
+    (
+        "sweep=textcnn model=mlp",
+        [
+            ["model.num_filters=50", "model=mlp has no key num_filters"],
+            ["model.kernel_sizes=[3,4,5]", "model=mlp has no key kernel_sizes"],
+        ],
+    ),
+    ("sweep=random", [["sweep=random: there is nothing to vary"]]),
+    (
+        "sweep=optuna optim.lr=0.1,0.2 sweep.sampler=tpee sweep.pruner=SuccessiveHalvingPruner",
+        [["sweep.sampler=tpee", 'Did you mean "tpe"?']],
+    ),
+    (
+        "sweep=optuna optim.lr=0.1,0.2 +sweep.sampler_options.seeed=1 sweep.pruner=none",
+        [["sampler_options.seeed", "takes no seeed", 'Did you mean "seed"?']],
+    ),
+    ("seed=1,2 sweep.trials=5", [["sweep=grid has no key trials"]]),
+    (
+        "seed=1,2 sweep.jobs=many sweep.on_error=stopp",
+        [["sweep.jobs=many"], ["sweep.on_error=stopp", "on_error=stop?"]],
+    ),
+    ("seed=1,2 sweep=gird", [["sweep=gird", 'Did you mean "grid"?']]),
     ("optim=adam,sgd optim.lr=0.1,0.2", []),
 ]
 

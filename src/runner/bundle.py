@@ -6,12 +6,14 @@ it is loaded.
 
 import json
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
+from runner import safety
 from runner.augment import Augmentation
 from runner.errors import UserError
 from runner.optim import optimizer_builder
@@ -80,15 +82,26 @@ def save_bundle(folder: Path, cfg: DictConfig, task: Any, data: Any) -> Path:
 
 
 def load_bundle(bundle: Path) -> tuple[Any, Any, DictConfig]:
-    """Return (task with its weights, data that can encode raw rows, configuration)."""
+    """Return (task with its weights, data that can encode raw rows, configuration).
+
+    The folder may come from anybody: its configuration names only what `runner.safety` lets it, its weights are read
+    without running any code.
+
+    Raises:
+        UserError: there is no model, or it wants to run what is not allowed.
+    """
     if not (bundle / "config.yaml").exists():
         raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
-    cfg = OmegaConf.load(bundle / "config.yaml")
+    cfg = OmegaConf.create(OmegaConf.to_container(OmegaConf.load(bundle / "config.yaml"), resolve=True))
+    safety.guard(cfg)
     data = build_data(cfg)
     data.load_state(preprocessing(bundle)["state"])
     task = build_task(cfg)
     task.connect(data)
-    task.load_weights(bundle)
+    try:
+        task.load_weights(bundle)
+    except UnpicklingError as error:
+        raise UserError(f"{bundle} is refused: its weights hold objects that could run code when they are read") from error
     task.eval()
     return task, data, cfg
 

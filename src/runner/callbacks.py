@@ -1,6 +1,7 @@
 """What happens around the steps: stopping early, stopping on a signal, showing progress."""
 
 import logging
+import signal
 import sys
 import time
 from typing import Any, Literal
@@ -8,9 +9,36 @@ from typing import Any, Literal
 from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from runner.errors import UserError, closest
 from runner.interrupt import Interrupt
 
 log = logging.getLogger(__name__)
+
+
+def monitored(monitor: str, metrics: dict[str, Any]) -> float:
+    """Return the value of the metric that picks the best checkpoint.
+
+    Raises:
+        UserError: the run has no such metric.
+    """
+    if monitor not in metrics:
+        known = sorted(metrics)
+        raise UserError(
+            f"task.monitor={monitor} is not among the metrics of this run.{closest(monitor, known)} "
+            f"Allowed: {', '.join(known)}"
+        )
+    return float(metrics[monitor])
+
+
+def can_save(trainer: Trainer) -> bool:
+    """Whether a checkpoint made now, after a batch, can be gone on from exactly.
+
+    Before a validation it cannot: Lightning would leave it out. The end of the epoch saves then, or the next step.
+    Between batches whose gradients are added up it cannot either, since a checkpoint holds no gradients.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    validates = loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+    return not (trainer.is_last_batch or validates or loop._should_accumulate())
 
 
 class EarlyStopping(callbacks.EarlyStopping):
@@ -36,9 +64,24 @@ class EarlyStopping(callbacks.EarlyStopping):
     def _should_skip_check(self, trainer: Trainer) -> bool:
         return not self.enabled or super()._should_skip_check(trainer)
 
+    def _validate_condition_metric(self, logs: dict[str, Any]) -> bool:
+        if self.monitor.startswith("val/") and not any(name.startswith("val/") for name in logs):
+            return False  # there has been no validation yet
+        monitored(self.monitor, logs)
+        return True
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | {"patience": self.patience})  # a resumed run may be given more
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.enabled and self.wait_count >= max(1, self.patience):  # it had stopped before it was interrupted
+            epoch = self.stopped_epoch + 1
+            log.info("stopped early in epoch %d already; callbacks.early_stopping.patience lets it go on", epoch)
+            trainer.should_stop = True
+
 
 class StopOnSignal(Callback):
-    """When a signal has come, saves a checkpoint at the end of the step and ends the run.
+    """When a signal has come, saves a checkpoint at the end of the step, or of the validation, and ends the run.
 
     Args:
         interrupt: remembers the signal.
@@ -46,6 +89,7 @@ class StopOnSignal(Callback):
 
     def __init__(self, interrupt: Interrupt):
         self.interrupt = interrupt
+        self.told = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.interrupt.training = True
@@ -53,16 +97,35 @@ class StopOnSignal(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.interrupt.received is not None:
-            trainer.checkpoint_callback.save(trainer)
-            trainer.strategy.checkpoint_io.wait()
-            self.interrupt.raise_if_asked()
+        if self.asked(trainer) and can_save(trainer):
+            if trainer.checkpoint_callback is not None:
+                trainer.checkpoint_callback.save(trainer)
+            self.end(trainer)
 
     def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
-        self.interrupt.raise_if_asked()  # the checkpoint before this validation is the one to go on from
+        if self.interrupt.received is not None and not self.told:
+            log.info("stopping when this validation is over; another Ctrl-C stops at once")
+            self.told = True
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.asked(trainer):  # the epoch before has been saved at its end
+            self.end(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.interrupt.training = False
+        if self.asked(trainer):
+            self.end(trainer)
+
+    def asked(self, trainer: Trainer) -> bool:
+        """Whether any of the processes has got a signal: all of them have to stop at the same step."""
+        asked = trainer.strategy.reduce_boolean_decision(self.interrupt.received is not None, all=False)
+        if asked and self.interrupt.received is None:
+            self.interrupt.received = signal.SIGTERM
+        return asked
+
+    def end(self, trainer: Trainer) -> None:
+        """Wait until the checkpoint is on the disk, and end the run."""
+        trainer.strategy.checkpoint_io.wait()
         self.interrupt.raise_if_asked()
 
 
@@ -75,7 +138,7 @@ class ShowProgress(Callback):
     def __init__(self):
         self.bar: Progress | None = None
         self.drawn_at = 0.0
-        self.started_at = 0.0
+        self.started_at: float | None = None  # of the training steps since the last validation
         self.samples = 0
         self.seconds = 0.0
 
@@ -103,17 +166,26 @@ class ShowProgress(Callback):
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.open(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", trainer.num_training_batches)
-        self.started_at = time.perf_counter()
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self.started_at is None:
+            self.started_at = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        if self.started_at is not None:
+            self.seconds += time.perf_counter() - self.started_at
+            self.started_at = None
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.samples += len(batch[-1]) * trainer.world_size
         if trainer.is_last_batch:
-            self.seconds += time.perf_counter() - self.started_at
+            self.stop_clock()
         self.advance(batch_idx + 1)
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.stop_clock()
         self.close()
         self.open("validation", sum(trainer.num_val_batches))
 

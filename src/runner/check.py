@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from difflib import get_close_matches
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,8 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 from runner.catalog import Catalog, as_folder, config_path, needed
 from runner.errors import UserError, closest
 from runner.safety import refusal, targets
-from runner.signatures import Kind, Parameter, Signature, TargetError, find, fits, kinds, words
+from runner.signatures import Kind, Parameter, Signature, TargetError, find, fits, kinds, named, words
+from runner.sweep import optuna_names
 
 HYDRA = ("hydra", "hydra_plugins")  # what Hydra's own nodes may name: sweepers, launchers
 MAX_JOBS = 500  # of a multirun that are composed here; every single value of a sweep up to this many is seen
@@ -39,6 +41,7 @@ MAX_JOBS = 500  # of a multirun that are composed here; every single value of a 
 SUPPLIED = {
     "task": {"net", "optimizer", "schedule"},
     "optim": {"params"},
+    "task.optimizers.*": {"params"},
     "schedule": {"optimizer", "total_steps", "steps_per_epoch"},
     "trainer": {"logger", "callbacks", "plugins", "default_root_dir", "enable_progress_bar"}
     | {"enable_model_summary", "num_sanity_val_steps"},
@@ -56,6 +59,17 @@ PLAIN = {
     "tracking.name": "str | None",
     "tracking.system_metrics": "bool",
     "tracking.model": "bool",
+    "sweep.method": "Literal['grid', 'random', 'optuna']",
+    "sweep.metric": "str | list[str] | None",
+    "sweep.direction": "Literal['min', 'max'] | list[Literal['min', 'max']] | None",
+    "sweep.columns": "list[str] | None",
+    "sweep.jobs": "int | Literal['auto']",
+    "sweep.on_error": "Literal['continue', 'stop']",
+    "sweep.name": "str",
+    "sweep.resume": "bool",
+    "sweep.trials": "int",
+    "sweep.seed": "int",
+    "sweep.storage": "str | None",
 }
 
 NEEDED = ("data", "model", "task", "optim", "schedule", "trainer", "callbacks", "tracking", "seed")
@@ -108,7 +122,10 @@ class _Check:
         paths = [as_folder(f"{source.scheme()}://{source.path}") for source in sources]
         self.catalog = Catalog([path for path in paths if path is not None])
         self.multirun = multirun or "hydra.mode=MULTIRUN" in overrides
+        sweepers = [text.partition("=")[2] for text in overrides if text.startswith("hydra/sweeper=")]
+        self.other_sweeper = bool(sweepers) and sweepers[-1] != "runner"
         self.composed: dict[tuple, tuple[DictConfig, dict]] = {}
+        self.explained: set[tuple[str, str]] = set()  # (key, problem) of overrides that Hydra refuses
         self.typed = [typed for text in overrides if (typed := self.parse(text)) is not None]
         self.permitted = [str(name) for typed in self.typed if typed.key == "allow" for name in _values(typed.values)]
         self.own_folders = [Path(config_dir).resolve().parent] if config_dir is not None else []
@@ -117,6 +134,7 @@ class _Check:
         self.found.setdefault(problem)
 
     def run(self) -> list[str]:
+        self.check_sweep()
         choices = [typed for typed in self.typed if self.is_choice(typed.parsed)]
         values = [typed for typed in self.typed if not self.is_choice(typed.parsed)]
         for typed in choices:
@@ -125,6 +143,49 @@ class _Check:
         for picked, settings in itertools.islice(_jobs(choices, values), MAX_JOBS):
             self.job(picked, settings)
         return list(self.found)
+
+    # Sweeps.
+
+    def check_sweep(self) -> None:
+        """Check the settings of a sweep, and take what its space varies for typed."""
+        settings = [typed for typed in self.typed if typed.key.split(".")[0] == "sweep"]
+        if not self.multirun:
+            for typed in settings:
+                self.report(f"{typed.text}: a sweep needs --multirun (-m).")
+            return
+        if self.other_sweeper:
+            return
+        node = self.sweep_node(settings)
+        known = {typed.key for typed in self.typed}
+        space = node.get("space")
+        for key, value in space.items() if isinstance(space, dict) else ():
+            if key.lstrip("+") not in known and (typed := self.parse(f"{key}={value}")):
+                self.typed.append(typed)
+        varied = [typed for typed in self.typed if typed.parsed.is_sweep_override() and typed.key != "sweep"]
+        if node.get("method") == "grid":
+            for typed in varied:
+                if typed.parsed.value_type == ValueType.INTERVAL_SWEEP:
+                    self.report(f"{typed.text}: a grid needs single values; write sweep=random or sweep=optuna.")
+        elif not varied and node.get("method") in ("random", "optuna"):
+            self.report(f"sweep={node['method']}: there is nothing to vary; write optim.lr=interval(0.001,0.1).")
+        if node.get("method") == "optuna":
+            for problem in optuna_names.problems(node):
+                self.report(problem)
+
+    def sweep_node(self, settings: list[_Typed]) -> dict[str, Any]:
+        """Return the settings of the sweep; {} where they cannot be composed, which is reported later."""
+        choices = [
+            typed for typed in self.typed if self.is_choice(typed.parsed) and typed.key in ("sweep", "experiment")
+        ]
+        if any(not self.choice_exists(typed.values[0]) for typed in choices):
+            return {}
+        try:
+            cfg = copy.deepcopy(self.compose(tuple(typed.values[0] for typed in choices))[0])
+            rest = [typed.values[0] for typed in settings if typed not in choices]
+            ConfigLoaderImpl._apply_overrides_to_config(rest, cfg)
+        except COMPOSITION_ERRORS:
+            return {}
+        return OmegaConf.to_container(cfg.sweep, resolve=False) if "sweep" in cfg else {}
 
     # Overrides.
 
@@ -145,7 +206,7 @@ class _Check:
         if not self.multirun:
             self.report(_sweep_hint(parsed))
             return None
-        if parsed.value_type == ValueType.INTERVAL_SWEEP:  # a sweeper of the user's will draw from it
+        if parsed.value_type == ValueType.INTERVAL_SWEEP:
             ends = [parsed.value().start, parsed.value().end]
         else:
             ends = list(itertools.islice(parsed.sweep_string_iterator(), MAX_JOBS))
@@ -206,24 +267,25 @@ class _Check:
         """Return (config, {group: choice}) as Hydra composes them for these choices, values not yet applied."""
         key = tuple(override.input_line for override in picked)
         if key not in self.composed:
-            try:
-                self.composed[key] = self._compose(picked, with_hydra=False)
-            except HydraException as error:
-                if "hydra/" not in str(error):
-                    raise
-                self.composed[key] = self._compose(picked, with_hydra=True)  # the files override Hydra's own groups
+            self.composed[key] = self._compose(picked)
         return self.composed[key]
 
-    def _compose(self, picked: tuple[Override, ...], with_hydra: bool) -> tuple[DictConfig, dict[str, str | None]]:
-        """Compose once; without Hydra's own node this takes a quarter of the time."""
-        defaults = create_defaults_list(self.repo, "config", list(picked), prepend_hydra=with_hydra, skip_missing=False)
-        cfg = self.loader._compose_config_from_defaults_list(defaults.defaults, self.repo)
+    def _compose(self, picked: tuple[Override, ...]) -> tuple[DictConfig, dict[str, str | None]]:
+        """Compose once, without the files of Hydra itself, which take most of the time."""
+        defaults = create_defaults_list(self.repo, "config", list(picked), prepend_hydra=True, skip_missing=False)
+        files = [file for file in defaults.defaults if not self.is_of_hydra(str(file.config_path))]
+        cfg = self.loader._compose_config_from_defaults_list(files, self.repo)
         hydra = cfg.pop("hydra", None)
-        if hydra is not None and not with_hydra:  # what the files, not the command line, make Hydra itself run
+        if hydra is not None:  # what the files, not the command line, make Hydra itself run
             for path, target in targets(OmegaConf.to_container(hydra), "hydra"):
                 self.check_safe(f"{path}._target_={target}", str(target), HYDRA)
         OmegaConf.set_struct(cfg, True)
         return cfg, defaults.overrides.known_choices
+
+    def is_of_hydra(self, path: str) -> bool:
+        """Say whether a file of the groups hydra/... comes with Hydra or a plugin, not from a folder of choices."""
+        own = (source for source in self.repo.get_sources() if source.provider not in ("hydra", "schema"))
+        return path.startswith("hydra/") and not any(source.is_config(path) for source in own)
 
     def job(self, picked: tuple[Override, ...], settings: tuple[Override, ...]) -> None:
         """Check one job of the command."""
@@ -237,7 +299,10 @@ class _Check:
             except COMPOSITION_ERRORS as error:
                 cfg = copy.deepcopy(untouched)  # a refused override may have left its traces
                 ConfigLoaderImpl._apply_overrides_to_config(applied, cfg)
-                self.report(f"{override.input_line}: {self.explain(override, cfg, choices, error)}")
+                problem = self.explain(override, cfg, choices, error)
+                if (override.key_or_group, problem) not in self.explained:  # once, not for each value of a sweep
+                    self.explained.add((override.key_or_group, problem))
+                    self.report(f"{override.input_line}: {problem}")
             else:
                 applied.append(override)
                 self.check_added(override)
@@ -301,7 +366,7 @@ class _Check:
             return f"there is no {part}.{near} Allowed: {', '.join(sorted(keys))}."
         owner = f"{where}={choices[where]}" if choices.get(where) else where
         found = _signature(node.get("_target_"))
-        if found and part in found.parameters and part not in SUPPLIED.get(where, ()):
+        if found and part in found.parameters and part not in _supplied(where):
             value = override.input_line.partition("=")[2]
             return f"{owner} does not list {part}, but {found.target} takes it: write +{where}.{part}={value}"
         known = keys + [key for key in _takes(found, where) if key not in keys]
@@ -545,7 +610,7 @@ class _Inspection:
             return
         if not self.command.check_safe(self.shown(f"{path}._target_", target), str(target)):
             return
-        supplied = SUPPLIED.get(path, set())
+        supplied = _supplied(path)
         for key, value in node.items():
             where = f"{path}.{key}"
             if key in DIRECTIVES:
@@ -570,8 +635,8 @@ class _Inspection:
         """Report a value that does not fit its annotation."""
         alternatives = kinds(parameter)
         if _has_unknown(value) or fits(value, alternatives):
-            if isinstance(value, str) and "." in value and any(kind.name == "dotted" for kind in alternatives):
-                self.check_path(path, value)
+            for target in named(value, alternatives):
+                self.command.check_safe(self.shown(path, value), target)
             return
         literals = [str(item) for kind in alternatives if kind.name == "literal" for item in kind.items]
         near = get_close_matches(str(value), literals, n=1)
@@ -589,13 +654,6 @@ class _Inspection:
         hint = f"{' Did you mean' if near else ' For example:'} {shown.partition('=')[0]}={sample}" if sample else ""
         text = f'text "{value}"' if isinstance(value, str) else _show(value)
         self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}{'?' if near else ''}")
-
-    def check_path(self, path: str, value: str) -> None:
-        """Report the dotted path of a function that does not exist."""
-        try:
-            find(value)
-        except TargetError as error:
-            self.report(f"{self.shown(path, value)}: {error}")
 
     def sample(self, path: str, alternatives: tuple[Kind, ...]) -> str:
         """Return a value that fits: that of the YAML, or the constructor's default, or any of the kind."""
@@ -643,9 +701,14 @@ def _values(overrides: list[Override]) -> Iterator[Any]:
         yield from value if isinstance(value, list) else [value]
 
 
+def _supplied(path: str) -> set[str]:
+    """Return the arguments the program fills in for the node at `path`."""
+    return set().union(*(names for pattern, names in SUPPLIED.items() if fnmatchcase(path, pattern)))
+
+
 def _takes(found: Signature | None, path: str) -> list[str]:
     """Return the arguments a user may give."""
-    return [key for key in found.parameters if key not in SUPPLIED.get(path, ())] if found else []
+    return [key for key in found.parameters if key not in _supplied(path)] if found else []
 
 
 def _references(raw: Any) -> set[str]:

@@ -6,12 +6,15 @@ that they load with `weights_only=True`.
 """
 
 import logging
+import math
 import os
 import random
 import shutil
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Literal
 
 import numpy as np
@@ -19,6 +22,7 @@ import torch
 from pytorch_lightning import LightningModule, Trainer, callbacks
 from pytorch_lightning.plugins.io import CheckpointIO
 
+from runner.callbacks import can_save, monitored
 from runner.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -47,7 +51,10 @@ def set_random_state(state: dict) -> None:
 
 def load_checkpoint(path: Path) -> dict:
     """Return a checkpoint without running any code of whoever wrote it; on the processor."""
-    return torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise UserError(f"{path} is refused: it holds objects that could run code when they are read") from error
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -59,7 +66,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         try:
             checkpoint = load_checkpoint(path)
         except Exception as error:  # whatever a damaged file makes the reader raise
-            log.warning("%s is damaged (%s); going back to the checkpoint before it", path, type(error).__name__)
+            log.warning("%s is damaged (%s); going back to what came before it", path, type(error).__name__)
         else:
             if checkpoint["best"]:  # the kill may have come before it got its second name
                 link(path, folder / "best.ckpt")
@@ -75,7 +82,7 @@ class AtomicWriter(CheckpointIO):
 
     def __init__(self):
         self.thread: threading.Thread | None = None
-        self.error: OSError | None = None
+        self.error: Exception | None = None
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         self.wait()
@@ -97,13 +104,22 @@ class AtomicWriter(CheckpointIO):
             os.replace(part, path)
             if best:
                 link(path, path.with_name("best.ckpt"))
-        except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-            part.unlink(missing_ok=True)
-            free = shutil.disk_usage(path.parent).free / 2**20
-            self.error = OSError(
-                f"the checkpoint {path} could not be written ({error}; {free:.0f} MB free). "
-                "The one before it is intact: make space, then go on with resume=last"
-            )
+        except Exception as error:  # of this thread: `wait` raises it in the training
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            self.error = self.explained(error, path)
+
+    def explained(self, error: Exception, path: Path) -> Exception:
+        """What to tell the user when a checkpoint could not be written."""
+        full = isinstance(error, OSError) or "PytorchStreamWriter" in str(error)  # so torch reports a full disk
+        if not full:
+            return error
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(there).free / 2**20
+        return UserError(
+            f"the checkpoint {path} could not be written; {free:.0f} MB are free on this disk. The checkpoint before "
+            f"it is intact: make space, then go on with resume=last. ({error})"
+        )
 
     def wait(self) -> None:
         """Return when the file is safe on the disk; raise what went wrong if it is not."""
@@ -171,7 +187,9 @@ class Checkpoint(callbacks.Checkpoint):
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.about: dict[str, Any] = {}  # the run's id and configuration, filled in by the run
+        self.score: float | None = None  # of the last validation, until the end of the epoch
         self.saved_at = time.monotonic()
+        self.saved_step = 0
         self.restored: tuple[dict, dict] | None = None
         self.saving_best = False
 
@@ -182,22 +200,25 @@ class Checkpoint(callbacks.Checkpoint):
         """Save the whole state of the run as `last.ckpt`."""
         self.saving_best = best
         trainer.save_checkpoint(self.folder(trainer) / "last.ckpt", storage_options={"best": best})
-        self.saved_at = time.monotonic()
+        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
 
     def is_best(self, trainer: Trainer) -> bool:
-        """Whether this epoch is the best so far; remembers it if so."""
-        if self.monitor is None:
-            score = None
-        elif self.monitor in trainer.callback_metrics:
-            score = float(trainer.callback_metrics[self.monitor])
-        else:
-            known = sorted(trainer.callback_metrics)
-            raise UserError(f"task.monitor={self.monitor} is not among the metrics of this run: {', '.join(known)}")
-        if score is not None and self.best_score is not None:
-            if score != score or not (score < self.best_score if self.mode == "min" else score > self.best_score):
+        """Whether this epoch is the best so far; remembers it if so. One without a validation is not."""
+        score = None
+        if self.monitor is not None:
+            score = self.score if self.monitor.startswith("val/") else monitored(self.monitor, trainer.callback_metrics)
+            self.score = None
+            if score is None:
+                return False
+            first = self.best_score is None or math.isnan(self.best_score)
+            if not first and not (score < self.best_score if self.mode == "min" else score > self.best_score):
                 return False
         self.best_score, self.best_epoch = score, trainer.current_epoch
         return True
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and self.monitor is not None and self.monitor.startswith("val/"):
+            self.score = monitored(self.monitor, trainer.callback_metrics)
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         best = self.is_best(trainer)
@@ -209,16 +230,20 @@ class Checkpoint(callbacks.Checkpoint):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        if self.every_n_steps and trainer.global_step % self.every_n_steps == 0:
-            self.save(trainer)
-        elif self.every_n_minutes and time.monotonic() - self.saved_at >= 60 * self.every_n_minutes:
+        steps, minutes = self.every_n_steps, self.every_n_minutes
+        due = steps and trainer.global_step - self.saved_step >= steps
+        if minutes:  # the clocks of several processes differ
+            late = time.monotonic() - self.saved_at >= 60 * minutes
+            due = trainer.strategy.reduce_boolean_decision(late, all=False) or due
+        if due and can_save(trainer):
             self.save(trainer)
 
     def state_dict(self) -> dict:
-        return {"best_score": self.best_score, "best_epoch": self.best_epoch}
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch, "score": self.score}
 
     def load_state_dict(self, state_dict: dict) -> None:
         self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+        self.score = state_dict["score"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
         states = [random_state()]
@@ -237,6 +262,7 @@ class Checkpoint(callbacks.Checkpoint):
             trainer.logger.replay(checkpoint["history"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
         if self.restored is not None:  # as late as possible: nothing may draw a number before the first step
             random_numbers, loader = self.restored
             set_random_state(random_numbers)

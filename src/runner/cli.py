@@ -11,8 +11,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runner.errors import UserError, closest
+from runner.interrupt import Interrupted
 from runner.processes import frozen_config, rank, throwaway_folder
 
+EXAMPLES = {"run": "last", "format": "onnx", "name": "reviews"}  # of what a verb cannot do without
 HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
 
 
@@ -45,8 +47,13 @@ def main() -> None:
             traceback.print_exc()
         print(f"runner: {error}", file=sys.stderr)
         sys.exit(2)
-    except (KeyboardInterrupt, BrokenPipeError):
+    except KeyboardInterrupt:
         sys.exit(130)
+    except Interrupted as stopped:  # after the run, or between two of them
+        sys.exit(stopped.exit_code)
+    except BrokenPipeError:  # whoever read the output has gone, as in `runner list | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
 
 
 def split_verb(arguments: list[str]) -> tuple[Callable[[list[str]], int], list[str]]:
@@ -89,6 +96,11 @@ def train(arguments: list[str]) -> int:
     from runner.catalog import config_path
 
     tables.register()
+    if any(argument.startswith("resume_sweep=") for argument in arguments):
+        from runner.sweep.resume import resumed_sweep
+
+        arguments = resumed_sweep(arguments, outputs())
+        add_user_code(arguments)
     multirun = bool({"--multirun", "-m"} & set(arguments))
     if any(argument.startswith("resume=") for argument in arguments) and not multirun:
         from runner.resume import resumed_command
@@ -172,22 +184,27 @@ def ui(arguments: list[str]) -> int:
 
 
 def evaluate(arguments: list[str]) -> int:
-    """evaluate run=ID|last [split=test|val]: the metrics of a finished run's best checkpoint, computed again."""
-    from runner.evaluate import evaluate as repeat
+    """evaluate run=ID|last [split=test|val] | input=FILE [label=COLUMN] [output=FILE.csv]: how good the model is.
 
-    settings = key_values(arguments, {"run": None, "split": "test", "tracking.uri": None}, required=["run"])
-    return repeat(settings["run"], settings["split"], settings["tracking.uri"], outputs())
+    Without input: the metrics of the run's own data, computed again; exit code 1 if they differ from those of the run.
+    With input: the metrics of a labelled file and its worst rows; output gets every row with its answer and error.
+    """
+    from runner.evaluate import evaluate as score
+
+    known = {"run": None, "split": "test", "input": None, "output": None, "label": None, "allow": None}
+    return score(key_values(arguments, {**known, "tracking.uri": None}, required=["run"]), outputs())
 
 
 def predict(arguments: list[str]) -> int:
-    """predict run=ID|last text="..." | input=FILE [output=FILE.csv|FILE.jsonl]: answers for raw rows.
+    """predict run=ID|last text="..." | input=FILE [output=FILE.csv] [resume=true]: answers for raw rows.
 
-    Without text and input, rows are read from standard input: one text, or one JSON object, a line. A table's columns may
-    also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
+    A file is CSV, TSV, JSON, JSONL, Parquet or text and of any size; output is .csv, .tsv or .jsonl, and resume=true goes
+    on with one that was cut off. Without text and input, rows are read from standard input: one text, or one JSON object,
+    a line. A table's columns may also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
     """
     from runner.answer import answer
 
-    known = {"run": None, "input": None, "output": None, "tracking.uri": None}
+    known = dict.fromkeys(("run", "input", "output", "resume", "allow", "tracking.uri"))
     own = [a for a in arguments if a.split("=", 1)[0] in known]
     columns = [a for a in arguments if a.split("=", 1)[0] not in known]
     settings = key_values(own, known, required=["run"])
@@ -208,7 +225,7 @@ def key_values(arguments: list[str], known: dict[str, str | None], required: lis
         settings[key] = value
     for name in required:
         if not settings[name]:
-            raise UserError(f"{name}= is missing, for example {name}=last")
+            raise UserError(f"{name}= is missing, for example {name}={EXAMPLES[name]}")
     return settings
 
 
@@ -217,10 +234,75 @@ def outputs() -> Path:
     return Path.cwd() / "outputs"
 
 
+def rerun(arguments: list[str]) -> int:
+    """rerun ID|last [allow=my.package]: train again as the tracker says a run was trained, and compare the metrics.
+
+    Exit code 1 if they differ. Whatever differs here from there (versions, commit, data) is said first.
+    """
+    from runner.rerun import rerun as train_again
+
+    which, rest = words(arguments)
+    if len(which) != 1:
+        raise UserError("rerun takes one run, for example: runner rerun last")
+    return train_again(which[0], key_values(rest, {"allow": None, "tracking.uri": None}), outputs())
+
+
+def compare(arguments: list[str]) -> int:
+    """compare ID ID ... | experiment=NAME [output=FILE.png]: differing settings, metrics, and all curves in a figure."""
+    from runner.compare import compare as lay_side_by_side
+
+    which, rest = words(arguments)
+    known = {"experiment": None, "output": None, "tracking.uri": None}
+    return lay_side_by_side(which, key_values(rest, known), outputs())
+
+
+def export(arguments: list[str]) -> int:
+    """export run=ID|last format=onnx|torch_export|safetensors [output=FILE]: the net for other programs, checked."""
+    from runner.export import export as write_net
+
+    known = {"run": None, "format": None, "output": None, "allow": None, "tracking.uri": None}
+    return write_net(key_values(arguments, known, required=["run", "format"]), outputs())
+
+
+def serve(arguments: list[str]) -> int:
+    """serve run=ID|last [port=5001] [host=127.0.0.1]: MLflow's scoring server: raw rows in, answers out."""
+    from runner.serve import serve as answer_requests
+
+    known = {"run": None, "host": "127.0.0.1", "port": "5001", "allow": None, "tracking.uri": None}
+    return answer_requests(key_values(arguments, known, required=["run"]), outputs())
+
+
+def register(arguments: list[str]) -> int:
+    """register run=ID|last name=NAME [alias=ALIAS]: a version of NAME in the model registry of the tracking server."""
+    from runner.register import register as add_version
+
+    known = {"run": None, "name": None, "alias": None, "tracking.uri": None}
+    return add_version(key_values(arguments, known, required=["run", "name"]), outputs())
+
+
+def fetch(arguments: list[str]) -> int:
+    """fetch data=NAME [data.KEY=VALUE ...]: get and prepare a dataset ahead of the runs that read it."""
+    from runner.fetch import fetch as prepare
+
+    config_dir = option(arguments, "--config-dir", "-cd")
+    return prepare([a for a in arguments if not a.startswith("-") and a != config_dir], config_dir)
+
+
+def words(arguments: list[str]) -> tuple[list[str], list[str]]:
+    """Divide arguments into plain words and key=value pairs."""
+    return [a for a in arguments if "=" not in a], [a for a in arguments if "=" in a]
+
+
 VERBS: dict[str, Callable[[list[str]], int]] = {
     "train": train,
     "evaluate": evaluate,
     "predict": predict,
+    "rerun": rerun,
+    "compare": compare,
+    "export": export,
+    "serve": serve,
+    "register": register,
+    "fetch": fetch,
     "list": list_choices,
     "show": show,
     "doctor": doctor,

@@ -48,6 +48,48 @@ def confusion_matrix(counts: np.ndarray, names: list[str] | None) -> Figure:
     return figure
 
 
+def class_distribution(sizes: dict[str, np.ndarray], names: list[str] | None) -> Figure:
+    """Rows of each class (K,) in each split, on a logarithmic scale where they differ much."""
+    splits, classes = list(sizes), len(next(iter(sizes.values())))
+    figure, axes = new_figure(min(14.0, 3.5 + 0.6 * classes))
+    places, width = np.arange(classes), 0.8 / len(splits)
+    for number, split in enumerate(splits):
+        bars = axes.bar(places + (number - (len(splits) - 1) / 2) * width, sizes[split], width, label=split)
+        if classes <= 10:
+            axes.bar_label(bars, fontsize=8)
+    if classes <= 20:
+        axes.set_xticks(places, names or [str(number) for number in range(classes)], rotation=45, ha="right")
+    largest, smallest = sizes[splits[0]].max(), sizes[splits[0]].min()
+    if largest > 20 * max(smallest, 1):
+        axes.set_yscale("log")
+    axes.set_xlabel("class")
+    axes.set_ylabel("rows")
+    axes.legend()
+    return figure
+
+
+def optimizer_curves(curves: dict[str, dict[str, np.ndarray]]) -> Figure:
+    """Loss after each epoch, a panel for each split and a line for each optimizer; best one first in the legend.
+
+    Args:
+        curves: {split: {optimizer: losses (epochs,)}}.
+    """
+    figure = Figure(figsize=(8.0 * len(curves), 5.0), layout="constrained", dpi=120)
+    for axes, (split, losses) in zip(np.atleast_1d(figure.subplots(1, len(curves))), curves.items(), strict=True):
+        lines = {}
+        for number, (name, values) in enumerate(losses.items()):
+            style = ("-", "--", ":")[number // 10 % 3]
+            (lines[name],) = axes.plot(np.arange(1, len(values) + 1), values, style, color=f"C{number % 10}")
+        ranked = sorted((name for name in losses if len(losses[name])), key=lambda name: losses[name][-1])
+        axes.legend([lines[name] for name in ranked], [f"{name} {losses[name][-1]:.3g}" for name in ranked],
+                    fontsize=7, title="loss at the end", title_fontsize=8, loc="center left",
+                    bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+        axes.set_yscale("log")
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(f"{split} loss")
+    return figure
+
+
 def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> Figure:
     """Predicted over actual values (N, ...), with the line where both are equal."""
     actual, predicted = actual.ravel(), predicted.ravel()

@@ -7,8 +7,8 @@ follows is the one that would have been with the found values typed. They are ke
 that a resumed run does not search again.
 
 Source of the range test: Leslie N. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017,
-arXiv:1506.01186, section 3.3; the exponential growth, the smoothing and the stop at four times the lowest loss as in the
-fast.ai library.
+arXiv:1506.01186, section 3.3; the exponential growth, the smoothing and the stop at four times the lowest loss as in
+the fast.ai library, and its rule never to come nearer than a factor of ten to the rate with the lowest loss.
 """
 
 import copy
@@ -78,7 +78,7 @@ def find_settings(cfg: DictConfig, folder: Path, task: Any, data: Any, record: A
     os.replace(part, file)
     if record is not None:
         record.artifact(file)
-        record.tags({"runner.changed_params": json.dumps(changed)} | {f"runner.found.{k}": str(v) for k, v in found.items()})
+        record.tags({"runner.changed_params": json.dumps(changed)})
 
 
 def use(found: dict[str, float | int], cfg: DictConfig, task: Any, data: Any) -> None:
@@ -148,14 +148,19 @@ def best_rate(cfg: DictConfig, task: Any, data: Any, folder: Path) -> float | No
 
 
 def steepest(rates: np.ndarray, losses: list[float]) -> float | None:
-    """Return the rate at which the loss falls fastest over the logarithm of the rate; two digits are enough."""
+    """Return the rate at which the loss falls fastest over the logarithm of the rate; two digits are enough.
+
+    It is at most a tenth of the rate with the lowest loss: on a noisy curve the steepest place may be the brink.
+    """
     values = np.array(losses)
     first, last = FEWEST_POINTS, int(values.argmin()) + 1 if len(values) else 0  # the first means hold few losses
     if last - first < FEWEST_POINTS:
         return None
     slopes = np.gradient(values, np.log10(rates[: len(values)]))[first:last]
     place = int(slopes.argmin())
-    return float(f"{rates[first + place]:.2g}") if slopes[place] < 0 else None
+    if slopes[place] >= 0:
+        return None
+    return float(f"{min(rates[first + place], rates[last - 1] / 10):.2g}")
 
 
 # The batch.

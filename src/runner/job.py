@@ -14,14 +14,14 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner import tables
 from runner.errors import UserError
-from runner.interrupt import Interrupt, Interrupted
+from runner.interrupt import Interrupt, Interrupted, Pruned
 from runner.processes import launching, rank
-from runner.resume import changes
-from runner.tracking import Tracker
+from runner.resume import changes, key_of
+from runner.tracking import tracker_for
 
 log = logging.getLogger(__name__)
 
@@ -30,35 +30,41 @@ def run(cfg: DictConfig) -> float | None:
     """Train as `cfg` says; return the monitored metric of the best checkpoint, which a sweep optimises."""
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir).resolve()
+    with open_dict(cfg):
+        cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is no setting of a job
     tables.settle(cfg.data)
     OmegaConf.resolve(cfg)
+    overrides = [override for override in hydra.overrides.task if key_of(override) != "resume"]
     with ending(hydra.mode.name == "MULTIRUN"):
         if rank() > 0:
             return run_beside(cfg, folder)
         with only_process(folder):
-            result = run_recorded(cfg, folder, dict(hydra.runtime.choices), list(hydra.overrides.task))
-    closing_table(result, folder)
+            result = run_recorded(cfg, folder, dict(hydra.runtime.choices), overrides)
+    if hydra.runtime.choices["hydra/sweeper"] != "runner" or hydra.mode.name != "MULTIRUN":
+        closing_table(result, folder)  # a sweep closes with one of its own
     return result.get(cfg.task.get("monitor") or "val/loss")
 
 
-def run_recorded(cfg: DictConfig, folder: Path, choices: dict, overrides: list[str]) -> dict[str, Any]:
+def run_recorded(
+    cfg: DictConfig, folder: Path, choices: dict, overrides: list[str], tags: dict[str, str] | None = None
+) -> dict[str, Any]:
     """Train in `folder` with a record in MLflow; go on with the run `cfg.resume` if there is one."""
     interrupt = Interrupt()
     interrupt.install()
-    if cfg.resume:
+    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it has begun
         note_changes(folder, cfg)
     else:
         clean(folder)
     OmegaConf.save(cfg, folder / "config.yaml")
     OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
     groups = ("model", "data", "task", "optim", "schedule", "experiment")
-    with Tracker(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
+    with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         record = tracker.start(
             experiment=cfg.tracking.experiment,
             name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
             params={key: value for key, value in OmegaConf.to_container(cfg).items() if key != "resume"},
             tags={f"runner.{group}": choices[group] for group in groups if choices.get(group)}
-            | {"runner.folder": str(folder)},
+            | {"runner.folder": str(folder), **(tags or {})},
             resume=cfg.resume,
             system_metrics=cfg.tracking.system_metrics,
         )
@@ -126,6 +132,10 @@ def recorded(record: Any) -> Iterator[None]:
     except Interrupted as stopped:
         record.finish("KILLED", error=f"stopped by {stopped}")
         raise
+    except Pruned as stopped:
+        record.tags({"runner.pruned": "true"})
+        record.finish("KILLED", error=str(stopped))
+        raise
     except BaseException as error:
         record.finish("FAILED", error="".join(traceback.format_exception(error)))
         raise
@@ -138,7 +148,7 @@ def ending(multirun: bool) -> Iterator[None]:
     try:
         yield
     except Interrupted as stopped:
-        print(f"runner: stopped by {stopped}; go on with: runner resume=last", file=sys.stderr)
+        print(f"runner: stopped by {stopped}" + "; go on with: runner resume=last" * (not multirun), file=sys.stderr)
         sys.exit(stopped.exit_code)
     except Exception as error:
         mistake = isinstance(error, UserError)

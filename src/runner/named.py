@@ -5,6 +5,7 @@ from typing import Any
 
 from hydra.utils import get_object, instantiate
 
+from runner import safety
 from runner.errors import UserError, closest
 
 DottedPath = str  # "package.module.function"; the static check knows it by this name (see runner.signatures)
@@ -27,15 +28,14 @@ def function(choice: str | dict[str, Any], known: Mapping[str, Callable], key: s
     elif choice in known:
         return known[choice]
     elif "." in choice:
+        safety.check_function(key, choice, safety.FUNCTIONS)
         try:
             found = get_object(choice)
         except Exception as error:  # whatever importing the user's own module raises
             raise UserError(f"{key}={choice}: {error}") from error
     else:
-        names = ", ".join(known)
-        raise UserError(
-            f"{key}={choice} is not known.{closest(choice, known)} Allowed: {names}, or the dotted path of a function."
-        )
+        allowed = ", ".join([*known, "or the dotted path of a function of your own"])
+        raise UserError(f"{key}={choice} is not known.{closest(choice, known)} Allowed: {allowed}.")
     if isinstance(found, type):
         found = found()
     if not callable(found):

@@ -8,7 +8,7 @@ from hydra.utils import get_object, instantiate
 from omegaconf import DictConfig
 from torch import Tensor
 
-FUSED_ON_CPU_ONLY = (torch.optim.Adagrad,)  # before torch 2.12
+FUSED_ON_CPU_ONLY = (torch.optim.Adagrad,)  # in older releases of torch; on a GPU the plain one serves all
 
 
 def optimizer_builder(optim: DictConfig, precision: str | int | None = None) -> Callable:

@@ -51,7 +51,8 @@ def profiler(wanted: str | dict | None, folder: Path) -> Profiler:
     if isinstance(wanted, dict):
         return instantiate({"dirpath": str(folder), "filename": "profile"} | wanted)
     if wanted not in PROFILERS:
-        raise UserError(f"trainer.profiler is {', '.join(PROFILERS)} or null, received {wanted!r}.{closest(wanted, PROFILERS)}")
+        allowed = ", ".join(PROFILERS)
+        raise UserError(f"trainer.profiler is {allowed} or null, received {wanted!r}.{closest(wanted, PROFILERS)}")
     return PROFILERS[wanted](dirpath=str(folder), filename="profile")
 
 

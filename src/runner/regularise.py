@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.errors import UserError
-from runner.named import function
+from runner.named import DottedPath, function
 
 ACTIVATIONS = "torch.nn.modules.activation"  # the module of torch's activation functions
 NO_ACTIVATIONS = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)  # which also live there
@@ -50,7 +50,7 @@ class Regulariser:
         layers: list[str] | None = None,
         activation_layers: list[str] | None = None,
         max_norm: dict[str, float] | None = None,
-        penalties: list[Any] | None = None,
+        penalties: list[DottedPath] | None = None,
     ):
         factors = {"l1": l1, "l2": l2, "bias_l1": bias_l1, "bias_l2": bias_l2}
         factors |= {"activation_l1": activation_l1, "activation_l2": activation_l2}

@@ -9,7 +9,8 @@ from runner.errors import UserError
 from runner.runs import RunInfo, find_run
 
 UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
-MAY_CHANGE = ("trainer.", "callbacks.", "tracking.", "resume")  # the rest would make the continuation meaningless
+# The rest would make the continuation meaningless.
+MAY_CHANGE = ("trainer.", "callbacks.", "tracking.", "allow", "resume")
 
 
 def key_of(override: str) -> str:
@@ -32,7 +33,7 @@ def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
     run = resumable(which, list(typed.values()), uri, outputs)
     if run is None:
         return list(typed.values())
-    earlier = [o for o in OmegaConf.load(run.folder / "overrides.yaml") if key_of(o) not in typed]
+    earlier = [o for o in OmegaConf.load(run.folder / "overrides.yaml") if key_of(o) not in {*typed, "resume"}]
     new = [override for key, override in typed.items() if key != "hydra.run.dir"]
     return [*earlier, *new, f"hydra.run.dir='{run.folder}'", f"resume={run.id}"]
 
@@ -48,13 +49,18 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
     run = find_run(uri, outputs, which, status=UNFINISHED if which == "last" else None)
     if run.folder is None or not (run.folder / "overrides.yaml").exists():
         raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}")
-    if (run.folder / "metrics.json").exists() and "trainer.max_epochs" not in map(key_of, overrides):
+    if has_finished(run) and "trainer.max_epochs" not in map(key_of, overrides):
         epochs = OmegaConf.load(run.folder / "config.yaml").trainer.max_epochs
         raise UserError(
             f"run {run.id} has finished; there is nothing to resume. To train it longer, give it more than its "
             f"{epochs} epochs: trainer.max_epochs={2 * epochs}"
         )
     return run
+
+
+def has_finished(run: RunInfo) -> bool:
+    """Whether nothing is left to do: a run killed while its model was being stored still has to be gone on with."""
+    return run.status == "FINISHED" or (run.status == "UNKNOWN" and (run.folder / "metrics.json").exists())
 
 
 def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
@@ -64,7 +70,7 @@ def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunIn
         run = find_run(uri, outputs, str(Path(folder).absolute()) if folder else "last", status=UNFINISHED)
     except UserError:  # nothing there to go on with
         return None
-    if run.folder is None or not (run.folder / "overrides.yaml").exists() or (run.folder / "metrics.json").exists():
+    if run.folder is None or not (run.folder / "overrides.yaml").exists() or has_finished(run):
         return None
     own = sorted(o for o in overrides if not key_of(o).startswith("hydra."))
     return run if sorted(OmegaConf.load(run.folder / "overrides.yaml")) == own else None

@@ -1,12 +1,12 @@
 """What a configuration may run: a dotted path in it (`_target_`, a tokenizer) is code, and files may come from anybody.
 
 Allowed without a word are the classes of runner, of torch (nn, optim, distributions), Lightning, torchmetrics and
-scikit-learn, and the user's own code: modules in the current folder and beside a `--config-dir`. Everything else has to
-be named by the user, `allow=[my.package]` on the command line or RUNNER_ALLOW=my.package in the environment. What a file
-says about `allow` does not count.
+scikit-learn, and the user's own code: modules in the current folder and beside a `--config-dir`. Everything else has
+to be named by the user, `allow=[my.package]` on the command line or RUNNER_ALLOW=my.package in the environment. What a
+file says about `allow` does not count.
 
-`refusal` judges a path by reading source files, before anything is imported; `guard` judges the objects themselves, last
-thing before they are made.
+`refusal` judges a path by reading source files, before anything is imported; `guard` judges the objects themselves,
+just before they are made.
 """
 
 import importlib.util
@@ -28,7 +28,7 @@ CLASSES = (
       for part in ("trainer", "callbacks", "profilers", "strategies", "plugins", "loggers", "accelerators")),
 )  # fmt: skip
 # Modules whose functions may be named. Elsewhere functions are refused: torch.hub.load runs code from the internet.
-FUNCTIONS = ("runner.schedules", "torch.nn.functional", "torch.nn.init", "torchmetrics.functional")
+FUNCTIONS = ("runner.schedules", "runner.losses", "torch.nn.functional", "torch.nn.init", "torchmetrics.functional")
 # The functions that may be called on texts.
 TOKENIZERS = ("runner.text",)
 ROOTS = {name.split(".")[0] for name in CLASSES}
@@ -47,7 +47,7 @@ def allowed() -> list[str]:
 
 
 def own_folder(folder: Path) -> None:
-    """Take the modules that lie directly in `folder` for the user's own, here and in the processes started from here."""
+    """Take the modules that lie directly in `folder` for the user's own, also in the processes started from here."""
     folders = [*filter(None, os.environ.get(CODE, "").split(os.pathsep)), str(Path(folder).resolve())]
     os.environ[CODE] = os.pathsep.join(dict.fromkeys(folders))
 
@@ -108,14 +108,14 @@ def guard(cfg: DictConfig | dict) -> None:
             raise UserError(f"{path}._target_={target}: {_text(target)}")
 
 
-def check_function(key: str, target: str) -> None:
-    """Refuse a function that texts are to be passed to, unless it is runner's, the user's own or allowed.
+def check_function(key: str, target: str, functions: tuple[str, ...] = TOKENIZERS) -> None:
+    """Refuse a function unless it lies in one of the modules `functions`, or is the user's own or allowed.
 
     Raises:
         UserError: saying what to type if the user trusts it.
     """
     try:
-        problem = refusal(target, functions=TOKENIZERS)
+        problem = refusal(target, functions=functions)
     except TargetError as error:
         raise UserError(f'{key}="{target}" cannot be imported: {error}') from None
     if problem:

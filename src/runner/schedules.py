@@ -4,6 +4,8 @@ All but `plateau` advance once an optimizer step; `plateau` looks at the monitor
 """
 
 import math
+from collections.abc import Callable
+from typing import Literal
 
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
@@ -18,6 +20,8 @@ def step(
     optimizer: Optimizer, total_steps: int, steps_per_epoch: int, every: int = 10, factor: float = 0.1
 ) -> LRScheduler:
     """Multiply the learning rate by `factor` every `every` epochs."""
+    if every < 1 or factor <= 0:
+        raise ValueError(f"schedule.every must be at least 1 and factor above 0, received {every} and {factor}")
     return StepLR(optimizer, step_size=every * steps_per_epoch, gamma=factor)
 
 
@@ -37,9 +41,39 @@ def linear(
     return _warmed_up(optimizer, total_steps, warmup, lambda done: 1 - (1 - final) * done)
 
 
-def one_cycle(optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> LRScheduler:
-    """Climb to the learning rate and come down again in one cycle (Smith and Topin 2018, arXiv:1708.07120)."""
-    return OneCycleLR(optimizer, max_lr=[group["lr"] for group in optimizer.param_groups], total_steps=total_steps)
+def inverse_sqrt(optimizer: Optimizer, total_steps: int, steps_per_epoch: int, warmup: float = 0.1) -> LRScheduler:
+    """Climb for a share `warmup` of all steps, then fall with the inverse square root of the step (Vaswani et al. 2017)."""
+    _check_warmup(warmup)
+    climb = max(1, round(warmup * total_steps))
+    return LambdaLR(optimizer, lambda step: min((step + 1) / climb, (climb / (step + 1)) ** 0.5))
+
+
+def warmup(
+    optimizer: Optimizer,
+    total_steps: int,
+    steps_per_epoch: int,
+    share: float = 0.1,
+    then: Literal["constant", "cosine", "linear", "inverse_sqrt"] = "cosine",
+) -> LRScheduler:
+    """Climb for a `share` of all steps, then follow another schedule."""
+    if then == "constant":
+        return _warmed_up(optimizer, total_steps, share, lambda done: 1.0)
+    following = {"cosine": cosine, "linear": linear, "inverse_sqrt": inverse_sqrt}
+    if then not in following:
+        raise ValueError(f"schedule.then is one of constant, {', '.join(following)}, received {then!r}")
+    return following[then](optimizer, total_steps, steps_per_epoch, warmup=share)
+
+
+def one_cycle(optimizer: Optimizer, total_steps: int, steps_per_epoch: int, climb: float = 0.3) -> LRScheduler:
+    """Climb to the learning rate for a share `climb` of all steps and come down again (Smith and Topin 2018).
+
+    Momentum, where the optimizer has any, goes the other way, between 0.85 and 0.95 (arXiv:1708.07120, section 3).
+    """
+    if not 0 < climb < 1:
+        raise ValueError(f"schedule.climb is a share of all steps, 0 < climb < 1, received {climb}")
+    has_momentum = bool(optimizer.defaults.get("momentum")) or "betas" in optimizer.defaults
+    rates = [group["lr"] for group in optimizer.param_groups]
+    return OneCycleLR(optimizer, max_lr=rates, total_steps=total_steps, pct_start=climb, cycle_momentum=has_momentum)
 
 
 def plateau(
@@ -54,10 +88,11 @@ def plateau(
     return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)
 
 
-def _warmed_up(optimizer: Optimizer, total_steps: int, warmup: float, decay) -> LRScheduler:
+def _warmed_up(
+    optimizer: Optimizer, total_steps: int, warmup: float, decay: Callable[[float], float]
+) -> LRScheduler:
     """Scale the rate by step/warm-up first, then by `decay(share of the remaining steps that is done)`."""
-    if not 0 <= warmup < 1:
-        raise ValueError(f"schedule.warmup is a share of all steps, 0 <= warmup < 1, received {warmup}")
+    _check_warmup(warmup)
     climb = round(warmup * total_steps)
 
     def factor(step: int) -> float:
@@ -66,3 +101,8 @@ def _warmed_up(optimizer: Optimizer, total_steps: int, warmup: float, decay) -> 
         return decay(min(1.0, (step - climb) / max(1, total_steps - climb)))
 
     return LambdaLR(optimizer, factor)
+
+
+def _check_warmup(warmup: float) -> None:
+    if not 0 <= warmup < 1:
+        raise ValueError(f"schedule.warmup is a share of all steps, 0 <= warmup < 1, received {warmup}")

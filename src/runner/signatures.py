@@ -533,6 +533,17 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
     return type(value).__name__ in names
 
 
+def named(value: object, alternatives: tuple[Kind, ...]) -> list[str]:
+    """Return the dotted paths in a value that fits: what stands where a DottedPath is declared."""
+    found = []
+    for kind in alternatives:
+        if kind.name == "dotted" and isinstance(value, str) and "." in value:
+            found.append(value)
+        elif kind.name == "list" and isinstance(value, list):
+            found += [path for item in value for path in named(item, kind.items)]
+    return found
+
+
 def _member_of(value: object, allowed: tuple) -> bool:
     return any(type(value) is type(item) and value == item for item in allowed)
 

@@ -64,6 +64,7 @@ class Tracker:
         self._wake: queue.SimpleQueue = queue.SimpleQueue()
         self._trouble: str | None = None
         self.closed = False
+        self.waits = True  # whether the end of a run is waited for, see `keep_tracker`
         command = [
             sys.executable,
             "-P",
@@ -110,7 +111,7 @@ class Tracker:
             system_metrics: whether to record processor, memory, disk, network and GPU.
         """
         key = len(self._runs) + 1
-        run = self._runs[key] = TrackedRun(self, key)
+        run = self._runs[key] = TrackedRun(self, key, resume)
         run.send(
             "start",
             experiment=experiment,
@@ -125,8 +126,8 @@ class Tracker:
         )
         return run
 
-    def reserve(self, experiment: str, name: str, tags: Mapping[str, str], parent: str) -> str:
-        """Create a run whose turn has not come (MLflow calls it SCHEDULED) and return its id.
+    def reserve(self, experiment: str, name: str, tags: Mapping[str, str], parent: str) -> TrackedRun:
+        """Create a run whose turn has not come: MLflow calls it SCHEDULED.
 
         `start(resume=id)`, from this or any other process, begins it.
         """
@@ -134,7 +135,12 @@ class Tracker:
         run = self._runs[key] = TrackedRun(self, key)
         tags = {**tags, "mlflow.parentRunId": parent}
         run.send("reserve", experiment=experiment, name=name, tags=tags, time_ms=now_ms())
-        return run.id
+        return run
+
+    def wait(self) -> None:
+        """Wait until all runs that have finished are stored."""
+        for run in list(self._runs.values()):
+            run.wait()
 
     @property
     def writer(self) -> str:
@@ -213,11 +219,13 @@ class Tracker:
 
 @contextmanager
 def keep_tracker(uri: str | None, outputs: Path) -> Iterator[Tracker]:
-    """Hold one tracker open for all runs of this process, so that MLflow is imported once."""
+    """Hold one tracker open for all runs of this process: MLflow is imported once, and no run waits for another."""
     with Tracker(uri, outputs) as tracker:
+        tracker.waits = False
         _kept.append(tracker)
         try:
             yield tracker
+            tracker.wait()
         finally:
             _kept.remove(tracker)
 

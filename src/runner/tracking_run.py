@@ -25,6 +25,7 @@ class Sender(Protocol):
 
     uri: str
     closed: bool
+    waits: bool
 
     def post(self, message: Any, urgent: bool = True) -> None:
         """Put a message on its way."""
@@ -36,11 +37,13 @@ class TrackedRun:
     Args:
         tracker: the way to the writer.
         key: number of the run in messages.
+        resumed: id of the run, if it existed before.
     """
 
-    def __init__(self, tracker: Sender, key: int):
+    def __init__(self, tracker: Sender, key: int, resumed: str | None = None):
         self._tracker = tracker
         self._key = key
+        self._resumed = resumed
         self._id: str | None = None
         self._trouble: str | None = None
         self._opened = threading.Event()
@@ -55,6 +58,9 @@ class TrackedRun:
         Raises:
             TrackingError: if the server or the database cannot be reached.
         """
+        if self._resumed and not self._tracker.waits:
+            self._check()
+            return self._resumed
         if not self._opened.wait(OPEN_SECONDS):
             raise TrackingError(f"MLflow at {self._tracker.uri} did not answer within {OPEN_SECONDS:.0f} s")
         if self._id is None:
@@ -147,6 +153,8 @@ class TrackedRun:
     def finish(self, status: Status, error: str | None = None, timeout: float = 120.0) -> None:
         """Store all that waits, set status and end time. A second call does nothing.
 
+        A tracker that is held open for many runs is not waited for: `Tracker.wait` does that for all of them.
+
         Args:
             status: how the run ended.
             error: what went wrong; goes to the tag `runner.error`, its end if it is long.
@@ -160,6 +168,17 @@ class TrackedRun:
         tags = {"runner.error": error[-ERROR_LENGTH:]} if error else {}
         self.send("finish", status=status, tags=tags, time_ms=now_ms())
         self._finished = True
+        if self._tracker.waits:
+            self.wait(timeout)
+
+    def wait(self, timeout: float = 120.0) -> None:
+        """Wait until the end of the run is stored; a run that has not finished is not waited for.
+
+        Raises:
+            TrackingError: if not everything could be stored.
+        """
+        if not self._finished:
+            return
         if not self._stored.wait(timeout):
             raise TrackingError(f"MLflow at {self._tracker.uri} did not store the run within {timeout:.0f} s")
         if self._trouble:

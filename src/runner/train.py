@@ -18,6 +18,7 @@ from runner.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.find_settings import find_settings
 from runner.history import History
 from runner.quiet import profiler, silence
+from runner.sweep.pruning import pruning
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +47,8 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
     find_settings(cfg, folder, task, data, record)
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
-    trainer = build_trainer(cfg, folder, task, history, [progress, *([stop] if stop else [])], writer)
+    callbacks = [progress, *([stop] if stop else []), *pruning(folder)]
+    trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
         sizes = {"train": len(data.train), "val": len(data.val), "test": len(data.test)}
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
@@ -120,8 +122,8 @@ def load_best(task: Any, folder: Path) -> dict | None:
 
 def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best: dict | None) -> None:
     """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
-    names = {name.split("/", 1)[1] for name in history.latest("val/")}
-    for name in sorted(names & {"loss", (monitor or "val/loss").split("/", 1)[1]}):
+    both = [{name.split("/", 1)[1] for name in history.latest(f"{split}/")} for split in ("train", "val")]
+    for name in sorted((both[0] & both[1]) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):
         curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
         curves = {split: curve for split, curve in curves.items() if curve[0]}
         drawn[f"learning_curve_{name}"] = figures.learning_curves(curves, name, best["step"] if best else None)
@@ -133,7 +135,11 @@ def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best:
 def keep(record: Any, folder: Path, metrics: dict[str, float], step: int) -> None:
     """Hand the final metrics and the files of the run to its record."""
     kept = {f"best/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
-    test = {name: value for name, value in metrics.items() if name.startswith(("test/", "fit/")) or name.endswith("per_second")}
+    test = {
+        name: value
+        for name, value in metrics.items()
+        if name.startswith(("test/", "fit/")) or name.endswith("per_second")
+    }
     record.metrics(kept | test, step=step)
     record.artifact(folder / "figures")
     for name in ("samples.txt", "runner.log"):

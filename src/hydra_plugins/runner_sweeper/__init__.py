@@ -1,4 +1,4 @@
-"""What Hydra finds of `runner`'s sweeps. Hydra imports this at every start: it holds no more than the way to the rest."""
+"""What Hydra finds of `runner`'s sweeps; it is imported at every start, so it only holds the way to the rest."""
 
 from typing import Any
 

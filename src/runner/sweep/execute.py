@@ -23,7 +23,7 @@ class Outcome:
     """How a job ended.
 
     Args:
-        status: finished, pruned, failed or killed.
+        status: finished, pruned, failed, killed, or lost: whether it finished has to be seen from its folder.
         error: what went wrong, in one line.
     """
 
@@ -137,7 +137,7 @@ class Launched:
             returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
         except Exception as error:  # of a batch that lost a job, only the folders say what the others have done
             log.error("the launcher failed: %s", error)
-            return [outcome(error)] * len(batch)
+            return [Outcome("lost", outcome(error).error)] * len(batch)
         return [outcome(one._return_value if one.status == JobStatus.FAILED else None) for one in returns]
 
     def stop(self) -> None:

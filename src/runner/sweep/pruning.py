@@ -7,8 +7,7 @@ from typing import Any
 from pytorch_lightning import Callback, LightningModule, Trainer
 
 from runner.interrupt import Pruned
-
-FILE = "trial.json"  # in the folder of a job that may be pruned
+from runner.sweep.state import TRIAL_FILE
 
 
 class Prune(Callback):
@@ -33,19 +32,19 @@ class Prune(Callback):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if trainer.state.fn != "fit" or self.metric not in trainer.callback_metrics:
             return
-        self.validations += 1
         value = float(trainer.callback_metrics[self.metric])
-        hopeless = trainer.is_global_zero and self.trial.is_hopeless(self.validations, value)
+        hopeless = trainer.is_global_zero and self.trial.is_hopeless(self.validations, value)  # Optuna counts from 0
+        self.validations += 1
         if trainer.strategy.broadcast(hopeless):
             raise Pruned(f"pruned after validation {self.validations} with {self.metric} {value:.4g}")
 
 
 def pruning(folder: Path) -> list[Callback]:
     """Return the callback of a job that may be pruned; none for any other."""
-    if not (folder / FILE).exists():
+    if not (folder / TRIAL_FILE).exists():
         return []
     from runner.sweep.study import RunningTrial
 
-    about = json.loads((folder / FILE).read_text(encoding="utf-8"))
+    about = json.loads((folder / TRIAL_FILE).read_text(encoding="utf-8"))
     trial = RunningTrial(about)
     return [Prune(trial, about["metric"])] if trial.open else []

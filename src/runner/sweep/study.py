@@ -6,7 +6,8 @@ import warnings
 from functools import cache
 from typing import Any
 
-from runner.errors import UserError, closest
+from runner.errors import UserError
+from runner.sweep.optuna_names import classes, plain
 from runner.sweep.space import Dimension, Space
 
 try:
@@ -122,11 +123,9 @@ def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: i
         UserError: Optuna has none, or it does not take these options.
     """
     module = optuna.samplers if kind == "Sampler" else optuna.pruners
-    classes = {plain(each, kind): each for each in module.__all__ if each.endswith(kind) and each != f"Base{kind}"}
-    found = classes.get("nop" if plain(name, kind) == "none" else plain(name, kind))
+    found = classes(module.__all__, kind).get(plain(name, kind))
     if found is None:
-        known = ", ".join(sorted(classes))
-        raise UserError(f"sweep.{kind.lower()}={name}: Optuna has none.{closest(name, classes)} Allowed: {known}")
+        raise UserError(f"sweep.{kind.lower()}={name}: Optuna has none")
     maker = getattr(module, found)
     options = dict(options)
     if "seed" in inspect.signature(maker).parameters:
@@ -135,11 +134,6 @@ def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: i
         return maker(**options)
     except (TypeError, ValueError) as error:
         raise UserError(f"sweep.{kind.lower()}_options={options}: {found} refuses them: {error}") from error
-
-
-def plain(name: str, kind: str) -> str:
-    """Return "successivehalving" for "successive_halving" and "SuccessiveHalvingPruner"."""
-    return str(name).lower().replace("_", "").replace("-", "").removesuffix(kind.lower())
 
 
 def distribution(dimension: Dimension) -> Any:

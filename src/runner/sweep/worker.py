@@ -1,7 +1,7 @@
 """A process that runs jobs of a sweep: `python -m runner.sweep.worker`, started by `runner.sweep.workers`.
 
-It reads jobs from standard input, one JSON object a line, and answers on standard output in the same form. When standard
-input closes, the sweep is no more: the job that runs saves what it has and this process ends.
+It reads jobs from standard input, one JSON object a line, and answers on standard output in the same form. When
+standard input closes, the sweep is no more: the job that runs saves what it has and this process ends.
 """
 
 import base64

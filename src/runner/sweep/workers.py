@@ -162,7 +162,7 @@ class Workers:
                 del self.workers[worker.slot]
                 if job is not None:
                     code = worker.process.returncode
-                    return job, Outcome("failed", f"its process ended (exit code {code}), see worker-{worker.slot}.log")
+                    return job, Outcome("lost", f"its process ended (exit code {code}), see worker-{worker.slot}.log")
             elif job is not None:
                 return job, Outcome(answer["status"], answer["error"])
 

@@ -94,6 +94,7 @@ class Adversarial(Task):
         self.manual_backward(loss)
         self.clip(optimizer)
         optimizer.step()
+        self.limit_weights()
         return loss
 
     @torch.inference_mode()

@@ -36,14 +36,26 @@ class RunningMeans:
             return {}
         names = list(self.pending[0][0])
         weights = torch.tensor([weight for _, weight in self.pending], dtype=torch.float64)  # (N,)
-        values = torch.stack([scalars[name].float() for scalars, _ in self.pending for name in names])
-        sums = weights @ values.cpu().double().view(len(weights), len(names))
+        sums = weights @ self.values(names).double()  # (names,)
         total = float(weights.sum())
         self.pending = []
         self.weight += int(total)
         for name, value in zip(names, sums.tolist(), strict=True):
             self.sums[name] = self.sums.get(name, 0.0) + value
         return {name: value / total for name, value in zip(names, sums.tolist(), strict=True)}
+
+    def waiting(self) -> dict[str, float]:
+        """Plain sums of what is pending: finite if all of it is."""
+        if not self.pending:
+            return {}
+        names = list(self.pending[0][0])
+        return dict(zip(names, self.values(names).double().sum(dim=0).tolist(), strict=True))
+
+    def values(self, names: list[str]) -> Tensor:
+        """What is pending, (N, names), on the processor."""
+        found = [scalars[name] for scalars, _ in self.pending for name in names]
+        device = found[-1].device  # what a checkpoint has brought lies on the processor
+        return torch.stack([value.to(device, torch.float32) for value in found]).cpu().view(-1, len(names))
 
     def pop(self) -> dict[str, float]:
         """Return the means over all processes since the last call, and start anew."""
@@ -54,11 +66,17 @@ class RunningMeans:
         return {name: value / weight for name, value in zip(names, sums, strict=True)}
 
     def state_dict(self) -> dict:
-        self.close()
-        return {"sums": self.sums, "weight": self.weight}
+        """Everything, pending or not: a checkpoint changes nothing, not even the order of additions."""
+        names = list(self.pending[0][0]) if self.pending else []
+        values, weights = self.values(names) if names else None, [weight for _, weight in self.pending]
+        pending = {"names": names, "values": values, "weights": weights}
+        return {"sums": dict(self.sums), "weight": self.weight, "pending": pending}
 
     def load_state_dict(self, state: dict) -> None:
-        self.pending, self.sums, self.weight = [], dict(state["sums"]), state["weight"]
+        names, values, weights = (state["pending"][key] for key in ("names", "values", "weights"))
+        rows = values if weights else []
+        self.pending = [(dict(zip(names, row, strict=True)), weight) for row, weight in zip(rows, weights, strict=True)]
+        self.sums, self.weight = dict(state["sums"]), state["weight"]
 
 
 def sum_over_processes(values: Tensor) -> Tensor:
@@ -234,26 +252,43 @@ class Task(LightningModule):
         """Add the scalars of a training batch to the curve and to the epoch."""
         self.training_means.add(scalars, size)
 
-    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable | None = None
+    ) -> None:
+        optimizer.step(closure=optimizer_closure)
+        self.limit_weights()
+
+    def limit_weights(self) -> None:
+        """Keep the weights within their limits, right after a step: a checkpoint holds what the next step sees."""
         if self.regularise is not None:
             self.regularise.limit()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
             self.close_window()
 
     def close_window(self) -> None:
         """Log the means since the last point of the training curve."""
         means = self.training_means.close()
-        lost = [name for name, value in means.items() if not math.isfinite(value)]
-        if lost:
-            raise UserError(
-                f"{', '.join(lost)} became {means[lost[0]]} at step {self.trainer.global_step}: the training has "
-                "diverged. Lower optim.lr or set trainer.gradient_clip_val=1."
-            )
+        self.refuse_lost(means)
         if means and self.trainer.logger:
             self.trainer.logger.log_metrics(
                 {f"train/{name}_step": value for name, value in means.items()}
                 | {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]},
                 step=self.trainer.global_step,
+            )
+
+    def refuse_lost(self, means: dict[str, float]) -> None:
+        """End a training that has diverged.
+
+        Raises:
+            UserError: a mean is no finite number.
+        """
+        lost = [name for name, value in means.items() if not math.isfinite(value)]
+        if lost:
+            raise UserError(
+                f"{', '.join(lost)} became {means[lost[0]]} at step {self.trainer.global_step}: the training has "
+                "diverged. Lower optim.lr or set trainer.gradient_clip_val=1."
             )
 
     def on_train_epoch_end(self) -> None:
@@ -292,7 +327,9 @@ class Task(LightningModule):
             self.trainer.logger.log_metrics(values | {"epoch": self.current_epoch}, step=self.trainer.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        self.close_window()
+        if (self.trainer.fit_loop.batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+            self.close_window()  # which `on_train_batch_end` is about to do
+        self.refuse_lost(self.training_means.waiting())
         checkpoint["training_means"] = self.training_means.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:

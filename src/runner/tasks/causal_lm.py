@@ -100,8 +100,10 @@ class CausalLM(Task):
         text = self.data.decode(self.write(prompt, self.sample_len, generator).tolist())
         start = self.data.decode(prompt.tolist())
         log.info("epoch %d: %s|%s", self.current_epoch + 1, start, text)
-        with open(Path(self.trainer.default_root_dir) / "samples.txt", "a", encoding="utf-8") as file:
-            file.write(f"--- epoch {self.current_epoch + 1} ---\n{start}|{text}\n")
+        path, heading = Path(self.trainer.default_root_dir) / "samples.txt", f"--- epoch {self.current_epoch + 1} ---\n"
+        # A resumed run may come to an epoch again.
+        before = path.read_text(encoding="utf-8").split(heading)[0] if path.exists() else ""
+        path.write_text(f"{before}{heading}{start}|{text}\n", encoding="utf-8")
 
     def predict(self, inputs: tuple, data: Any) -> list[dict]:
         """One row an example: the text the model writes after the prompt."""

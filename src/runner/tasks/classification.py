@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from safetensors.torch import load_model, save_model
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchmetrics.classification import (
     MulticlassAccuracy,
@@ -70,7 +70,7 @@ class Classification(Task):
         self.num_classes = num_outputs
         self.remedies = remedies(imbalance)
         self.loss = class_loss(loss, label_smoothing, focal="focal" in self.remedies)
-        self.register_buffer("class_weights", None, persistent=False)  # (K,), of training alone
+        self.register_buffer("class_weights", None)  # (K,)
         self.threshold = Threshold() if threshold == "validation" else None
         self.data: Any = None
         self.class_names: list[str] | None = None
@@ -93,7 +93,7 @@ class Classification(Task):
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
 
     def step(self, batch: tuple) -> dict[str, Tensor]:
-        return self.scores(self.net(*self.inputs(batch)), batch[-1], self.class_weights)
+        return self.scores(self.net(*self.inputs(batch)), batch[-1])
 
     def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
         logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
@@ -108,17 +108,17 @@ class Classification(Task):
         self.metrics.update(logits.float().softmax(dim=1), target)
         self.confusion.update(logits, target)
 
-    def scores(self, logits: Tensor, target: Tensor, class_weights: Tensor | None = None) -> dict[str, Tensor]:
+    def scores(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
         """Loss and accuracy of logits (B, K) against class numbers (B,)."""
         if logits.ndim != 2 or logits.shape[1] != self.num_classes:
             raise UserError(
                 f"classification needs logits of shape (batch, {self.num_classes}); "
                 f"{type(self.net).__name__} returned {tuple(logits.shape)}"
             )
-        if class_weights is None:
+        if self.class_weights is None:
             loss = mean_loss(self.loss, logits, target)
         else:
-            loss = weighted_loss(self.loss, logits, target, class_weights[target])
+            loss = weighted_loss(self.loss, logits, target, self.class_weights[target])
         return {"loss": loss, "accuracy": (logits.argmax(dim=1) == target).float().mean()}
 
     def on_validation_epoch_start(self) -> None:
@@ -152,15 +152,22 @@ class Classification(Task):
     def answer_columns(self, data: Any) -> dict[str, str]:
         return {"label": "string"} | {f"probability_{name}": "double" for name in data.class_names}
 
+    def own_state(self) -> dict[str, Tensor]:
+        """What belongs to the model beside its net: the class weights of the loss and the threshold."""
+        found = {} if self.class_weights is None else {"class_weights": self.class_weights}
+        return found | ({} if self.threshold is None else {"threshold": self.threshold.value})
+
     def save_weights(self, folder: Path) -> None:
         super().save_weights(folder)
-        if self.threshold is not None:
-            save_model(self.threshold, str(folder / "threshold.safetensors"))
+        if state := self.own_state():
+            save_file(state, folder / "task.safetensors")
 
     def load_weights(self, folder: Path) -> None:
         super().load_weights(folder)
+        state = load_file(folder / "task.safetensors") if (folder / "task.safetensors").exists() else {}
+        self.class_weights = state.get("class_weights")
         if self.threshold is not None:
-            load_model(self.threshold, str(folder / "threshold.safetensors"))
+            self.threshold.value.copy_(state["threshold"])
 
     def figures(self) -> dict[str, Any]:
         drawn = {"confusion_matrix": figures.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}

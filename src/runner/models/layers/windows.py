@@ -3,14 +3,15 @@
 Shape letters: B batch, T time (words), N filters, w width of a window in words.
 """
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 
 def at_least(tokens: Tensor, width: int) -> Tensor:
     """Fill sentences that are shorter than a window: int64 (B, T) -> (B, max(T, width))."""
-    missing = width - tokens.size(1)
-    return F.pad(tokens, (0, missing)) if missing > 0 else tokens
+    # Without a Python `if`, so that the exported net takes short sentences as well as long ones.
+    return F.pad(tokens, (0, torch.sym_max(width - tokens.size(1), 0)))
 
 
 def max_over_time(scores: Tensor, tokens: Tensor) -> Tensor:

@@ -1,0 +1,157 @@
+"""`runner compare`: runs side by side: the settings in which they differ, their metrics, their curves in one figure."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Column, Table
+
+from runner import figures
+from runner.errors import UserError, closest
+from runner.stored import client
+from runner.tracking import find_run
+
+MOST_RUNS = 50
+WIDEST = 5  # runs that stand side by side; more stand one below the other
+GROUPS = ("model", "data", "task", "optim", "schedule", "experiment")
+HIDDEN = ("tracking.", "resume", "allow")
+MOST_PANELS = 3
+
+
+def compare(which: list[str], settings: dict[str, str | None], outputs: Path) -> int:
+    """Print the table and write the figure.
+
+    Args:
+        which: ids, beginnings of ids, names or folders of runs; empty with an experiment.
+        settings: experiment, output and tracking.uri of the command line.
+        outputs: the folder with the runs and their database.
+    """
+    uri = settings["tracking.uri"]
+    if bool(which) == bool(settings["experiment"]):
+        raise UserError("name the runs or an experiment: compare ID ID ..., or compare experiment=runner")
+    target = Path(settings["output"] or outputs / "compare.png")
+    if target.suffix not in (".png", ".pdf", ".svg"):
+        raise UserError(f"output is a figure that ends in .png, .pdf or .svg; received {settings['output']!r}")
+    infos = [find_run(uri, outputs, one) for one in dict.fromkeys(which)]
+    tracker = client(uri, outputs)
+    runs = [tracker.get_run(info.id) for info in infos] if infos else runs_of(tracker, settings["experiment"])
+    if len(runs) < 2:
+        raise UserError(f"there is one run only, {runs[0].info.run_id}: two or more can be compared")
+    labels = names(runs)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+    console.print(side_by_side(labels, runs))
+    drawn = figures.compared_curves(curves(tracker, runs, labels))
+    target.parent.mkdir(parents=True, exist_ok=True)
+    drawn.savefig(target)
+    print(f"figure: {target}")
+    return 0
+
+
+def runs_of(tracker: Any, experiment: str) -> list[Any]:
+    """Return the finished and unfinished runs of an experiment, the oldest first."""
+    found = tracker.get_experiment_by_name(experiment)
+    if found is None:
+        there = [each.name for each in tracker.search_experiments()]
+        raise UserError(
+            f'there is no experiment "{experiment}".{closest(experiment, there)} There are: {", ".join(there)}'
+        )
+    runs = tracker.search_runs(
+        [found.experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST_RUNS + 1
+    )
+    if not runs:
+        raise UserError(f'the experiment "{experiment}" has no runs yet')
+    if len(runs) > MOST_RUNS:
+        print(f"the last {MOST_RUNS} runs of {experiment}")
+    return runs[:MOST_RUNS][::-1]
+
+
+def names(runs: list[Any]) -> list[str]:
+    """Return a short name of each run: its name and the beginning of its id."""
+    return [f"{run.info.run_name} {run.info.run_id[:6]}" for run in runs]
+
+
+def settings_of(run: Any) -> dict[str, str]:
+    """Return the settings a run was trained with, the choices by name.
+
+    MLflow keeps the first value of a setting; a tag tells those that were found or changed later.
+    """
+    choices = {group: run.data.tags[f"runner.{group}"] for group in GROUPS if f"runner.{group}" in run.data.tags}
+    changed = json.loads(run.data.tags.get("runner.changed_params", "{}"))
+    now = {name: str(value[1]) for name, value in changed.items()}
+    settings = {name: value for name, value in (run.data.params | now).items() if not name.startswith(HIDDEN)}
+    return choices | {n: v for n, v in settings.items() if n.removesuffix("._target_") not in choices}
+
+
+def differing(columns: list[dict[str, str]]) -> dict[str, list[str]]:
+    """Return {name: value in each column} for the names whose values are not all the same."""
+    every = sorted({name for column in columns for name in column})
+    rows = {name: [column.get(name, "") for column in columns] for name in every}
+    return {name: row for name, row in rows.items() if len(set(row)) > 1}
+
+
+def metrics_of(run: Any) -> dict[str, float]:
+    """Return the final metrics of a run: those of the kept checkpoint and of the test split, else the last ones."""
+    final = {name: value for name, value in run.data.metrics.items() if name.startswith(("best/", "test/", "fit/"))}
+    kept = ("val/", "train/")
+    last = {n: v for n, v in run.data.metrics.items() if n.startswith(kept) and not n.endswith(("_step", "/lr"))}
+    return final or last
+
+
+def side_by_side(labels: list[str], runs: list[Any]) -> Table:
+    """Return the table: a column for each run, or a row for each where they are many."""
+    rows = differing([settings_of(run) for run in runs])
+    status = [run.info.status.lower() for run in runs]
+    if set(status) != {"finished"}:
+        rows = {"status": status, **rows}
+    metrics = [metrics_of(run) for run in runs]
+    for name in sorted({name for each in metrics for name in each}):
+        rows[name] = [f"{each[name]:.4f}" if name in each else "" for each in metrics]
+    if len(runs) <= WIDEST:
+        table = Table("", *(Column(label, overflow="fold") for label in labels))
+        for name, cells in rows.items():
+            table.add_row(name, *cells)
+        return table
+    table = Table("", *rows)
+    for number, label in enumerate(labels):
+        table.add_row(label, *(cells[number] for cells in rows.values()))
+    return table
+
+
+def curves(tracker: Any, runs: list[Any], labels: list[str]) -> dict[str, dict[str, list]]:
+    """Return {metric: {run: [validation curve, training curve]}} for the loss and what the runs are selected by."""
+    wanted = ["loss"]
+    for run in runs:
+        monitor = run.data.params.get("task.monitor", "null")
+        if "/" in monitor and (name := monitor.split("/", 1)[1]) not in wanted:
+            wanted.append(name)
+    found = {name: panel(tracker, runs, labels, name) for name in wanted[:MOST_PANELS]}
+    found = {name: curve for name, curve in found.items() if curve}
+    if found:
+        return found
+    recorded = sorted(
+        {n.split("/", 1)[1] for run in runs for n in run.data.metrics if n.startswith(("train/", "val/"))}
+    )
+    others = {
+        name: panel(tracker, runs, labels, name) for name in recorded if not name.endswith("_step") and name != "lr"
+    }
+    return dict(list(others.items())[:MOST_PANELS])
+
+
+def panel(tracker: Any, runs: list[Any], labels: list[str], name: str) -> dict[str, list]:
+    """Return the curves of one metric of the runs that have it."""
+    found = {}
+    for run, label in zip(runs, labels, strict=True):
+        pair = [history(tracker, run, f"{split}/{name}") for split in ("val", "train")]
+        if any(steps for steps, _ in pair):
+            found[label] = pair
+    return found
+
+
+def history(tracker: Any, run: Any, metric: str) -> tuple[list[int], list[float]]:
+    """Return the steps and values of a metric in the order of the steps."""
+    if metric not in run.data.metrics:
+        return [], []
+    points = sorted({point.step: point.value for point in tracker.get_metric_history(run.info.run_id, metric)}.items())
+    return [step for step, _ in points], [value for _, value in points]

@@ -1,0 +1,248 @@
+"""`runner export`: the trained net as a file for other programs, checked against the net's own answers.
+
+onnx: for onnxruntime and its like. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the weights
+with the configuration and the preprocessing, a folder. It is the net only: what turns text into numbers is written beside
+it, into `preprocessing.json`.
+"""
+
+import importlib.util
+import logging
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.export import Dim
+
+from runner import safety
+from runner.bundle import load_bundle
+from runner.errors import UserError, closest
+from runner.stored import model_folder
+from runner.tracking import find_run
+
+log = logging.getLogger(__name__)
+OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
+ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
+LENGTHS = (1, 3, 11, 50)  # tokens of a row
+TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number
+CHATTY = ("onnxscript", "onnx_ir", "torch.onnx._internal.exporter._registration")  # about what is not installed here
+ENDINGS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
+
+
+def export(settings: dict[str, str | None], outputs: Path) -> int:
+    """Write the net of a run and print where it is and how far its answers are from the net's own.
+
+    Args:
+        settings: run, format, output, allow and tracking.uri of the command line.
+        outputs: the folder with the runs and their database.
+    """
+    safety.allow(settings["allow"])
+    form = settings["format"]
+    if form not in ENDINGS:
+        raise UserError(f"format is one of {', '.join(ENDINGS)}, received {form!r}.{closest(form, ENDINGS)}")
+    need_packages(form)
+    run = find_run(settings["tracking.uri"], outputs, settings["run"], status="FINISHED")
+    bundle = model_folder(run, settings["tracking.uri"], outputs)
+    task, data, _ = load_bundle(bundle)
+    if not isinstance(task.net, nn.Module):
+        raise UserError(
+            f"{type(task.net).__name__} is an estimator, not a net: it cannot be exported. Use predict or serve"
+        )
+    target = Path(settings["output"] or bundle.parent / "export" / f"model{ENDINGS[form]}")
+    if ENDINGS[form] and target.suffix != ENDINGS[form]:
+        raise UserError(f"format={form} writes a file that ends in {ENDINGS[form]}; received output={target}")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if form != "safetensors":
+        shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))
+    apart, checked = export_net(task.net, samples(task, data), form, target, bundle)
+    print(f"{target}\nchecked on {checked} batches of several sizes: at most {apart:.1e} from the net's own answers")
+    return 0
+
+
+def need_packages(form: str) -> None:
+    """Refuse a format whose packages are not installed."""
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if form == "onnx" and missing:
+        raise UserError(f'format=onnx needs {", ".join(missing)}: pip install "runner[export]"')
+
+
+def export_net(
+    net: nn.Module, batches: list[tuple[Tensor, ...]], form: str, target: Path, bundle: Path | None = None
+) -> tuple[float, int]:
+    """Write a net and check it; return (largest relative difference, number of batches it was checked with).
+
+    Args:
+        net: the net; it is left as it was but for being in evaluation mode.
+        batches: inputs of several sizes; the net is followed on the last one.
+        form: onnx, torch_export or safetensors.
+        target: the file, or the folder, to write.
+        bundle: the folder `model/` of the run; safetensors copies its other files.
+
+    Raises:
+        UserError: the net cannot be exported, or the exported one answers otherwise.
+    """
+    net = net.cpu().eval()
+    if form == "safetensors":
+        reader = write_safetensors(net, target, bundle)
+    else:
+        reader = WRITERS[form](follow(net, batches), target, batches[-1])
+    worst = 0.0
+    with torch.inference_mode():
+        for batch in batches:
+            own = flat(net(*batch))
+            try:
+                worst = max(worst, far_apart(reader(batch), own))
+            except Exception as error:  # of onnxruntime or of the program's own guards
+                sizes = " and ".join(str(tuple(tensor.shape)) for tensor in batch)
+                reason = str(error).strip().splitlines()[0][:200]
+                raise UserError(f"the exported {type(net).__name__} does not take inputs of {sizes}: {reason}") from error
+    if not worst <= TOLERANCE:
+        raise UserError(
+            f"the exported net answers otherwise than the net itself ({worst:.1e} apart); do not use {target}"
+        )
+    return worst, len(batches)
+
+
+def samples(task: Any, data: Any) -> list[tuple[Tensor, ...]]:
+    """Return inputs of the net of several batch sizes and, for tokens, several lengths."""
+    generator = torch.Generator().manual_seed(0)
+    rows = example_rows(data, max(ROWS))
+    inputs = task.inputs((*data.encode(rows), None)) if rows else ()
+    if not inputs:
+        raise UserError(f"{type(data).__name__} gives no example to follow the net with")
+    batches = []
+    for count, length in zip(ROWS, LENGTHS, strict=True):
+        batches.append(tuple(resized(tensor, count, length, data, generator) for tensor in inputs))
+    return batches
+
+
+def example_rows(data: Any, count: int) -> list[dict]:
+    """Return raw rows that hold something for every column the model takes."""
+    made: dict[str, Any] = {}
+    for name, kind in data.columns.items():
+        shape = getattr(data.inputs, "shape", [1])
+        made[name] = {"string": "a b c d", "double": 0.5, "long": 1}.get(kind, np.zeros(shape).tolist())
+    return [made] * count
+
+
+def resized(example: Tensor, count: int, length: int, data: Any, generator: torch.Generator) -> Tensor:
+    """Return random inputs like `example`, with this many rows and, if they are tokens, of this length."""
+    if example.is_floating_point():
+        return torch.randn((count, *example.shape[1:]), generator=generator).to(example.dtype)
+    vocabulary = getattr(data.inputs, "vocabulary", None)
+    highest = len(vocabulary) if vocabulary is not None else int(example.max()) + 1
+    shape = (count, length, *example.shape[2:]) if example.ndim > 1 else (count,)
+    return torch.randint(1, max(highest, 2), shape, generator=generator)
+
+
+def follow(net: nn.Module, batches: list[tuple[Tensor, ...]]) -> torch.export.ExportedProgram:
+    """Return the net as a program for batches of any size, and any length of the inputs whose length may change."""
+    example = batches[-1]
+    free = [
+        {axis: axis_name(axis) for axis in changing([batch[place] for batch in batches])}
+        for place in range(len(example))
+    ]
+    tries = [free, [{0: axes[0]} for axes in free]]  # some nets take one length only
+    for number, axes in enumerate(tries):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of torch about its own layers
+                shapes = tuple({axis: Dim.DYNAMIC for axis in one} for one in axes)
+                return torch.export.export(net, example, dynamic_shapes=shapes)
+        except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
+            if number == len(tries) - 1 or len(tries[0][0]) == 1:
+                reason = str(error).strip().splitlines()[0]
+                raise UserError(f"torch.export cannot follow {type(net).__name__}: {reason}") from error
+            log.warning("%s is exported for rows of %d tokens only", type(net).__name__, example[0].shape[1])
+    raise AssertionError("the last try returns or raises")
+
+
+def changing(tensors: list[Tensor]) -> list[int]:
+    """Return the axes in which these inputs differ."""
+    return [axis for axis in range(tensors[0].ndim) if len({tensor.shape[axis] for tensor in tensors}) > 1]
+
+
+def axis_name(axis: int) -> str:
+    return "batch" if axis == 0 else f"length_{axis}"
+
+
+# One writer for each format: it returns a function from inputs to the outputs of the file it has written.
+
+
+def write_torch_export(program: torch.export.ExportedProgram, target: Path, example: tuple) -> Callable:
+    """Write a .pt2 file."""
+    torch.export.save(program, target)
+    module = torch.export.load(target).module()
+    return lambda batch: flat(module(*batch))
+
+
+def write_onnx(program: torch.export.ExportedProgram, target: Path, example: tuple) -> Callable:
+    """Write an .onnx file, weights included."""
+    import onnxruntime
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of onnxscript about its own future
+        names = [f"input_{number}" for number in range(len(example))] if len(example) > 1 else ["input"]
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        written = torch.onnx.export(
+            program, (), input_names=names, opset_version=OPSET, dynamo=True, verbose=False, external_data=False
+        )
+        written.save(target, external_data=False)
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(target), options, providers=["CPUExecutionProvider"])
+    wanted = [each.name for each in session.get_inputs()]
+
+    def read(batch: tuple[Tensor, ...]) -> list[Tensor]:
+        given = dict(zip(wanted, (tensor.numpy() for tensor in batch), strict=True))
+        return [torch.from_numpy(np.asarray(value)) for value in session.run(None, given)]
+
+    return read
+
+
+def write_safetensors(net: nn.Module, target: Path, bundle: Path | None) -> Callable:
+    """Write a folder with weights.safetensors and, from the bundle, config.yaml and preprocessing.json."""
+    import copy
+
+    from safetensors.torch import load_model, save_model
+
+    target.mkdir(parents=True, exist_ok=True)
+    save_model(net, str(target / "weights.safetensors"))
+    for name in ("config.yaml", "preprocessing.json") if bundle is not None else ():
+        shutil.copyfile(bundle / name, target / name)
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.zero_()
+    load_model(twin, str(target / "weights.safetensors"))
+    return lambda batch: flat(twin(*batch))
+
+
+WRITERS = {"onnx": write_onnx, "torch_export": write_torch_export}
+
+
+def flat(value: Any) -> list[Tensor]:
+    """Return all tensors inside nested outputs, in order."""
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, dict):
+        value = list(value.values())
+    return [tensor for item in value for tensor in flat(item)] if isinstance(value, list | tuple) else []
+
+
+def far_apart(ones: list[Tensor], others: list[Tensor]) -> float:
+    """Return the largest difference of two lists of tensors, relative to the largest number; infinite for other shapes."""
+    if [tuple(one.shape) for one in ones] != [tuple(other.shape) for other in others]:
+        return float("inf")
+    worst = 0.0
+    for one, other in zip(ones, others, strict=True):
+        if one.numel():
+            scale = max(1.0, float(other.abs().max()))
+            worst = max(worst, float((one.double() - other.double()).abs().max()) / scale)
+    return worst

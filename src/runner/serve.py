@@ -1,0 +1,160 @@
+"""`runner serve`: MLflow's scoring server for the model of a run.
+
+    runner serve run=last
+    curl http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' \\
+         -d '{"dataframe_records": [{"text": "a fine film"}]}'
+
+It is MLflow's own application (`/invocations`, `/ping`, `/version`) in front of MLflow's own model. Before it stands a
+check of what MLflow lets fail inside: a request that cannot be read is the sender's mistake, code 4xx, never 500.
+"""
+
+import functools
+import json
+import logging
+import socket
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any
+
+from runner import safety
+from runner.errors import UserError
+from runner.stored import client, model_uri
+from runner.tracking import find_run
+
+log = logging.getLogger(__name__)
+LARGEST_BODY = 64 * 2**20  # bytes of a request
+ASKED: ContextVar[list] = ContextVar("asked")  # not empty once the request has come as far as the model
+
+
+def serve(settings: dict[str, str | None], outputs: Path) -> int:
+    """Answer requests until Ctrl-C.
+
+    Args:
+        settings: run, host, port, allow and tracking.uri of the command line.
+        outputs: the folder with the runs and their database.
+    """
+    safety.allow(settings["allow"])
+    host, port = settings["host"], settings["port"]
+    if not port.isdigit() or not 0 < int(port) < 65536:
+        raise UserError(f"port is a number below 65536, received {port!r}")
+    check_address(host, int(port))
+    run = find_run(settings["tracking.uri"], outputs, settings["run"], status="FINISHED")
+    address = model_uri(run)
+    client(settings["tracking.uri"], outputs)
+    import uvicorn
+
+    app = application(address)
+    columns = ", ".join(column["name"] for column in app.state.columns)
+    print(f"run {run.id} ({run.name}) on http://{host}:{port}/invocations  (Ctrl-C ends it)")
+    print(f"columns: {columns}", flush=True)
+    uvicorn.run(app, host=host, port=int(port), log_level="warning")
+    return 0
+
+
+def check_address(host: str, port: int) -> None:
+    """Find out before the model is loaded whether the port is free."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or error
+            raise UserError(f"cannot listen on {host}:{port} ({why}). Try port={port + 1}") from error
+
+
+def application(address: str) -> Any:
+    """Return MLflow's server application for a model, with the check in front.
+
+    Args:
+        address: MLflow's address of the model, such as `models:/m-...`.
+    """
+    import mlflow.pyfunc
+    from mlflow.pyfunc import scoring_server
+
+    model = mlflow.pyfunc.load_model(address)
+    predict = model.predict
+
+    @functools.wraps(predict)
+    def asked(data: Any, params: dict | None = None) -> Any:
+        ASKED.get().append(True)
+        return predict(data, params=params)
+
+    model.predict = asked
+    app = scoring_server.init(model)
+    app.state.columns = model.metadata.get_input_schema().to_dict()
+    app.add_middleware(Gate)
+    return app
+
+
+class Gate:
+    """Answers what cannot be scored with a code 4xx, and lets the rest through.
+
+    Args:
+        app: the application behind it.
+    """
+
+    def __init__(self, app: Any):
+        self.app = app
+
+    async def __call__(self, scope: dict, receive: Any, send: Any) -> None:
+        if scope["type"] != "http" or scope["path"] != "/invocations" or scope["method"] != "POST":
+            await self.app(scope, receive, send)
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if "content-type" not in headers:
+            await refuse(send, 415, "the header Content-Type is missing: application/json or text/csv")
+            return
+        body = b""
+        while True:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                return
+            body += message.get("body", b"")
+            if len(body) > LARGEST_BODY:
+                await refuse(send, 413, f"a request has at most {LARGEST_BODY} bytes")
+                return
+            if not message.get("more_body"):
+                break
+        sent: list[dict] = []
+
+        async def replay() -> dict:
+            nonlocal body
+            body, now = b"", body
+            return {"type": "http.request", "body": now, "more_body": False}
+
+        async def keep(message: dict) -> None:
+            sent.append(message)
+
+        asked: list = []
+        ASKED.set(asked)
+        try:
+            await self.app(scope, replay, keep)
+        except Exception as error:  # MLflow reads requests in ways that fail in many
+            log.warning("a request could not be answered: %s: %s", type(error).__name__, error)
+            why = "could not be answered" if asked else "could not be read"
+            await refuse(send, 500 if asked else 400, f"the request {why}: {type(error).__name__}")
+            return
+        if sent and sent[0]["status"] == 500 and not asked:
+            answer = b"".join(message.get("body", b"") for message in sent)
+            await refuse(send, 400, reason(answer))
+            return
+        for message in sent:
+            await send(message)
+
+
+def reason(answer: bytes) -> str:
+    """Return what an error of MLflow says."""
+    try:
+        return str(json.loads(answer)["message"])[:2000]
+    except (ValueError, KeyError, TypeError):
+        return "the request could not be read"
+
+
+async def refuse(send: Any, status: int, message: str) -> None:
+    """Send a short answer in the form of MLflow's errors."""
+    code = "INVALID_PARAMETER_VALUE" if status < 500 else "INTERNAL_ERROR"
+    body = json.dumps({"error_code": code, "message": message}).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

@@ -1,0 +1,130 @@
+"""The end of a sweep: the best jobs are marked, tables and figures drawn, and all of it kept in the parent run."""
+
+import math
+import re
+from typing import Any
+
+from runner.sweep.state import SweepState
+from runner.sweep.statistics import groups, settings, summaries
+from runner.sweep.table import group_table, job_table, write_tables
+
+WIDTH = 120  # characters of the tables where there is no terminal
+MOST_COLUMNS = 4  # of a table for which nobody has chosen any
+
+
+def conclude(state: SweepState, columns: list[str] | None, parent: Any) -> None:
+    """Mark the best jobs, write tables and figures, hand them to the parent run and print the tables."""
+    mark_best(state, parent)
+    columns = chosen_columns(state, columns)
+    files = write_tables(state, columns) + write_figures(state)
+    numbers = parent_metrics(state, columns)
+    if numbers:
+        parent.metrics(numbers, step=sum(job.status == "finished" for job in state.jobs.values()))
+    counts = [f"{count(state, status)} {status}" for status in ("finished", "pruned", "failed", "killed")]
+    parent.tags({"runner.jobs": ", ".join(text for text in counts if not text.startswith("0 "))})
+    state.save()
+    for path in [*files, state.folder / "sweep.json"]:
+        parent.artifact(path, "figures" if path.suffix == ".png" else None)
+    show(state, columns)
+
+
+def count(state: SweepState, status: str) -> int:
+    """Return the number of jobs that ended like this; waiting ones count as nothing."""
+    return sum(job.status == status for job in state.jobs.values())
+
+
+def mark_best(state: SweepState, parent: Any) -> None:
+    """Find the best jobs and mark them in MLflow; those that are it no more lose the mark."""
+    before, state.best = state.best, best_jobs(state)
+    for number in before:
+        if number not in state.best and state.jobs[number].run_id:
+            parent.tags({"runner.best": "false"}, of=state.jobs[number].run_id)
+    for number in state.best:
+        parent.tags({"runner.best": "true"}, of=state.jobs[number].run_id)
+    if state.best:
+        runs = [str(state.jobs[number].run_id) for number in state.best]
+        parent.tags({"runner.best_run": ", ".join(runs), "runner.best_job": ", ".join(map(str, state.best))})
+
+
+def best_jobs(state: SweepState) -> list[int]:
+    """Return the job with the best value (the first of equals); of several objectives, all that none beats in all."""
+    signs = [-1.0 if direction == "max" else 1.0 for direction in state.directions]
+    points: dict[int, list[float]] = {}
+    for number, job in sorted(state.jobs.items()):
+        values = [job.values.get(metric, math.nan) for metric in state.metrics]
+        if job.status == "finished" and all(map(math.isfinite, values)):
+            points[number] = [sign * value for sign, value in zip(signs, values, strict=True)]
+    if not points:
+        return []
+    if len(signs) == 1:
+        return [min(points, key=lambda number: points[number])]
+    return [number for number, point in points.items() if not any(beats(other, point) for other in points.values())]
+
+
+def beats(one: list[float], other: list[float]) -> bool:
+    """Whether `one` is nowhere larger and somewhere smaller."""
+    return one != other and all(a <= b for a, b in zip(one, other, strict=True))
+
+
+def chosen_columns(state: SweepState, columns: list[str] | None) -> list[str]:
+    """Return the metrics for the tables: those asked for, or those of the sweep and the same of the test split."""
+    known = {name for job in state.jobs.values() for name in job.values}
+    if columns:
+        return columns
+    chosen = [metric for metric in state.metrics if metric in known]
+    chosen += [test for metric in chosen if (test := metric.replace("val/", "test/")) in known and test not in chosen]
+    return chosen or sorted(name for name in known if "/" in name)[:MOST_COLUMNS]
+
+
+def parent_metrics(state: SweepState, columns: list[str]) -> dict[str, float]:
+    """Return what the parent run says in numbers: the best values, and mean, deviation and interval of repetitions."""
+    numbers: dict[str, float] = {}
+    for metric, pick in zip(state.metrics, state.directions, strict=True):
+        found = [state.jobs[number].values[metric] for number in state.best]
+        if found:
+            numbers[f"best/{metric}"] = min(found) if pick == "min" else max(found)
+    for group in groups(state.jobs, state.keys).values():
+        parts = settings(state.jobs[group[0]], state.keys)
+        name = " ".join(f"{key.rsplit('.', 1)[-1]}:{value}" for key, value in parts.items())
+        prefix = re.sub(r"[^\w.\-: ]", "_", name)[:150] + "/" if parts else ""
+        for metric, said in summaries(state.jobs, group, columns).items():
+            values = {"mean": said.mean, "std": said.std, "ci95_low": said.low, "ci95_high": said.high, "n": said.count}
+            numbers |= {f"{prefix}{metric}/{part}": value for part, value in values.items() if not math.isnan(value)}
+    return numbers
+
+
+def write_figures(state: SweepState) -> list[Any]:
+    """Draw the figures into `figures/` of the sweep's folder and return their paths."""
+    from runner.sweep.plots import draw
+
+    folder = state.folder / "figures"
+    paths = []
+    for name, figure in draw(state).items():
+        folder.mkdir(exist_ok=True)
+        paths.append(folder / f"{name}.png")
+        figure.savefig(paths[-1])
+    return paths
+
+
+def show(state: SweepState, columns: list[str]) -> None:
+    """Print the tables, what failed, and where everything lies."""
+    from rich.console import Console
+
+    console = Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console = Console(soft_wrap=True, highlight=False, width=WIDTH)
+    job_table(state, columns).print(console)
+    if grouped := group_table(state, columns):
+        grouped.print(console)
+    for number, job in sorted(state.jobs.items()):
+        if job.status == "failed":
+            console.print(f"job {number} failed: {job.error}", markup=False)
+    for number in state.best:
+        console.print(f"best:   job {number}, run {state.jobs[number].run_id}")
+    console.print(f"folder: {state.folder}")
+    open_jobs = state.total - count(state, "finished") - count(state, "pruned")
+    if open_jobs:
+        console.print(f"next:   runner -m resume_sweep={state.name}   ({open_jobs} of {state.total} jobs are left)")
+    elif state.best:
+        best = state.jobs[state.best[0]].run_id
+        console.print(f"next:   runner predict run={best} ... | runner evaluate run={best} | runner ui")

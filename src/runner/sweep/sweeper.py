@@ -1,0 +1,434 @@
+"""The run of a sweep: which jobs there are, who does them, what became of them, and what they say together.
+
+A sweep is one parent run in MLflow with a child for each job. What it has to know to go on after a kill is in
+`sweep.json` (state.py); whether a job has finished is told by the job: its `metrics.json` and the status of its run.
+"""
+
+import json
+import logging
+import os
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
+from hydra.core.utils import configure_log
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig, OmegaConf
+
+from runner.errors import UserError
+from runner.interrupt import Interrupt, Interrupted
+from runner.processes import rank
+from runner.resume import key_of
+from runner.sweep.execute import Here, Launched, Outcome, job_overrides
+from runner.sweep.report import conclude
+from runner.sweep.space import read_space
+from runner.sweep.state import FILE, OPEN, TRIAL_FILE, Job, SweepState, read_metrics
+from runner.sweep.table import short
+from runner.sweep.workers import Workers, slots
+from runner.tracking import keep_tracker, runs_with_tag
+from runner.tracking_environment import is_alive
+
+BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
+DIRECTIONS = ("min", "max")
+PATIENCE = 60.0  # seconds that processes of a killed sweep have to store what they still hold
+
+log = logging.getLogger(__name__)
+
+
+def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig, arguments: list[str]) -> list[int]:
+    """Run the jobs of a command, or those that are missing; return the numbers of the best.
+
+    Ends the process with 1 if a job has failed, 2 after a mistake of the user, 130 or 143 after a signal.
+    """
+    configure_log(config.hydra.hydra_logging, config.hydra.verbose)
+    HydraConfig.instance().set_config(config)
+    try:
+        interrupt = Interrupt()
+        interrupt.install()
+        state = Sweep(context, task_function, config, arguments).run()
+    except UserError as error:
+        if os.environ.get("RUNNER_DEBUG"):
+            traceback.print_exc()
+        print(f"runner: {error}", file=sys.stderr)
+        sys.exit(2)
+    except Interrupted as stopped:
+        sys.exit(stopped.exit_code)
+    if state.status != "FINISHED":
+        sys.exit(1)
+    return state.best
+
+
+class Sweep:
+    """One sweep, new or gone on with.
+
+    Args:
+        context: Hydra's way to compose and its callbacks.
+        task_function: what a job runs.
+        config: the composed configuration without what varies.
+        arguments: what was typed, Hydra's own overrides left out.
+    """
+
+    def __init__(self, context: HydraContext, task_function: TaskFunction, config: DictConfig, arguments: list[str]):
+        if rank() > 0:
+            raise UserError("a sweep is started once: leave torchrun out, and give each job trainer.devices=N")
+        self.context, self.task_function, self.config = context, task_function, config
+        self.settings: dict[str, Any] = OmegaConf.to_container(config.sweep, resolve=True)
+        self.check_settings()
+        self.folder = Path(config.hydra.sweep.dir).absolute()
+        self.outputs = Path.cwd() / "outputs"
+        parser = OverridesParser.create(config_loader=context.config_loader)
+        self.space = read_space(arguments, self.settings["space"], parser)
+        self.state = self.open_state(arguments)
+        self.search: Any = None  # Optuna's study, for method=optuna
+        self.tracker: Any = None
+        self.parent: Any = None
+        self.stopped = False  # by on_error=stop
+        self.reserved: dict[int, Any] = {}  # runs in MLflow for jobs to come
+
+    @property
+    def method(self) -> str:
+        return self.settings["method"]
+
+    def check_settings(self) -> None:
+        """Raise what would otherwise be found out late."""
+        for key, allowed in (("method", ("grid", "random", "optuna")), ("on_error", ("continue", "stop"))):
+            if self.settings[key] not in allowed:
+                raise UserError(f"sweep.{key}={self.settings[key]}: allowed are {', '.join(allowed)}")
+        if "hydra.sweep.subdir" in map(key_of, self.config.hydra.overrides.hydra):
+            raise UserError("hydra.sweep.subdir: the folder of a job is its number; hydra/sweeper=basic obeys this key")
+
+    # What there is to do.
+
+    def open_state(self, arguments: list[str]) -> SweepState:
+        """Return the state of this sweep: that of its folder if it is gone on with, or else a new one."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        exists = (self.folder / FILE).exists()
+        if exists and not self.settings["resume"]:
+            raise UserError(
+                f"there is a sweep in {self.folder} already: go on with it by "
+                f"runner -m resume_sweep={self.folder.name}, or choose another sweep.name"
+            )
+        if exists:
+            return SweepState.load(self.folder)
+        own = [one for one in self.config.hydra.overrides.hydra if key_of(one) not in ("hydra.mode", "hydra.sweep.dir")]
+        given = [source for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"]
+        return SweepState(
+            folder=self.folder,
+            overrides=[*own, *(one for one in arguments if key_of(one) != "sweep.resume")],
+            config_dir=given[0].path if given else None,
+            keys=[key.lstrip("+") for key in self.space.keys],
+        )
+
+    def plan(self) -> None:
+        """Put all jobs that are known beforehand into the state, and say how many there will be."""
+        jobs = self.state.jobs
+        if self.method == "grid":
+            planned = self.space.grid()
+        elif not self.space.dimensions:
+            raise UserError(
+                f"sweep={self.method}: there is nothing to vary. Type it, optim.lr=interval(0.001,0.1), "
+                "or choose a file with a space, such as sweep=textcnn"
+            )
+        elif self.method == "random":
+            planned = [self.space.draw(self.settings["seed"], number) for number in range(self.settings["trials"])]
+        else:
+            planned = [[]] * self.settings["trials"]  # Optuna says later what they are
+        self.state.total = max(len(planned), len(jobs))
+        for number, overrides in enumerate(planned):
+            if self.method != "optuna" and number not in jobs:
+                jobs[number] = Job(list(overrides))
+        self.state.metrics, self.state.directions = self.objectives()
+
+    def objectives(self) -> tuple[list[str], list[str]]:
+        """Return the metrics that the best job is best in, and min or max for each."""
+        metrics, directions = as_list(self.settings["metric"]), as_list(self.settings["direction"])
+        monitor, mode = self.monitored()
+        metrics = metrics or [monitor or "val/loss"]
+        if not directions:
+            same = {metric: mode for metric in metrics if metric.split("/", 1)[-1] == (monitor or "").split("/", 1)[-1]}
+            same |= {metric: "min" for metric in metrics if metric.endswith("/loss")}
+            unknown = [metric for metric in metrics if metric not in same]
+            if unknown:
+                raise UserError(
+                    f"sweep.metric={','.join(unknown)}: is more better, or less? Write sweep.direction="
+                    f"{'max' if len(metrics) == 1 else '[' + ','.join(['max'] * len(metrics)) + ']'}, or min"
+                )
+            directions = [same[metric] for metric in metrics]
+        if len(directions) != len(metrics) or not set(directions) <= set(DIRECTIONS):
+            raise UserError(
+                f"sweep.direction={','.join(directions)}: one of min and max for each of {', '.join(metrics)}"
+            )
+        return metrics, directions
+
+    def monitored(self) -> tuple[str | None, str]:
+        """Return the monitored metric and its mode of the first job whose task has one."""
+        seen = set()
+        for overrides in [job.overrides for job in self.state.jobs.values()] or [self.space.first()]:
+            choices = tuple(one for one in overrides if key_of(one) in ("model", "data", "task", "experiment"))
+            if choices in seen:
+                continue
+            seen.add(choices)
+            task = self.context.config_loader.load_sweep_config(self.config, [*overrides]).task
+            if task.get("monitor"):
+                return task.monitor, task.get("mode", "min")
+        return None, "min"
+
+    # The run.
+
+    def run(self) -> SweepState:
+        """Do all jobs that are to be done; return the state at the end."""
+        lock = FileLock(self.folder / ".lock", timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:
+            raise UserError(f"the sweep {self.state.name} is running in another process") from None
+        try:
+            self.plan()
+            self.wait_for_old_processes()
+            with keep_tracker(self.config.tracking.uri, self.outputs) as self.tracker:
+                self.run_recorded()
+        finally:
+            lock.release()
+        return self.state
+
+    def wait_for_old_processes(self) -> None:
+        """Wait until what a kill has left behind has stored all it holds: only then it is known which runs exist."""
+        deadline = time.monotonic() + PATIENCE
+        while alive := [name for name in self.state.processes if is_alive(name)]:
+            if time.monotonic() > deadline:
+                raise UserError(f"processes of this sweep still run: {', '.join(name.split(':')[1] for name in alive)}")
+            time.sleep(0.1)
+        self.state.processes = []
+
+    def run_recorded(self) -> None:
+        """Do the jobs under the parent run, and give it its true end."""
+        self.open_parent()
+        try:
+            self.take_stock()
+            executor = self.executor()
+            try:
+                self.work_off(executor)
+            finally:
+                executor.stop()
+            self.tracker.wait()
+            self.verify()
+        except (Interrupted, KeyboardInterrupt, SystemExit) as stopped:
+            self.leave(stopped)
+            raise
+        except BaseException as error:
+            self.close("FAILED", "".join(traceback.format_exception(error)))
+            raise
+        lost = [number for number, job in self.state.jobs.items() if job.status not in ("finished", "pruned")]
+        conclude(self.state, self.settings["columns"], self.parent)
+        self.close("FAILED" if lost else "FINISHED", f"{len(lost)} of {self.state.total} jobs failed" if lost else None)
+
+    def open_parent(self) -> None:
+        """Open the run in MLflow that holds the jobs together; there is one, however often the sweep was killed."""
+        state, tracking = self.state, self.config.tracking
+        self.register(self.tracker.writer)
+        if state.parent is None and self.settings["resume"]:
+            found = runs_with_tag(tracking.uri, self.outputs, "runner.sweep", state.id)
+            state.parent = found[0].id if found else None
+        command = {
+            key_of(one): one.split("=", 1)[-1] for one in state.overrides if key_of(one).split(".")[0] != "sweep"
+        }
+        settings = {key: value for key, value in self.settings.items() if key not in ("name", "resume")}
+        self.parent = self.tracker.start(
+            experiment=tracking.experiment,
+            name=state.name,
+            params={"command": command, "sweep": settings},
+            tags={"runner.sweep": state.id, "runner.sweep_folder": str(self.folder)},
+            resume=state.parent,
+            system_metrics=False,
+        )
+        if self.runs_here:  # while MLflow is being imported in its own process
+            import_module("runner.train")
+        state.parent = self.parent.id
+        state.status = "RUNNING"
+        state.save()
+
+    def register(self, process: str) -> None:
+        """Note a process that writes to MLflow before it does so."""
+        self.state.processes.append(process)
+        self.state.save()
+
+    def take_stock(self) -> None:
+        """Find out what became of each job, from its run in MLflow and its folder."""
+        state = self.state
+        if self.method == "optuna":
+            self.open_study()
+        children = runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", state.parent)
+        runs = {int(run.tags["runner.sweep_job"]): run for run in children if "runner.sweep_job" in run.tags}
+        for number, job in state.jobs.items():
+            run = runs.get(number)
+            job.run_id = run.id if run else None
+            values = read_metrics(state.job_folder(number))
+            if run and values and run.status == "FINISHED":
+                self.keep(number, Outcome("finished"))
+            elif run and run.tags.get("runner.pruned") == "true":
+                self.keep(number, Outcome("pruned"))
+            elif job.status != "failed" or self.method != "optuna":  # what Optuna was told stays as it is
+                job.status, job.values, job.error = "waiting", {}, None
+        state.save()
+        if any(job.status != "waiting" for job in state.jobs.values()):
+            left = state.total - sum(job.status not in OPEN for job in state.jobs.values())
+            log.info("going on with the sweep %s: %d of %d jobs are left", state.name, left, state.total)
+
+    def open_study(self) -> None:
+        """Open Optuna's study; what it was asked for before a kill is known to it alone."""
+        from runner.sweep.study import Search
+
+        self.storage = self.settings["storage"] or f"sqlite:///{self.folder / 'optuna.db'}"
+        name = f"{self.state.name}-{self.state.id[:8]}"
+        self.search = Search(self.space, self.storage, name, self.state.directions, self.settings)
+        if self.settings["pruner"] != "none" and not self.prunes:
+            log.warning("no job is pruned: that takes one objective, a validation metric (sweep.metric=val/...)")
+        for number, (_, overrides) in self.search.trials().items():
+            self.state.jobs.setdefault(number, Job(overrides))
+
+    @property
+    def prunes(self) -> bool:
+        """Whether jobs are cut short: their one metric has to be known while they train."""
+        return self.search is not None and self.search.prunes and self.state.metrics[0].startswith("val/")
+
+    @property
+    def runs_here(self) -> bool:
+        """Whether this process itself does the jobs."""
+        return self.config.hydra.launcher._target_ == BASIC_LAUNCHER and slots(self.settings["jobs"]) == 1
+
+    def executor(self) -> Any:
+        """Return who does the jobs: this process, workers beside it, or a launcher of Hydra's."""
+        count = slots(self.settings["jobs"])
+        if self.runs_here:
+            return Here(self.context, self.task_function, self.config)
+        if self.config.hydra.launcher._target_ != BASIC_LAUNCHER:
+            parts = {"hydra_context": self.context, "task_function": self.task_function, "config": self.config}
+            launcher = Plugins.instance().instantiate_launcher(**parts)
+            return Launched(launcher, count if self.method == "optuna" else max(1, len(self.state.jobs)))
+        return Workers(self.context, self.config, self.folder, count, self.register)
+
+    def work_off(self, executor: Any) -> None:
+        """Keep the executor busy until no job is left."""
+        todo = self.todo()
+        running = 0
+        while True:
+            while running < executor.slots and not self.stopped and (number := next(todo, None)) is not None:
+                self.begin(number)
+                executor.start(number, job_overrides(self.state, number))
+                running += 1
+            if not running:
+                return
+            number, outcome = executor.wait()
+            running -= 1
+            self.end(number, outcome)
+
+    def todo(self) -> Iterator[int]:
+        """Yield the numbers of the jobs to be done, those that were cut off first."""
+        for number in sorted(self.state.jobs):
+            if self.state.jobs[number].status in OPEN:
+                yield number
+        while self.search is not None and len(self.state.jobs) < self.state.total:
+            number, _, overrides = self.search.ask()
+            self.state.jobs[number] = Job(overrides)
+            yield number
+
+    def begin(self, number: int) -> None:
+        """Give the job its run in MLflow and what it needs in its folder."""
+        state, job = self.state, self.state.jobs[number]
+        varied = " ".join(f"{key}={short(job.value(key))}" for key in state.keys)
+        if job.run_id is None:
+            job.run_id = (self.reserved.pop(number, None) or self.reserve(number)).id
+        following = number + 1
+        known = following in self.reserved or (following in state.jobs and state.jobs[following].run_id)
+        if following < state.total and not known:  # in time, so that it need not be waited for
+            self.reserved[following] = self.reserve(following)
+        self.parent.tags({"mlflow.runName": f"{number} {varied}".strip()}, of=job.run_id)
+        if self.prunes:
+            trial, _ = self.search.trials()[number]
+            about = self.search.about(trial, self.storage, state.metrics[0])
+            state.job_folder(number).mkdir(exist_ok=True)
+            (state.job_folder(number) / TRIAL_FILE).write_text(json.dumps(about), encoding="utf-8")
+        job.status = "running"
+        state.save()
+        log.info("job %d of %d: %s", number, state.total, varied or "nothing varies")
+
+    def reserve(self, number: int) -> Any:
+        """Create the run in MLflow that a job will begin."""
+        tags = {"runner.sweep_job": str(number)}
+        return self.tracker.reserve(self.config.tracking.experiment, str(number), tags, self.state.parent)
+
+    def end(self, number: int, outcome: Outcome) -> None:
+        """Take note of how a job ended."""
+        job = self.state.jobs[number]
+        self.keep(number, outcome)
+        if job.status == "failed":
+            log.error("job %d failed: %s", number, job.error)
+            self.close_unopened(job)
+            self.stopped = self.settings["on_error"] == "stop"
+        elif job.status == "finished":
+            self.require_metrics(job)
+        self.state.save()
+
+    def keep(self, number: int, outcome: Outcome) -> None:
+        """Set status and values of a job, and tell Optuna."""
+        job = self.state.jobs[number]
+        job.status, job.error, job.values = outcome.status, outcome.error, {}
+        if outcome.status in ("finished", "lost"):
+            values = read_metrics(self.state.job_folder(number)) or {}
+            if values.get("run_id") == job.run_id:
+                job.status, job.error = "finished", None
+                job.values = {name: value for name, value in values.items() if isinstance(value, int | float)}
+            else:
+                job.status, job.error = "failed", outcome.error or "it left no metrics.json"
+        if self.search is not None and job.status not in OPEN:
+            self.search.tell(number, job.status, [job.values.get(metric) for metric in self.state.metrics])
+
+    def require_metrics(self, job: Job) -> None:
+        """Stop a sweep whose metric no job can have, at the first job that shows it."""
+        absent = [metric for metric in self.state.metrics if metric not in job.values]
+        if absent and (self.settings["metric"] or self.search is not None):
+            known = ", ".join(sorted(name for name in job.values if "/" in name))
+            raise UserError(f"sweep.metric={','.join(absent)}: a job has no such metric. It has: {known}")
+
+    def verify(self) -> None:
+        """Take no job for finished whose run in MLflow is not."""
+        children = runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", self.state.parent)
+        finished = {run.id for run in children if run.status == "FINISHED"}
+        for job in self.state.jobs.values():
+            if job.status == "finished" and job.run_id not in finished:
+                job.status, job.error = "failed", "MLflow has not stored its end"
+
+    def close_unopened(self, job: Job) -> None:
+        """Give the run of a job that failed before it began its end."""
+        runs = runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", self.state.parent)
+        if any(run.id == job.run_id and run.status == "SCHEDULED" for run in runs):
+            names = {"experiment": self.config.tracking.experiment, "name": ""}
+            run = self.tracker.start(**names, params={}, tags={}, resume=job.run_id, system_metrics=False)
+            run.finish("FAILED", error=job.error)
+
+    def leave(self, stopped: BaseException) -> None:
+        """Note that the sweep was interrupted, and say how to go on."""
+        for job in self.state.jobs.values():
+            job.status = "killed" if job.status == "running" else job.status
+        self.close("KILLED", f"stopped by {stopped}")
+        print(f"runner: go on with: runner -m resume_sweep={self.state.name}", file=sys.stderr)
+
+    def close(self, status: str, error: str | None) -> None:
+        """Set the end of the sweep, here and in MLflow."""
+        self.state.status = status
+        self.state.save()
+        self.parent.finish(status, error=error)
+        self.parent.wait()
+
+
+def as_list(value: Any) -> list[str]:
+    """Return a setting that may be one name, several or none as a list."""
+    return [] if value is None else [str(one) for one in value] if isinstance(value, list) else [str(value)]

@@ -1,0 +1,94 @@
+"""Several optimizers on one problem: copies of one net, the same batches, an optimizer each."""
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch.nn.functional as F
+from omegaconf import OmegaConf
+from safetensors.torch import load_model, save_model
+from torch import Tensor, nn
+
+from runner import figures
+from runner.errors import UserError
+from runner.optim import optimizer_builder
+from runner.tasks.base import Task
+
+
+class OptimizerComparison(Task):
+    """Cross-entropy and accuracy of one net under each optimizer, from the same weights and on the same batches.
+
+    Args:
+        net: returns logits (B, K); each optimizer trains a copy of it, so they should not draw numbers (no dropout).
+        num_outputs: number of classes K.
+        optimizers: {name: node of an optimizer}, each with a learning rate of its own.
+        optimizer: not used; there is one for each copy.
+        schedule: builds the learning-rate schedule of each optimizer.
+        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
+        mode: min or max of that metric.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_outputs: int,
+        optimizers: dict[str, Any],
+        optimizer: Callable | None = None,
+        schedule: Callable | None = None,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+    ):
+        super().__init__(net, optimizer, schedule, monitor, mode)
+        if not optimizers:
+            raise UserError("task.optimizers names no optimizer; write for example +optim@task.optimizers.adam=adam")
+        self.automatic_optimization = False
+        self.num_classes = num_outputs
+        self.builders = {name: optimizer_builder(OmegaConf.create(node)) for name, node in optimizers.items()}
+        self.nets = nn.ModuleDict({name: copy.deepcopy(net) for name in optimizers})
+
+    def configure_optimizers(self):
+        made = [build(self.nets[name].parameters()) for name, build in self.builders.items()]
+        return [self.with_schedule(optimizer) for optimizer in made]
+
+    def scores(self, name: str, batch: tuple) -> dict[str, Tensor]:
+        """Loss and accuracy of one copy."""
+        logits, target = self.nets[name](*self.inputs(batch)), batch[-1]  # (B, K), (B,)
+        accuracy = (logits.argmax(dim=1) == target).float().mean()
+        return {f"loss_{name}": F.cross_entropy(logits, target), f"accuracy_{name}": accuracy}
+
+    def step(self, batch: tuple) -> dict[str, Tensor]:
+        found: dict[str, Tensor] = {}
+        for name in self.nets:
+            found |= self.scores(name, batch)
+        return found
+
+    def training_step(self, batch: tuple, batch_idx: int) -> None:
+        found: dict[str, Tensor] = {}
+        for name, optimizer in zip(self.nets, self.optimizers(), strict=True):
+            scores = self.scores(name, batch)
+            optimizer.zero_grad()
+            self.manual_backward(scores[f"loss_{name}"])
+            self.clip(optimizer)
+            optimizer.step()
+            found |= scores
+        for schedule in self.schedules():
+            schedule.step()
+        self.count(found, self.size(batch))
+
+    def save_weights(self, folder: Path) -> None:
+        save_model(self.nets, str(folder / "weights.safetensors"))
+
+    def load_weights(self, folder: Path) -> None:
+        load_model(self.nets, str(folder / "weights.safetensors"))
+
+    def figures(self) -> dict[str, Any]:
+        """The loss of each optimizer over the epochs, in training and on validation."""
+        if self.trainer.logger is None:
+            return {}
+        curves = {
+            split: {name: np.array(self.trainer.logger.curve(f"{split}/loss_{name}")[1]) for name in self.nets}
+            for split in ("train", "val")
+        }
+        return {"optimizers": figures.optimizer_curves(curves)}

@@ -1,0 +1,119 @@
+"""Tiny trainings in this process: what the tests of the core stop, resume, count and compare."""
+
+import copy
+import functools
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback
+
+from runner import tables
+from runner.callbacks import StopOnSignal
+from runner.catalog import config_path
+from runner.interrupt import Interrupt, Interrupted
+from runner.train import train
+
+LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_train_batches=5",
+          "+trainer.limit_val_batches=2", "+trainer.limit_test_batches=2", "trainer.log_every_n_steps=2"]  # fmt: skip
+SMALL = {
+    "mlp": ["model=mlp", "model.hidden_dims=[8]", "model.dropout=0.2"],
+    "textcnn": ["model=textcnn", "model.embed_dim=8", "model.num_filters=4"],
+    "char_rnn": ["model=char_rnn", "data.max_chars=6000", "data.context_len=16", "data.batch_size=8",
+                 "model.hidden_dim=12", "model.embed_dim=8", "task.sample_len=5"],
+    "gan": ["model=gan", "model.hidden_dims=[8,16]", "model.latent_dim=4"],
+    "tfidf_linear": ["model=tfidf_linear", "data.vocab_size=500"],
+}  # fmt: skip
+TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
+
+
+@functools.cache
+def composed(overrides: tuple[str, ...]) -> DictConfig:
+    tables.register()
+    with initialize_config_dir(str(config_path()), version_base="1.3"):
+        cfg = compose("config", overrides=list(overrides))
+    OmegaConf.resolve(cfg)
+    return cfg
+
+
+def settings(model: str, *overrides: str) -> DictConfig:
+    """The whole configuration of a tiny training of `model`."""
+    return copy.deepcopy(composed((*SMALL.get(model, [f"model={model}"]), *LIMITS, *overrides)))
+
+
+class Killed(BaseException):
+    """Ends a training on the spot, as a kill would."""
+
+
+class KillAt(Callback):
+    """Ends the training at the given moment.
+
+    Args:
+        hook: name of the hook of the callback.
+        call: how many times the hook is let pass before.
+    """
+
+    def __init__(self, hook: str, call: int):
+        self.left = call
+        setattr(self, hook, self.kill)
+
+    def kill(self, *args: Any, **kwargs: Any) -> None:
+        if not self.left:
+            raise Killed
+        self.left -= 1
+
+
+class SignalAt(StopOnSignal):
+    """Gets a signal at the given moment, as if the user had pressed Ctrl-C."""
+
+    def __init__(self, hook: str, call: int):
+        super().__init__(Interrupt())
+        self.left = call
+        own = getattr(self, hook)
+
+        def signalled(*args: Any, **kwargs: Any) -> None:
+            if not self.left:
+                self.interrupt.handle(signal.SIGINT, None)
+            self.left -= 1
+            own(*args, **kwargs)
+
+        setattr(self, hook, signalled)
+
+
+def stopped(cfg: DictConfig, folder: Path, stop: Callback, record: Any = None) -> bool:
+    """Train until `stop` ends it; whether it did."""
+    try:
+        train(cfg, folder, record, stop)
+    except (Killed, Interrupted):
+        return True
+    return False
+
+
+def resumed(cfg: DictConfig, folder: Path, record: Any = None) -> dict:
+    """Go on with the run in `folder`."""
+    return train(OmegaConf.merge(cfg, {"resume": "this"}), folder, record)
+
+
+def outcome(folder: Path) -> tuple[bytes, dict]:
+    """The weights, byte for byte, and the metrics of a finished run, times left out."""
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return (folder / "model" / "weights.safetensors").read_bytes(), {k: v for k, v in metrics.items() if k not in TIMES}
+
+
+class Points:
+    """Stands for the record of a run: keeps every point that it is sent."""
+
+    id = "0" * 32
+
+    def __init__(self):
+        self.points: list[tuple[int, dict]] = []
+
+    def metrics(self, values: dict, step: int) -> None:
+        self.points.append((step, dict(values)))
+
+    def __getattr__(self, name: str) -> Callable:
+        return lambda *args, **kwargs: None
