@@ -1,7 +1,9 @@
-"""What all tests share: few threads, no telemetry, and `--config-dir` for choices outside this repository."""
+"""What all tests share: few threads, no telemetry, a cache of their own, a few trained models, and `--config-dir`."""
 
+import logging
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -37,3 +39,66 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         from runner.catalog import choices
 
         metafunc.parametrize("model", choices("model", metafunc.config.getoption("--config-dir")))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache of prepared data for this session, also for the programs that tests start."""
+    folder = tmp_path_factory.mktemp("cache")
+    before = os.environ.get("RUNNER_CACHE")
+    os.environ["RUNNER_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["RUNNER_CACHE"]
+    else:
+        os.environ["RUNNER_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def signals_and_logs() -> Iterator[None]:
+    """Give back the signal handlers and log levels that a run or a command in this process has set."""
+    import signal
+
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    root, level, outputs = logging.getLogger(), logging.getLogger().level, list(logging.getLogger().handlers)
+    yield
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+    root.setLevel(level)
+    for handler in [handler for handler in root.handlers if handler not in outputs]:
+        root.removeHandler(handler)
+
+
+@pytest.fixture
+def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the drawing, most of the time of a tiny training."""
+    import runner.train
+
+    monkeypatch.setattr(runner.train, "draw", lambda *arguments: None)
+
+
+@pytest.fixture(scope="session")
+def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory):
+    """The folder of a tiny training of a model, trained once for all tests: `trained("mlp")`. Not to be changed."""
+    from small_runs import settings
+
+    from runner.train import train
+
+    folders: dict[str, Path] = {}
+
+    def folder_of(model: str) -> Path:
+        if model not in folders:
+            folders[model] = tmp_path_factory.mktemp(model)
+            train(settings(model), folders[model])
+        return folders[model]
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def recorded(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """A folder with finished runs and their database, and {name: id} of the runs. Not to be changed."""
+    from recorded_runs import train_all
+
+    folder = tmp_path_factory.mktemp("recorded")
+    return folder, train_all(folder)

@@ -65,7 +65,7 @@ class TextSplit:
         rows = index.numpy()
         start = self.offsets[rows]
         length = np.minimum(self.offsets[rows + 1] - start, self.max_len)
-        column = np.arange(max(length.max(), 1))
+        column = np.arange(length.max(initial=1))
         inside = column < length[:, None]  # (B, T)
         position = np.where(inside, start[:, None] + column, 0)
         tokens = np.where(inside, self.tokens[position], PAD)
@@ -188,6 +188,7 @@ class Loader:
         for number in range(first, len(batches)):
             self.position = number + 1
             yield self.split.gather(batches[number])
+        self.position = 0  # whoever goes through it again in the same epoch sees all of it again
 
     def state_dict(self) -> dict:
         return {"epoch": self.epoch, "position": self.position}

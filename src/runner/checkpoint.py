@@ -150,6 +150,7 @@ def link(source: Path, target: Path) -> None:
     except OSError:
         shutil.copyfile(source, part)
     os.replace(part, target)
+    part.unlink(missing_ok=True)  # still there if both names were the same file already
 
 
 def copied(value: Any) -> Any:

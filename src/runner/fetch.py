@@ -51,5 +51,6 @@ def compose(overrides: list[str], name: str, config_dir: str | None) -> DictConf
     search = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"] if config_dir else []
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", overrides=[*overrides, *search])
+    tables.settle(cfg.data)
     OmegaConf.resolve(cfg.data)
     return cfg

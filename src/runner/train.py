@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import time
 from pathlib import Path
@@ -64,7 +65,7 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
     best = load_best(task, folder)
     metrics = history.latest("train/") | task.evaluate(trainer, data, "val") | task.evaluate(trainer, data, "test")
     metrics = {name: value for name, value in metrics.items() if not name.endswith("_step")}
-    metrics |= {f"fit/{name}": value for name, value in task.fitted().items()}
+    metrics = known(metrics | {f"fit/{name}": value for name, value in task.fitted().items()})
     if progress.seconds:
         metrics["train/samples_per_second"] = progress.samples_per_second
     result = metrics | {
@@ -83,6 +84,14 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
                 record.model(bundle, data.columns, task.answer_columns(data), data.raw("test", 2), code=own)
         write_json(folder / "metrics.json", result)
     return result
+
+
+def known(metrics: dict[str, float]) -> dict[str, float]:
+    """Leave out what is no number, such as R2 of a single row: JSON has no word for it."""
+    lost = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if lost:
+        log.warning("left out, since they are no finite numbers: %s", ", ".join(lost))
+    return {name: value for name, value in metrics.items() if name not in lost}
 
 
 def build_trainer(

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import torch
 from torch import nn
 
 from runner.errors import UserError
@@ -29,6 +30,8 @@ class Augmentation(nn.Module):
     def forward(self, batch: tuple) -> tuple:
         """Change all inputs of a batch `(*inputs, target)`."""
         *inputs, target = batch
+        if target.ndim > 1 and target.dtype == torch.int64:  # a target for each word: it would no longer be the right one
+            raise UserError("augment: the targets of this data go word by word, so its inputs have to stay as they are")
         for step in self.steps.values():
             inputs = [step(each) for each in inputs]
         return *inputs, target

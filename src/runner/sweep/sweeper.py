@@ -267,6 +267,7 @@ class Sweep:
             self.open_study()
         children = runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", state.parent)
         runs = {int(run.tags["runner.sweep_job"]): run for run in children if "runner.sweep_job" in run.tags}
+        self.reserved = {number: run for number, run in runs.items() if number not in state.jobs}
         for number, job in state.jobs.items():
             run = runs.get(number)
             job.run_id = run.id if run else None

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.sweep.state import SweepState
-from runner.sweep.statistics import groups, settings, summaries
+from runner.sweep.statistics import Summary, groups, settings, summaries
 
 LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
 
@@ -91,7 +91,7 @@ def group_table(state: SweepState, columns: list[str]) -> Table | None:
             elif one.count == 1:
                 cells += [show(one.mean), ""]
             else:
-                cells += [f"{show(one.mean)} ± {show(one.std)}", f"{show(one.low)} to {show(one.high)}"]
+                cells += [plus_minus(one), f"{show(one.low)} to {show(one.high)}"]
         rows.append([*map(short, values), str(len(numbers)), *cells])
         means.append({name: one.mean for name, one in said.items()})
     bold = {(best_row(means, name, direction), len(names) + 1 + 2 * x)
@@ -117,7 +117,7 @@ def paper_table(state: SweepState, columns: list[str]) -> Table:
         data = values[across] if across is not None else ""
         for name, one in summaries(state.jobs, numbers, columns).items():
             repeats.add(one.count)
-            text = show(one.mean) if one.count == 1 else f"{show(one.mean)} ± {show(one.std)}"
+            text = show(one.mean) if one.count == 1 else plus_minus(one)
             cells.setdefault(row, {})[data, name] = one.mean, text
     rows = [[*map(short, row), *(said.get(column, (0.0, ""))[1] for column in wide)] for row, said in cells.items()]
     own = [name for place, name in enumerate(names) if place != across]
@@ -169,6 +169,12 @@ def show(value: float | None) -> str:
     if value is None:
         return ""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
+
+
+def plus_minus(one: Summary) -> str:
+    """Return mean and deviation, both to the same place."""
+    mean = show(one.mean)
+    return f"{mean} ± {one.std:.4f}" if re.search(r"\.\d{4}$", mean) else f"{mean} ± {one.std:.3g}"
 
 
 def short(text: str) -> str:

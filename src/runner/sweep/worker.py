@@ -39,7 +39,7 @@ def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
     about = jobs.get()
     sys.argv = about["argv"]
     tables.register()
-    load_plugins()
+    load_hydra(about["version_base"])
     context, config = pickle.loads(base64.b64decode(about["state"]))
     with keep_tracker(config.tracking.uri, Path.cwd() / "outputs"):
         while (message := jobs.get()) is not None:
@@ -51,11 +51,13 @@ def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
             answer(status=ended.status, error=ended.error)
 
 
-def load_plugins() -> None:
-    """Have Hydra find its plugins, whose schemas the configuration is composed of."""
+def load_hydra(base: str) -> None:
+    """Have Hydra as the sweep has it: its version base, and its plugins, whose schemas the configuration needs."""
+    from hydra import version
     from hydra.core.plugins import Plugins
     from hydra.core.utils import setup_globals
 
+    version.setbase(base)
     setup_globals()
     Plugins.instance()
 

@@ -131,7 +131,8 @@ class Workers:
         self.folder = folder
         self.started = started
         state = base64.b64encode(pickle.dumps((context, config))).decode()
-        self.command = json.dumps({"state": state, "argv": sys.argv}).encode()
+        base = config.hydra.runtime.version_base
+        self.command = json.dumps({"state": state, "argv": sys.argv, "version_base": base}).encode()
         self.answers: queue.SimpleQueue = queue.SimpleQueue()
         self.workers: dict[int, Worker] = {}
 

@@ -3,6 +3,8 @@
 The net returns logits (B, K); the target holds class numbers, int64 (B,).
 """
 
+import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -136,7 +138,12 @@ class Classification(Task):
         if self.threshold is not None:
             logits, target = self.threshold.kept()
             self.judge(self.threshold.shifted(logits), target)
-        return super().evaluation_metrics()
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="No (positive|negative) samples")  # answered here
+            metrics = super().evaluation_metrics()
+        if not self.confusion.compute().sum(dim=1).all():  # ranking a class needs examples of it
+            metrics |= {"auroc": math.nan, "average_precision": math.nan}
+        return metrics
 
     @torch.inference_mode()
     def predict(self, inputs: tuple, data: Any) -> list[dict]:

@@ -47,7 +47,7 @@ class Estimator(Task):
         return {f"{split}/{name}": float(value) for name, value in scores(rows, np.asarray(actual)).items()}
 
     def class_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:
-        """Metrics of class numbers (N,); classes that the split lacks leave AUROC undefined and it is left out."""
+        """Metrics of class numbers (N,); without examples of every class there is no AUROC and no average precision."""
         probabilities = self.net.predict_proba(rows)  # (N, K)
         classes = np.arange(probabilities.shape[1])
         predicted = probabilities.argmax(axis=1)
@@ -62,6 +62,7 @@ class Estimator(Task):
         if len(np.unique(actual)) == len(classes):
             right = probabilities[:, 1] if len(classes) == 2 else probabilities
             scores["auroc"] = score.roc_auc_score(actual, right, multi_class="ovr")
+            scores["average_precision"] = score.average_precision_score(actual, right)
         return scores
 
     def value_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:

@@ -41,10 +41,9 @@ class OptimizerComparison(Task):
         mode: Literal["min", "max"] = "min",
     ):
         super().__init__(net, optimizer, schedule, monitor, mode)
-        if not optimizers:
-            raise UserError("task.optimizers names no optimizer; write for example +optim@task.optimizers.adam=adam")
+        if len(optimizers) < 2:
+            raise UserError("task.optimizers has to name two or more to compare; one is added by +optim@task.optimizers.mine=adam")
         self.automatic_optimization = False
-        self.num_classes = num_outputs
         self.builders = {name: optimizer_builder(OmegaConf.create(node)) for name, node in optimizers.items()}
         self.nets = nn.ModuleDict({name: copy.deepcopy(net) for name in optimizers})
 
@@ -52,30 +51,27 @@ class OptimizerComparison(Task):
         made = [build(self.nets[name].parameters()) for name, build in self.builders.items()]
         return [self.with_schedule(optimizer) for optimizer in made]
 
-    def scores(self, name: str, batch: tuple) -> dict[str, Tensor]:
-        """Loss and accuracy of one copy."""
-        logits, target = self.nets[name](*self.inputs(batch)), batch[-1]  # (B, K), (B,)
-        accuracy = (logits.argmax(dim=1) == target).float().mean()
-        return {f"loss_{name}": F.cross_entropy(logits, target), f"accuracy_{name}": accuracy}
-
     def step(self, batch: tuple) -> dict[str, Tensor]:
+        return {f"loss_{name}": F.cross_entropy(net(*self.inputs(batch)), batch[-1]) for name, net in self.nets.items()}
+
+    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
         found: dict[str, Tensor] = {}
-        for name in self.nets:
-            found |= self.scores(name, batch)
+        for name, net in self.nets.items():
+            logits, target = net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
+            found[f"loss_{name}"] = F.cross_entropy(logits, target)
+            found[f"accuracy_{name}"] = (logits.argmax(dim=1) == target).float().mean()
         return found
 
     def training_step(self, batch: tuple, batch_idx: int) -> None:
-        found: dict[str, Tensor] = {}
-        for name, optimizer in zip(self.nets, self.optimizers(), strict=True):
-            scores = self.scores(name, batch)
+        losses = self.step(batch)
+        for loss, optimizer in zip(losses.values(), self.optimizers(), strict=True):
             optimizer.zero_grad()
-            self.manual_backward(scores[f"loss_{name}"])
+            self.manual_backward(loss)
             self.clip(optimizer)
             optimizer.step()
-            found |= scores
         for schedule in self.schedules():
             schedule.step()
-        self.count(found, self.size(batch))
+        self.count(losses, self.size(batch))
 
     def save_weights(self, folder: Path) -> None:
         save_model(self.nets, str(folder / "weights.safetensors"))

@@ -1,0 +1,61 @@
+"""Tiny runs with their record in MLflow, trained once for all tests of the verbs that use a run."""
+
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import DictConfig, OmegaConf
+from small_runs import LIMITS, SMALL
+
+from runner import tables
+from runner.catalog import config_path
+from runner.job import run_recorded
+from runner.tracking import keep_tracker
+
+TABLE = "review,size,stars\n" + "".join(
+    f'"{word} film number {number}, really",{number % 7},{stars}\n'
+    for number in range(40)
+    for word, stars in (("fine", "good"), ("dull", "bad"))
+)
+RUNS = {
+    "textcnn": ["textcnn"],
+    "iris": ["mlp", "data=iris"],
+    "boston": ["mlp", "data=boston_housing"],
+    "csv": ["textcnn", "data=csv", "data.path=reviews.csv", "data.text=review", "data.label=stars"],
+    "tfidf": ["tfidf_linear"],
+}
+
+
+@contextmanager
+def inside(folder: Path):
+    """Be in a folder for as long as this lasts."""
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
+
+
+def composed(overrides: list[str]) -> DictConfig:
+    tables.register()
+    with initialize_config_dir(str(config_path()), version_base="1.3"):
+        cfg = compose("config", overrides=overrides)
+    tables.settle(cfg.data)
+    OmegaConf.resolve(cfg)
+    return cfg
+
+
+def train_all(folder: Path) -> dict[str, str]:
+    """Train the runs in `folder`, as the command line would there; return {name: MLflow's id}."""
+    (folder / "reviews.csv").write_text(TABLE, encoding="utf-8")
+    ids = {}
+    with inside(folder), keep_tracker(None, folder / "outputs"):
+        for name, (model, *overrides) in RUNS.items():
+            cfg = composed([*SMALL[model], *LIMITS, *overrides, "tracking.system_metrics=false"])
+            choices = {"model": model, "data": name, "task": "", "optim": "adam", "schedule": "", "experiment": None}
+            place = folder / "outputs" / name / "run"
+            place.mkdir(parents=True)
+            ids[name] = run_recorded(cfg, place, choices, list(overrides))["run_id"]
+    return ids
