@@ -41,7 +41,7 @@ def tokens() -> torch.Tensor:
 def test_shift_moves_by_whole_pixels(images):
     moved = Shift(2)(images)
     places = set()
-    for before, after in zip(images, moved):
+    for before, after in zip(images, moved, strict=True):
         found = [
             (down, across)
             for down in range(-2, 3)
@@ -129,8 +129,8 @@ def tidy(tokens: torch.Tensor) -> bool:
 def test_swap_exchanges_neighbours(tokens):
     swapped = Swap(0.5)(tokens)
     assert tidy(swapped) and not torch.equal(swapped, tokens)
-    for before, after in zip(tokens, swapped):
-        pairs = zip(words(before), words(after))
+    for before, after in zip(tokens, swapped, strict=True):
+        pairs = zip(words(before), words(after), strict=True)
         assert sorted(words(before)) == sorted(words(after))
         assert all(abs(one - other) <= 1 for one, other in pairs)  # no word moves further than one place
     assert torch.equal(Swap(0.0)(tokens), tokens)
@@ -141,7 +141,7 @@ def test_swap_exchanges_neighbours(tokens):
 def test_drop_leaves_out_and_moves_up(tokens):
     dropped = Drop(0.4)(tokens)
     assert tidy(dropped) and dropped.shape == tokens.shape
-    for before, after in zip(tokens, dropped):
+    for before, after in zip(tokens, dropped, strict=True):
         left = words(after)
         assert left == sorted(left) and set(left) <= set(words(before))
         assert bool(left) == bool(words(before))

@@ -142,7 +142,7 @@ def rare(tmp_path) -> list[str]:
     draw = np.random.default_rng(0)
     target = (np.arange(1500) % 25 == 0).astype(int)
     values = draw.normal(size=(1500, 2)) + 1.7 * target[:, None]
-    rows = [f"{a:.4f},{b:.4f},{'yes' if t else 'no'}" for (a, b), t in zip(values, target)]
+    rows = [f"{a:.4f},{b:.4f},{'yes' if t else 'no'}" for (a, b), t in zip(values, target, strict=True)]
     path = tmp_path / "rare.csv"
     path.write_text("\n".join(["a,b,related", *rows]) + "\n")
     return [f"data.path={path}", "data.label=related"]
@@ -160,9 +160,7 @@ def trained(folder, rare: list[str], *overrides: str) -> dict:
 
 def test_every_remedy_finds_more_of_the_rare_class(rare, tmp_path):
     plain = trained(tmp_path / "plain", rare)["val/balanced_accuracy"]
-    for number, choice in enumerate(
-        ["imbalance=[bias,class_weight]", "imbalance=oversample", "threshold=validation"]
-    ):
+    for number, choice in enumerate(["imbalance=[bias,class_weight]", "imbalance=oversample", "threshold=validation"]):
         found = trained(tmp_path / str(number), rare, f"task.{choice}")
         assert found["val/balanced_accuracy"] > plain + 0.1, choice
 
@@ -178,13 +176,17 @@ def test_class_weights_and_threshold_are_part_of_the_model(rare, tmp_path):
     raw, target = data.raw("test", None), data.targets_of("test")
     answers = list(Predictor(folder / "model")(raw))
     probability = np.array([row["probability_yes"] for row in answers])
-    assert [row["label"] for row in answers] == np.where(probability >= task.threshold.value.item(), "yes", "no").tolist()
+    assert [row["label"] for row in answers] == np.where(
+        probability >= task.threshold.value.item(), "yes", "no"
+    ).tolist()
     names = np.array(data.class_names)
     assert reference.balanced_accuracy_score(names[target], [row["label"] for row in answers]) == pytest.approx(
         written["test/balanced_accuracy"], abs=1e-6
     )
     assert written["test/accuracy"] == pytest.approx(np.mean(names[target] == [row["label"] for row in answers]))
-    assert reference.roc_auc_score(names[target] == "yes", probability) == pytest.approx(written["test/auroc"], abs=1e-5)
+    assert reference.roc_auc_score(names[target] == "yes", probability) == pytest.approx(
+        written["test/auroc"], abs=1e-5
+    )
     assert reference.average_precision_score(names[target] == "yes", probability) == pytest.approx(
         written["test/average_precision"], abs=1e-5
     )

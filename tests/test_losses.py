@@ -31,7 +31,7 @@ def binary() -> tuple[torch.Tensor, torch.Tensor]:
 def written_out(name: str, row: list[float], right: int) -> float:
     """The loss of one example with more than two classes."""
     answers = [1 if number == right else -1 for number in range(len(row))]
-    margins = [answer * score for answer, score in zip(answers, row)]
+    margins = [answer * score for answer, score in zip(answers, row, strict=True)]
     if name == "hinge":
         return float(np.mean([max(0, 1 - margin) for margin in margins]))
     if name == "squared_hinge":
@@ -47,7 +47,7 @@ def written_out(name: str, row: list[float], right: int) -> float:
 @pytest.mark.parametrize("name", CLASS_LOSSES)
 def test_class_losses_are_their_formulas(name, scores):
     logits, target = scores
-    wanted = [written_out(name, row, right) for row, right in zip(logits.tolist(), target.tolist())]
+    wanted = [written_out(name, row, right) for row, right in zip(logits.tolist(), target.tolist(), strict=True)]
     each = CLASS_LOSSES[name](logits, target, reduction="none")
     torch.testing.assert_close(each, torch.tensor(wanted))
     torch.testing.assert_close(CLASS_LOSSES[name](logits, target), torch.tensor(wanted).mean())
@@ -65,7 +65,9 @@ def test_two_classes_are_one_question(binary):
 
 def test_relatives_in_torch(scores):
     logits, target = scores
-    torch.testing.assert_close(losses.pairwise_ranking_hinge(logits, target), F.multi_margin_loss(logits, target) * 4 / 3)
+    torch.testing.assert_close(
+        losses.pairwise_ranking_hinge(logits, target), F.multi_margin_loss(logits, target) * 4 / 3
+    )
     torch.testing.assert_close(losses.focal(logits, target, gamma=0), F.cross_entropy(logits, target))
 
 
@@ -155,7 +157,7 @@ def test_names_that_lead_nowhere(choice, message):
 def test_what_does_not_go_together():
     with pytest.raises(UserError, match=r"0 \.\. 1"):
         class_loss("cross_entropy", label_smoothing=2)
-    with pytest.raises(UserError, match="belongs to task.loss=cross_entropy"):
+    with pytest.raises(UserError, match=r"belongs to task\.loss=cross_entropy"):
         class_loss("hinge", label_smoothing=0.1)
     with pytest.raises(UserError, match="imbalance=focal"):
         class_loss("hinge", focal=True)

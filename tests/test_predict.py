@@ -25,7 +25,9 @@ def bundle(recorded, name: str) -> Path:
 
 
 def flowers(count: int) -> list[dict]:
-    return [dict(zip(NAMES, (4 + n % 30 / 10, 2 + n % 7 / 5, 1 + n % 11 / 2, n % 5 / 2), strict=True)) for n in range(count)]
+    return [
+        dict(zip(NAMES, (4 + n % 30 / 10, 2 + n % 7 / 5, 1 + n % 11 / 2, n % 5 / 2), strict=True)) for n in range(count)
+    ]
 
 
 def write_csv(path: Path, rows: list[dict], delimiter: str = ",") -> Path:
@@ -58,7 +60,9 @@ def test_every_kind_of_file_gives_the_same_answers(recorded, tmp_path: Path) -> 
         assert [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()] == expected
     predict(recorded, run="iris", input=tmp_path / "a.csv", output=tmp_path / "out.tsv")
     with open(tmp_path / "out.tsv", newline="") as file:
-        again = [{k: v if k == "label" else float(v) for k, v in row.items()} for row in csv.DictReader(file, delimiter="\t")]
+        again = [
+            {k: v if k == "label" else float(v) for k, v in row.items()} for row in csv.DictReader(file, delimiter="\t")
+        ]
     assert again == expected
 
 
@@ -73,7 +77,9 @@ def test_texts_and_standard_input(recorded, tmp_path: Path, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize("name", ["textcnn", "iris", "boston", "csv", "tfidf"])
-@pytest.mark.filterwarnings("ignore:::mlflow", "ignore::DeprecationWarning", "ignore::ResourceWarning")
+@pytest.mark.filterwarnings(
+    "ignore:::mlflow", "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"
+)
 def test_mlflow_answers_the_same(recorded, name: str) -> None:
     """The model that the run has logged, loaded as anybody would, to the last digit."""
     import mlflow
@@ -82,7 +88,11 @@ def test_mlflow_answers_the_same(recorded, name: str) -> None:
     folder, ids = recorded
     predictor = Predictor(bundle(recorded, name))
     predictor.data.setup() if name != "csv" else None
-    rows = [{"review": f"fine {n} {'dull ' * (n % 9)}"} for n in range(300)] if name == "csv" else predictor.data.raw("test", 300)
+    rows = (
+        [{"review": f"fine {n} {'dull ' * (n % 9)}"} for n in range(300)]
+        if name == "csv"
+        else predictor.data.raw("test", 300)
+    )
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'outputs' / 'mlflow.db'}")
     model = mlflow.pyfunc.load_model(f"runs:/{ids[name]}/model")
     assert model.predict(pandas.DataFrame(rows)).to_dict("records") == list(predictor(rows))

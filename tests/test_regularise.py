@@ -143,12 +143,15 @@ def test_l2_is_weight_decay(net):
     twin.load_state_dict(net.state_dict())
     x, y = torch.randn(8, 4), torch.arange(8) % 3
     tasks = [Classification(each, 3) for each in (net, twin)]
-    optimizers = [torch.optim.SGD(net.parameters(), lr=0.1), torch.optim.SGD(twin.parameters(), lr=0.1, weight_decay=0.1)]
+    optimizers = [
+        torch.optim.SGD(net.parameters(), lr=0.1),
+        torch.optim.SGD(twin.parameters(), lr=0.1, weight_decay=0.1),
+    ]
     tasks[0].regularise = Regulariser(l2=0.05)
     tasks[0].regularise.attach(net)
     for _ in range(5):
         losses = []
-        for task, optimizer in zip(tasks, optimizers):
+        for task, optimizer in zip(tasks, optimizers, strict=True):
             optimizer.zero_grad()
             task.training_step((x, y), 0).backward()
             losses.append(task.training_means.close()["loss"])
@@ -183,7 +186,9 @@ def test_penalties_of_ones_own(net, tmp_path, monkeypatch):
 
 
 def test_a_run_with_everything_switched_on(tmp_path):
-    cfg = settings("textcnn", "regularise.l2=0.01", "regularise.max_norm={output:0.3}", "regularise.activation_l1=0.001")
+    cfg = settings(
+        "textcnn", "regularise.l2=0.01", "regularise.max_norm={output:0.3}", "regularise.activation_l1=0.001"
+    )
     cfg.regularise.activation_layers = ["convolutions.*"]
     metrics = train(cfg, tmp_path)
     assert metrics["train/penalty"] > 0 and "val/penalty" not in metrics

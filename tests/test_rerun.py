@@ -12,7 +12,9 @@ from runner import rerun, stored
 from runner.errors import UserError
 from runner.runs import find_run
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"
+)
 SETTINGS = {"allow": None, "tracking.uri": None}
 
 

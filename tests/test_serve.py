@@ -17,7 +17,9 @@ from runner.predict import Predictor
 from runner.runs import find_run
 from runner.stored import client, model_uri
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"
+)
 LOAD = Path(__file__).parent.parent / "benchmarks" / "serve_load.py"
 
 
@@ -65,7 +67,9 @@ def test_answers_are_those_of_predict(port: int, recorded) -> None:
     folder, ids = recorded
     rows = [{"text": "a fine film"}, {"text": "so dull"}]
     connection = http.client.HTTPConnection("127.0.0.1", port)
-    connection.request("POST", "/invocations", json.dumps({"dataframe_records": rows}), {"Content-Type": "application/json"})
+    connection.request(
+        "POST", "/invocations", json.dumps({"dataframe_records": rows}), {"Content-Type": "application/json"}
+    )
     answer = json.loads(connection.getresponse().read())["predictions"]
     connection.close()
     assert answer == list(Predictor(find_run(None, folder / "outputs", ids["textcnn"]).folder / "model")(rows))

@@ -121,10 +121,8 @@ def test_an_interrupted_sweep_goes_on_in_workers(command):
 @pytest.mark.slow
 def test_optuna_through_the_command(command):
     pytest.importorskip("optuna")
-    code, text = command.run(
-        "-m", *COMMON, "sweep=mlp", "sweep.trials=3", "sweep.name=it", "trainer.max_epochs=2", "model.hidden_dims=[4],[8]",
-        "+sweep.pruner_options.n_startup_trials=1", "sweep.direction=max", "seed=1",
-    )  # fmt: skip
+    sweep = ["sweep=mlp", "sweep.trials=3", "+sweep.pruner_options.n_startup_trials=1", "sweep.name=it"]
+    code, text = command.run("-m", *COMMON, *sweep, "trainer.max_epochs=2", "optim.lr=tag(log,interval(1e-5,1))")
     assert code == 0, text
     assert sorted(command.jobs()) == ["0", "1", "2"]
     statuses = Counter(job["status"] for job in command.jobs().values())

@@ -223,7 +223,7 @@ class SpyTest(Iris):
                 split.spied, own = True, split.gather
 
                 def gather(index, own=own, part=part):
-                    self.read.append((part, str(self.trainer.state.fn)))
+                    self.read.append((part, self.trainer.state.fn.value))
                     return own(index)
 
                 split.gather = gather

@@ -126,8 +126,8 @@ class Loader:
         seed: of the order.
         rank: number of this process, 0 .. world_size - 1.
         world_size: number of processes.
-        weights: how often each row is drawn, relative to the others, (N,); an epoch then draws as many rows as there are,
-            with replacement. None = each row once an epoch.
+        weights: how often each row is drawn, relative to the others, (N,); an epoch then draws as many rows as there
+            are, with replacement. None = each row once an epoch.
     """
 
     batch_sampler = None  # Lightning looks for it wherever it finds a sampler

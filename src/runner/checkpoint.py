@@ -223,7 +223,9 @@ class Checkpoint(callbacks.Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         best = self.is_best(trainer)
-        shown = [f"{name} {value:.4f}" for name, value in sorted(trainer.callback_metrics.items())]
+        told = {name.split("/", 1)[1] for name in trainer.callback_metrics if name.startswith("train/")}
+        found = sorted(trainer.callback_metrics.items())
+        shown = [f"{name} {value:.4f}" for name, value in found if name.split("/", 1)[1] in told or name == self.monitor]
         note = " (best)" if best and self.monitor else ""
         log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))
         self.save(trainer, best=best)

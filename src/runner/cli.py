@@ -165,9 +165,18 @@ def dirs(config_dir: str | None) -> list[Path]:
 
 
 def doctor(arguments: list[str]) -> int:
-    """doctor: check the installation, train a tiny model, and say what works."""
-    from runner.doctor import doctor as examine
+    """doctor [model=NAME [key=value ...] [--config-dir DIR]]: check the installation, or the contracts of a model.
 
+    Without a model: versions, data, the record of runs and a tiny training. With one: whether its net keeps what every net
+    has to keep, such as gradients for all weights and answers that do not depend on padding.
+    """
+    from runner.doctor import doctor as examine
+    from runner.doctor import examine_model
+
+    config_dir = option(arguments, "--config-dir", "-cd")
+    if any(argument.startswith("model=") for argument in arguments):
+        check_first(arguments)
+        return examine_model([a for a in arguments if "=" in a and not a.startswith("-")], dirs(config_dir))
     key_values(arguments, {})
     return examine()
 

@@ -1,4 +1,7 @@
-"""`runner doctor`: is the installation sound? Versions, data, the record of runs, and a tiny training."""
+"""`runner doctor`: is the installation sound? Versions, data, the record of runs, and a tiny training.
+
+`runner doctor model=NAME`: does a model keep the contracts? See `runner.contracts`.
+"""
 
 import importlib.metadata
 import platform
@@ -7,7 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
+MARKS = {True: "[green]ok     [/]", None: "[yellow]absent [/]", False: "[red]broken [/]"}
 PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "mlflow", "datasets", "scikit-learn")
 
 
@@ -23,10 +28,27 @@ def doctor() -> int:
         except Exception as error:  # the point of this command is to report whatever goes wrong
             found, needed = f"{type(error).__name__}: {error}", False
             sound = False
-        mark = {True: "[green]ok     [/]", None: "[yellow]absent [/]", False: "[red]broken [/]"}[needed]
-        console.print(f"{mark} {name}: {found}")
+        console.print(f"{MARKS[needed]} {name}: {escape(found)}")
     console.print("All that a run needs works." if sound else "Something is broken; the lines above say what.")
     return 0 if sound else 1
+
+
+def examine_model(overrides: list[str], folders: list[Path]) -> int:
+    """Print one line for each contract that a model falls under; return 0 if it keeps all of them, else 1.
+
+    Args:
+        overrides: what one would type to train it, such as ["model=textcnn"].
+        folders: folders with choices of one's own, as `--config-dir`.
+    """
+    from runner.contracts import broken, compose_tiny
+
+    console = Console(soft_wrap=True, highlight=False)
+    found = broken(compose_tiny(overrides, folders))
+    for name, wrong in sorted(found.items()):
+        console.print(f"{MARKS[wrong is None]} {name}{f': {escape(wrong)}' if wrong else ''}")
+    bad = sum(wrong is not None for wrong in found.values())
+    console.print(f"{bad} of {len(found)} contracts are broken." if bad else f"All {len(found)} contracts are kept.")
+    return 1 if bad else 0
 
 
 class Missing(Exception):

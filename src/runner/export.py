@@ -1,8 +1,8 @@
 """`runner export`: the trained net as a file for other programs, checked against the net's own answers.
 
 onnx: for onnxruntime and its like. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the weights
-with the configuration and the preprocessing, a folder. It is the net only: what turns text into numbers is written beside
-it, into `preprocessing.json`.
+with the configuration and the preprocessing, a folder. It is the net only: what turns text into numbers is written
+beside it, into `preprocessing.json`.
 """
 
 import importlib.util
@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.export import Dim
 
 from runner import safety
 from runner.bundle import load_bundle
@@ -27,7 +26,7 @@ from runner.tracking import find_run
 log = logging.getLogger(__name__)
 OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
 ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
-LENGTHS = (1, 3, 11, 50)  # tokens of a row
+LONGEST = 50  # tokens of a row, where the data does not say how long a row may be
 TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number
 CHATTY = ("onnxscript", "onnx_ir", "torch.onnx._internal.exporter._registration")  # about what is not installed here
 ENDINGS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
@@ -58,8 +57,14 @@ def export(settings: dict[str, str | None], outputs: Path) -> int:
     target.parent.mkdir(parents=True, exist_ok=True)
     if form != "safetensors":
         shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))
-    apart, checked = export_net(task.net, samples(task, data), form, target, bundle)
-    print(f"{target}\nchecked on {checked} batches of several sizes: at most {apart:.1e} from the net's own answers")
+    apart, shapes = export_net(task.net, samples(task, data), form, target, bundle)
+    shown = ", ".join(" and ".join(" x ".join(map(str, shape)) for shape in shapes_of) for shapes_of in shapes)
+    print(f"{target}\nchecked with inputs of {shown}: at most {apart:.1e} from the net's own answers")
+    lengths = {shape[1] for shapes_of in shapes for shape in shapes_of if len(shape) > 1}
+    if form == "torch_export" and hasattr(data.inputs, "vocabulary") and len(lengths) == 1:
+        print(
+            f"it takes rows of exactly {lengths.pop()} tokens, filled up with 0: torch.export unrolls recurrent layers"
+        )
     return 0
 
 
@@ -72,8 +77,8 @@ def need_packages(form: str) -> None:
 
 def export_net(
     net: nn.Module, batches: list[tuple[Tensor, ...]], form: str, target: Path, bundle: Path | None = None
-) -> tuple[float, int]:
-    """Write a net and check it; return (largest relative difference, number of batches it was checked with).
+) -> tuple[float, list[list[tuple[int, ...]]]]:
+    """Write a net and check it; return (largest relative difference, shapes of the inputs it was checked with).
 
     Args:
         net: the net; it is left as it was but for being in evaluation mode.
@@ -89,7 +94,12 @@ def export_net(
     if form == "safetensors":
         reader = write_safetensors(net, target, bundle)
     else:
-        reader = WRITERS[form](follow(net, batches), target, batches[-1])
+        program, followed = follow(net, batches)
+        if followed is not batches and form == "onnx":
+            reader = write_recurrent_onnx(net, target, batches)
+        else:
+            batches = followed
+            reader = WRITERS[form](program, target, batches[-1])
     worst = 0.0
     with torch.inference_mode():
         for batch in batches:
@@ -99,12 +109,14 @@ def export_net(
             except Exception as error:  # of onnxruntime or of the program's own guards
                 sizes = " and ".join(str(tuple(tensor.shape)) for tensor in batch)
                 reason = str(error).strip().splitlines()[0][:200]
-                raise UserError(f"the exported {type(net).__name__} does not take inputs of {sizes}: {reason}") from error
+                raise UserError(
+                    f"the exported {type(net).__name__} does not take inputs of {sizes}: {reason}"
+                ) from error
     if not worst <= TOLERANCE:
         raise UserError(
             f"the exported net answers otherwise than the net itself ({worst:.1e} apart); do not use {target}"
         )
-    return worst, len(batches)
+    return worst, [[tuple(tensor.shape) for tensor in batch] for batch in batches]
 
 
 def samples(task: Any, data: Any) -> list[tuple[Tensor, ...]]:
@@ -115,8 +127,9 @@ def samples(task: Any, data: Any) -> list[tuple[Tensor, ...]]:
     if not inputs:
         raise UserError(f"{type(data).__name__} gives no example to follow the net with")
     batches = []
-    for count, length in zip(ROWS, LENGTHS, strict=True):
-        batches.append(tuple(resized(tensor, count, length, data, generator) for tensor in inputs))
+    longest = getattr(data, "context_len", None) or getattr(data.inputs, "max_len", None) or LONGEST
+    for count, length in zip(ROWS, (1, 3, 11, longest), strict=True):
+        batches.append(tuple(resized(tensor, count, min(length, longest), data, generator) for tensor in inputs))
     return batches
 
 
@@ -139,35 +152,41 @@ def resized(example: Tensor, count: int, length: int, data: Any, generator: torc
     return torch.randint(1, max(highest, 2), shape, generator=generator)
 
 
-def follow(net: nn.Module, batches: list[tuple[Tensor, ...]]) -> torch.export.ExportedProgram:
-    """Return the net as a program for batches of any size, and any length of the inputs whose length may change."""
-    example = batches[-1]
-    free = [
-        {axis: axis_name(axis) for axis in changing([batch[place] for batch in batches])}
-        for place in range(len(example))
-    ]
-    tries = [free, [{0: axes[0]} for axes in free]]  # some nets take one length only
-    for number, axes in enumerate(tries):
+def follow(
+    net: nn.Module, batches: list[tuple[Tensor, ...]]
+) -> tuple[torch.export.ExportedProgram, list[tuple[Tensor, ...]]]:
+    """Return the net as a program for batches of any size and any length, and the batches to check it with.
+
+    torch.export unrolls torch's recurrent layers, so that a program with one takes rows of one length only; the batches
+    then are others, of this length.
+    """
+    axes = [changing([batch[place] for batch in batches]) for place in range(len(batches[-1]))]
+    try:
+        return traced(net, batches[-1], axes), batches
+    except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
+        reason = error
+    if any(len(free) > 1 for free in axes):
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of torch about its own layers
-                shapes = tuple({axis: Dim.DYNAMIC for axis in one} for one in axes)
-                return torch.export.export(net, example, dynamic_shapes=shapes)
-        except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
-            if number == len(tries) - 1 or len(tries[0][0]) == 1:
-                reason = str(error).strip().splitlines()[0]
-                raise UserError(f"torch.export cannot follow {type(net).__name__}: {reason}") from error
-            log.warning("%s is exported for rows of %d tokens only", type(net).__name__, example[0].shape[1])
-    raise AssertionError("the last try returns or raises")
+            program = traced(net, batches[-1], [free[:1] for free in axes])
+        except Exception as error:
+            reason = error
+        else:
+            return program, [tuple(tensor[:rows] for tensor in batches[-1]) for rows in ROWS]
+    text = str(reason).strip().splitlines()[0]
+    raise UserError(f"torch.export cannot follow {type(net).__name__}: {text}") from reason
+
+
+def traced(net: nn.Module, example: tuple[Tensor, ...], free: list[list[int]]) -> torch.export.ExportedProgram:
+    """Return the net as a program whose inputs may differ from the example in the axes `free`."""
+    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in free)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about its own layers
+        return torch.export.export(net, example, dynamic_shapes=shapes)
 
 
 def changing(tensors: list[Tensor]) -> list[int]:
     """Return the axes in which these inputs differ."""
     return [axis for axis in range(tensors[0].ndim) if len({tensor.shape[axis] for tensor in tensors}) > 1]
-
-
-def axis_name(axis: int) -> str:
-    return "batch" if axis == 0 else f"length_{axis}"
 
 
 # One writer for each format: it returns a function from inputs to the outputs of the file it has written.
@@ -182,8 +201,6 @@ def write_torch_export(program: torch.export.ExportedProgram, target: Path, exam
 
 def write_onnx(program: torch.export.ExportedProgram, target: Path, example: tuple) -> Callable:
     """Write an .onnx file, weights included."""
-    import onnxruntime
-
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of onnxscript about its own future
         names = [f"input_{number}" for number in range(len(example))] if len(example) > 1 else ["input"]
@@ -193,6 +210,29 @@ def write_onnx(program: torch.export.ExportedProgram, target: Path, example: tup
             program, (), input_names=names, opset_version=OPSET, dynamo=True, verbose=False, external_data=False
         )
         written.save(target, external_data=False)
+    return onnx_reader(target)
+
+
+def write_recurrent_onnx(net: nn.Module, target: Path, batches: list[tuple[Tensor, ...]]) -> Callable:
+    """Write an .onnx file by torch's older exporter, which keeps a recurrent layer whole, for rows of any length."""
+    names = [f"input_{number}" for number in range(len(batches[-1]))] if len(batches[-1]) > 1 else ["input"]
+    words = {0: "batch", 1: "length", 2: "length_2", 3: "length_3"}
+    axes = {
+        name: {axis: words[axis] for axis in changing([batch[place] for batch in batches])}
+        for place, name in enumerate(names)
+    }
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that it is the older one
+        torch.onnx.export(
+            net, batches[-1], str(target), input_names=names, dynamic_axes=axes, opset_version=17, dynamo=False
+        )
+    return onnx_reader(target)
+
+
+def onnx_reader(target: Path) -> Callable:
+    """Return a function from inputs to the outputs that onnxruntime gets from a file."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     options.intra_op_num_threads = 1
@@ -237,7 +277,7 @@ def flat(value: Any) -> list[Tensor]:
 
 
 def far_apart(ones: list[Tensor], others: list[Tensor]) -> float:
-    """Return the largest difference of two lists of tensors, relative to the largest number; infinite for other shapes."""
+    """Return the largest difference of two lists of tensors relative to the largest number; inf for other shapes."""
     if [tuple(one.shape) for one in ones] != [tuple(other.shape) for other in others]:
         return float("inf")
     worst = 0.0

@@ -3,8 +3,8 @@
 Each works with any classifier and any data with classes: all they need is how many training rows each class has.
 
 Shape letters: B batch, N rows, K classes.
-Sources: class weights total / (K * n): King and Zeng 2001, as in scikit-learn; output bias: the log prior, as in naive Bayes;
-focal loss: Lin et al. 2017, section 4.1 of which sets the output bias, too.
+Sources: class weights total / (K * n): King and Zeng 2001, as in scikit-learn; output bias: the log prior, as in
+naive Bayes; focal loss: Lin et al. 2017, section 4.1 of which sets the output bias, too.
 """
 
 from typing import Any, Literal
@@ -64,7 +64,7 @@ def class_weights(counts: Tensor) -> Tensor:
 
 
 def row_weights(targets: Tensor, counts: Tensor) -> Tensor:
-    """How often each row is drawn, relative to the others, so that all classes are drawn equally often; float64 (N,)."""
+    """How often each row is drawn, relative to the others, so that all classes come equally often; float64 (N,)."""
     return (1 / counts)[targets]
 
 

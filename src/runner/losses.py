@@ -1,11 +1,12 @@
 """Loss functions: what training makes small.
 
-All take (prediction, target, reduction), where reduction "mean" gives one number and "none" one number an example, as in
-torch. Hinge losses and binary cross-entropy read class scores as yes-or-no questions, see `questions`.
+All take (prediction, target, reduction), where reduction "mean" gives one number and "none" one number an example, as
+in torch. Hinge losses and binary cross-entropy read class scores as yes-or-no questions, see `questions`.
 
 Shape letters: B batch, K classes, D targets.
-Sources: hinge: Cortes and Vapnik 1995; squared hinge: Chang, Hsieh and Lin 2008; pairwise ranking hinge: Weston and Watkins
-1999, and as max(0, 1 - f(u, i) + f(u, i')) in recommendation; focal: Lin et al. 2017, arXiv:1708.02002, equation 4.
+Sources: hinge: Cortes and Vapnik 1995; squared hinge: Chang, Hsieh and Lin 2008; pairwise ranking hinge: Weston and
+Watkins 1999, and as max(0, 1 - f(u, i) + f(u, i')) in recommendation; focal: Lin et al. 2017, arXiv:1708.02002,
+equation 4.
 """
 
 import inspect

@@ -15,8 +15,8 @@ def function(choice: str | dict[str, Any], known: Mapping[str, Callable], key: s
     """Return the function that `choice` names.
 
     Args:
-        choice: a name in `known`, a dotted path such as "mine.my_loss", or a node with `_target_` (a class is built with
-            its arguments and then called; a function that takes arguments of its own needs `_partial_: true`).
+        choice: a name in `known`, a dotted path such as "mine.my_loss", or a node with `_target_` (a class is built
+            with its arguments and then called; a function that takes arguments of its own needs `_partial_: true`).
         known: the functions that need no path.
         key: of the configuration, for messages, such as "task.loss".
 

@@ -14,8 +14,8 @@ FUSED_ON_CPU_ONLY = (torch.optim.Adagrad,)  # in older releases of torch; on a G
 def optimizer_builder(optim: DictConfig, precision: str | int | None = None) -> Callable:
     """Return a function from parameters to the optimizer of the node `optim`.
 
-    Where torch has a fused implementation (one kernel for all parameters, several times quicker on small nets) it is used,
-    unless the node says otherwise or 16-bit loss scaling needs the plain one for clipping.
+    Where torch has a fused implementation (one kernel for all parameters, several times quicker on small nets) it is
+    used, unless the node says otherwise or 16-bit loss scaling needs the plain one for clipping.
     """
     optimizer = get_object(optim._target_)
     takes = inspect.signature(optimizer).parameters

@@ -3,8 +3,8 @@
 The task adds the penalty to the loss it minimises; the loss it reports stays that of the data, so that training and
 validation can be compared, and the penalty is reported beside it.
 
-Sources: L2: Hoerl and Kennard 1970; L1: Tibshirani 1996; activations: Merity, McCann and Socher 2017, arXiv:1708.01009; max-norm:
-Srivastava et al. 2014, section 5.1, and Kim 2014, arXiv:1408.5882, section 2.1.
+Sources: L2: Hoerl and Kennard 1970; L1: Tibshirani 1996; activations: Merity, McCann and Socher 2017,
+arXiv:1708.01009; max-norm: Srivastava et al. 2014, section 5.1, and Kim 2014, arXiv:1408.5882, section 2.1.
 """
 
 from collections.abc import Callable
@@ -144,7 +144,7 @@ def layers_of(net: nn.Module, patterns: list[str] | None, key: str) -> list[tupl
     Raises:
         UserError: a pattern fits no layer.
     """
-    named = [(name, layer) for name, layer in net.named_modules() if name]
+    named = [(name, layer) for name, layer in net.named_modules(remove_duplicate=False) if name]
     if patterns is None:
         return [(name, layer) for name, layer in net.named_modules() if "Norm" not in type(layer).__name__]
     found: dict[str, nn.Module] = {}

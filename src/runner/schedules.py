@@ -42,7 +42,7 @@ def linear(
 
 
 def inverse_sqrt(optimizer: Optimizer, total_steps: int, steps_per_epoch: int, warmup: float = 0.1) -> LRScheduler:
-    """Climb for a share `warmup` of all steps, then fall with the inverse square root of the step (Vaswani et al. 2017)."""
+    """Climb for a share `warmup` of all steps, then fall with the inverse root of the step (Vaswani et al. 2017)."""
     _check_warmup(warmup)
     climb = max(1, round(warmup * total_steps))
     return LambdaLR(optimizer, lambda step: min((step + 1) / climb, (climb / (step + 1)) ** 0.5))
@@ -88,9 +88,7 @@ def plateau(
     return ReduceLROnPlateau(optimizer, mode=mode, factor=factor, patience=patience)
 
 
-def _warmed_up(
-    optimizer: Optimizer, total_steps: int, warmup: float, decay: Callable[[float], float]
-) -> LRScheduler:
+def _warmed_up(optimizer: Optimizer, total_steps: int, warmup: float, decay: Callable[[float], float]) -> LRScheduler:
     """Scale the rate by step/warm-up first, then by `decay(share of the remaining steps that is done)`."""
     _check_warmup(warmup)
     climb = round(warmup * total_steps)

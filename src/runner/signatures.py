@@ -428,7 +428,7 @@ _DICTS = {"dict", "Dict", "Mapping", "MutableMapping"}
 
 @dataclass(frozen=True)
 class Kind:
-    """One alternative of an annotation: int, float, bool, str, none, literal, list, tuple, dict, dotted, object or any."""
+    """One alternative: int, float, bool, str, none, literal, list, tuple, dict, dotted, object, any."""
 
     name: str
     items: tuple = ()  # a literal's values; the alternatives of a list's elements; for a tuple, those of each place

@@ -30,7 +30,9 @@ class Augmentation(nn.Module):
     def forward(self, batch: tuple) -> tuple:
         """Change all inputs of a batch `(*inputs, target)`."""
         *inputs, target = batch
-        if target.ndim > 1 and target.dtype == torch.int64:  # a target for each word: it would no longer be the right one
+        if (
+            target.ndim > 1 and target.dtype == torch.int64
+        ):  # a target for each word: it would no longer be the right one
             raise UserError("augment: the targets of this data go word by word, so its inputs have to stay as they are")
         for step in self.steps.values():
             inputs = [step(each) for each in inputs]

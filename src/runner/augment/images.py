@@ -137,6 +137,8 @@ class Erase(nn.Module):
         top, left = drawn[2] * (height - tall).clamp(min=0), drawn[3] * (width - wide).clamp(min=0)
         down = torch.arange(height, device=images.device) + 0.5
         across = torch.arange(width, device=images.device) + 0.5
-        inside = ((down >= top) & (down < top + tall))[:, :, None] & ((across >= left) & (across < left + wide))[:, None]
+        inside = ((down >= top) & (down < top + tall))[:, :, None] & ((across >= left) & (across < left + wide))[
+            :, None
+        ]
         covered = inside & (drawn[4] < self.share)[:, :, None]  # (B, H, W)
         return torch.where(covered[:, None], torch.rand_like(images), images)

@@ -1,7 +1,7 @@
 """Texts changed at random, a whole batch at a time.
 
-Shape letters: B batch, T time (words of the longest text), V vocabulary, S synonyms. Texts are token numbers, int64 (B, T), padding
-0 at the end; a changed text has the same shape.
+Shape letters: B batch, T time (words of the longest text), V vocabulary, S synonyms. Texts are token numbers, int64
+(B, T), padding 0 at the end; a changed text has the same shape.
 Source: Wei and Zou, EDA: Easy Data Augmentation, EMNLP 2019, arXiv:1901.11196.
 """
 
@@ -74,7 +74,8 @@ class Synonyms(nn.Module):
 
     Args:
         share: of the words in the table that are replaced, 0 .. 1.
-        path: a text file, UTF-8, with words of one meaning on a line, blanks between them; None = a small English table.
+        path: a text file, UTF-8, with words of one meaning on a line, blanks between them; None = a small English
+            table.
     """
 
     def __init__(self, share: float = 0.1, path: str | None = None):
@@ -112,8 +113,8 @@ class Synonyms(nn.Module):
         others = {token: found for token, found in others.items() if found}
         if not others:
             raise UserError(
-                f"augment.synonyms.path={self.path}: no two words of one line are in the vocabulary of the data. Give a "
-                "table in the language of the data, or leave it out: augment.synonyms=null"
+                f"augment.synonyms.path={self.path}: no two words of one line are in the vocabulary of the data. Give "
+                "a table in the language of the data, or leave it out: augment.synonyms=null"
             )
         self.table = torch.zeros(len(vocabulary), max(map(len, others.values())), dtype=torch.int64)
         for token, found in others.items():

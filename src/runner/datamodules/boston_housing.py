@@ -29,6 +29,7 @@ class BostonHousing(DataModule):
         folds: number of equal parts.
         test_share: share of all rows in the test split; None = one of the equal parts.
         standardize: whether the measurements are standardised.
+        standardize_target: whether the net learns the standardised price; metrics are in 1000 dollars all the same.
     """
 
     def __init__(
@@ -42,9 +43,11 @@ class BostonHousing(DataModule):
         folds: int = 10,
         test_share: float | None = None,
         standardize: bool = True,
+        standardize_target: bool = True,
     ):
         super().__init__(batch_size, eval_batch_size, split_seed, fold, folds, test_share)
         self.standardize = standardize
+        self.standardize_target = standardize_target
         self.declared = {"in_features": in_features, "num_targets": num_targets}
 
     def prepare(self) -> Prepared:
@@ -61,4 +64,5 @@ class BostonHousing(DataModule):
             digest=cache.file_digest(file),
             target_names=header[-1:],
             standardize=self.standardize,
+            standardize_targets=self.standardize_target,
         )

@@ -1,8 +1,9 @@
 """FTRL-Proximal: follow the regularised leader, with a learning rate for each weight.
 
-Source: McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013, doi:10.1145/2487575.2488200, algorithm 1 and
-equation 1. Departures: weights that do not start at zero are kept (the source starts at zero, where a net cannot learn), and the
-learning rate may change on the way, since sigma is taken as the growth of 1 / rate, as the source defines it.
+Source: McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013, doi:10.1145/2487575.2488200,
+algorithm 1 and equation 1. Departures: the weights may begin anywhere (the source begins at zero, where a net cannot
+learn), and the learning rate may change on the way, since sigma is taken as the growth of 1 / rate, as the source
+defines it.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,7 +14,7 @@ from torch.optim import Optimizer
 
 
 class FTRL(Optimizer):
-    """The weights that would have been best so far, held near those of earlier steps, and exactly zero where l1 says so.
+    """The weights that would have been best so far, held near those of earlier steps; exactly zero where l1 says so.
 
     With the gradient g, the sum n of squared gradients and the rate lr / (beta + sqrt(n)) of each weight::
 
@@ -65,8 +66,7 @@ class FTRL(Optimizer):
         if not state:
             state["n"] = torch.zeros_like(weight)
             state["slowness"] = torch.full_like(weight, beta / lr)  # 1 / rate
-            # The z for which the formula below gives the weights that are there.
-            state["z"] = -weight * (state["slowness"] + l2) - weight.sign() * l1
+            state["z"] = -weight * state["slowness"]  # the first centre the weights are held near is where they begin
         n, z = state["n"], state["z"]
         n.addcmul_(weight.grad, weight.grad)
         slowness = (n.sqrt() + beta) / lr

@@ -1,7 +1,8 @@
 """RMSProp with Nesterov momentum.
 
-Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, algorithm 8.6. Departure: a small constant under the root, as in the
-book's plain RMSProp (algorithm 8.5), so that a weight whose gradient has always been zero stays where it is.
+Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, algorithm 8.6. Departure: a small constant under the
+root, as in the book's plain RMSProp (algorithm 8.5), so that a weight whose gradient has always been zero stays where
+it is.
 """
 
 from collections.abc import Callable, Iterable
@@ -20,8 +21,8 @@ class RMSpropNesterov(Optimizer):
         v = momentum * v - e * g / sqrt(r + eps)
         w = w + v
 
-    Between two steps the parameters hold the look-ahead point of the next one, w + momentum * v, as with torch's own SGD:
-    the gradient has to be taken there.
+    Between two steps the parameters hold the look-ahead point of the next one, w + momentum * v, as with torch's own
+    SGD: the gradient has to be taken there.
 
     Args:
         params: parameters, or groups of them.

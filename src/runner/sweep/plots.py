@@ -1,5 +1,6 @@
 """The figures of a sweep: bars, repetitions with their intervals, parallel coordinates, two objectives."""
 
+from math import isfinite, nan
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,7 @@ MANY = 8  # jobs, beyond which bars of more than one key are hard to read
 def draw(state: SweepState) -> dict[str, Any]:
     """Return {name: figure} of what has finished; {} if nothing has."""
     done = {number: job for number, job in sorted(state.jobs.items()) if job.status == "finished"}
-    done = {n: job for n, job in done.items() if all(job.values.get(name) is not None for name in state.metrics)}
+    done = {n: job for n, job in done.items() if all(isfinite(job.values.get(name, nan)) for name in state.metrics)}
     if not done or not state.metrics:
         return {}
     metric = state.metrics[0]

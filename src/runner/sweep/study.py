@@ -16,7 +16,6 @@ except ImportError as error:
     raise UserError('sweep=optuna needs Optuna: pip install "runner[sweep]"') from error
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 DIRECTIONS = {"min": "minimize", "max": "maximize"}
 SAME_SEED = ("QMCSampler", "GridSampler", "BruteForceSampler")  # one seed makes one sequence of all their trials
@@ -131,7 +130,9 @@ def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: i
     if "seed" in inspect.signature(maker).parameters:
         options.setdefault("seed", seed if found in SAME_SEED else seed * 100_003 + number)
     try:
-        return maker(**options)
+        with warnings.catch_warnings():  # half of what Optuna offers calls itself experimental
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+            return maker(**options)
     except (TypeError, ValueError) as error:
         raise UserError(f"sweep.{kind.lower()}_options={options}: {found} refuses them: {error}") from error
 

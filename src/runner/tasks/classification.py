@@ -32,15 +32,15 @@ SPLITS = ("train", "val", "test")
 
 
 class Classification(Task):
-    """Loss of the target class; accuracy, balanced accuracy, macro F1, AUROC and average precision on validation and test.
+    """Loss of the target class; on validation and test accuracy, balanced accuracy, macro F1, AUROC, average precision.
 
     Args:
         net: returns logits (B, K).
         num_outputs: number of classes K.
         loss: the loss function: a name of `runner.losses`, the dotted path of a function, or a node with `_target_`.
         label_smoothing: share of the target probability spread over all classes, 0 .. 1; of cross_entropy.
-        imbalance: what training does for rare classes: output bias, class weights, oversampling, the focal loss, or a list
-            of them (see `runner.imbalance`).
+        imbalance: what training does for rare classes: output bias, class weights, oversampling, the focal loss, or a
+            list of them (see `runner.imbalance`).
         threshold: how two classes are told apart: by the larger logit ("argmax"), or by the probability that gives the
             best balanced accuracy on the validation split ("validation").
         optimizer: builds the optimizer from the parameters.
@@ -81,7 +81,9 @@ class Classification(Task):
                 "balanced_accuracy": MulticlassAccuracy(num_outputs, average="macro"),
                 "f1_macro": MulticlassF1Score(num_outputs, average="macro"),
                 "auroc": MulticlassAUROC(num_outputs),
-                "average_precision": AveragePrecision() if num_outputs == 2 else MulticlassAveragePrecision(num_outputs),
+                "average_precision": AveragePrecision()
+                if num_outputs == 2
+                else MulticlassAveragePrecision(num_outputs),
             }
         )
         if self.threshold is not None:  # known only after the epoch, too late for a mean over batches
@@ -139,7 +141,8 @@ class Classification(Task):
             logits, target = self.threshold.kept()
             self.judge(self.threshold.shifted(logits), target)
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="No (positive|negative) samples")  # answered here
+            for text in ("No (positive|negative) samples", "Average precision score for one or more classes"):
+                warnings.filterwarnings("ignore", message=text)  # answered below
             metrics = super().evaluation_metrics()
         if not self.confusion.compute().sum(dim=1).all():  # ranking a class needs examples of it
             metrics |= {"auroc": math.nan, "average_precision": math.nan}

@@ -42,7 +42,9 @@ class OptimizerComparison(Task):
     ):
         super().__init__(net, optimizer, schedule, monitor, mode)
         if len(optimizers) < 2:
-            raise UserError("task.optimizers has to name two or more to compare; one is added by +optim@task.optimizers.mine=adam")
+            raise UserError(
+                "task.optimizers has to name two or more to compare; one is added by +optim@task.optimizers.mine=adam"
+            )
         self.automatic_optimization = False
         self.builders = {name: optimizer_builder(OmegaConf.create(node)) for name, node in optimizers.items()}
         self.nets = nn.ModuleDict({name: copy.deepcopy(net) for name in optimizers})

@@ -3,18 +3,29 @@
 The net returns (B, D) on the scale of the standardised targets; metrics are in the data's own units.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError, R2Score
+from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError
 
 from runner import figures
 from runner.errors import UserError
 from runner.losses import VALUE_LOSSES, ValueLoss, mean_loss
 from runner.named import DottedPath, function
 from runner.tasks.base import Task
+
+
+def explained(actual: Tensor, predicted: Tensor) -> float:
+    """R2: the share of the variance of values (N, D) that is explained, mean over D; NaN for a single row.
+
+    In float64: sums of squares of values far from zero, such as years, leave nothing of their variance in float32.
+    """
+    errors = (actual - predicted).square().sum(dim=0)  # (D,)
+    variation = (actual - actual.mean(dim=0)).square().sum(dim=0)  # (D,)
+    return float((1 - errors / variation).mean()) if len(actual) > 1 else math.nan
 
 
 class Regression(Task):
@@ -50,7 +61,6 @@ class Regression(Task):
                 "mse": MeanSquaredError(),
                 "rmse": MeanSquaredError(squared=False),
                 "mae": MeanAbsoluteError(),
-                "r2": R2Score(),
             }
         )
         self.predicted, self.actual = CatMetric(), CatMetric()
@@ -89,6 +99,12 @@ class Regression(Task):
         self.predicted.reset()
         self.actual.reset()
 
+    def evaluation_metrics(self) -> dict[str, float]:
+        actual, predicted = (
+            values.compute().cpu().double().view(-1, self.num_targets) for values in (self.actual, self.predicted)
+        )  # (N, D), (N, D)
+        return super().evaluation_metrics() | {"r2": explained(actual, predicted)}
+
     @torch.inference_mode()
     def predict(self, inputs: tuple, data: Any) -> list[dict]:
         """One row an example: the value of each target in the data's own units."""
@@ -99,6 +115,8 @@ class Regression(Task):
         return {name: "double" for name in data.target_names}
 
     def figures(self) -> dict[str, Any]:
-        return {"predicted_against_actual": figures.predicted_against_actual(
-            self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy()
-        )}
+        return {
+            "predicted_against_actual": figures.predicted_against_actual(
+                self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy()
+            )
+        }
