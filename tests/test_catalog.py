@@ -207,7 +207,7 @@ def test_an_installed_package_joins_in(tmp_path, monkeypatch):
     code = (
         "from runner import catalog; from runner.check import check\n"
         "print('tides' in catalog.choices('data'), catalog.summary('data', 'tides'))\n"
-        "print(*check(['data=tides', 'data.days=x']), sep='\\n')\n"
+        "print(*check(['data=tides', 'data.days=x', 'allow=[guest]']), sep='\\n')\n"
     )
     from test_check import run_python
 

@@ -25,7 +25,7 @@ BROKEN = [
     # choices
     ("model=textcn", [["model=textcn:", 'called "textcn"', 'Did you mean "textcnn"?', "Allowed: char_rnn", "vae."]]),
     ("data=moviereviews", [["data=moviereviews:", 'Did you mean "movie_reviews"?', "imdb"]]),
-    ("optim=adamm", [['Did you mean "adam"?', "Allowed: adam, adamw, sgd"]]),
+    ("optim=adamm", [['Did you mean "adam"?', "Allowed: adadelta, adagrad, adam, adam_gan, adamax"]]),
     ("model=imdb", [['no model called "imdb"', "Did you mean data=imdb?"]]),
     ("model=null", [["model=null: null is no choice", "textcnn"]]),
     ("experiment=null", [["Write ~experiment to leave it out"]]),
@@ -178,6 +178,8 @@ MULTIRUN = [
         "seed=1,2 sweep.jobs=many sweep.on_error=stopp",
         [["sweep.jobs=many"], ["sweep.on_error=stopp", "on_error=stop?"]],
     ),
+    ("seed=1,2 sweep=grid,random", [["sweep=grid,random", "one value"]]),
+    ("seed=1,2 resume=last", [["resume=last", "resume_sweep=NAME"]]),
     ("seed=1,2 sweep=gird", [["sweep=gird", 'Did you mean "grid"?']]),
     ("optim=adam,sgd optim.lr=0.1,0.2", []),
 ]

@@ -10,12 +10,18 @@ import pytest
 import torch
 
 from runner.datamodules.boston_housing import BostonHousing
+from runner.datamodules.breakfast import Breakfast
 from runner.datamodules.characters import Characters
+from runner.datamodules.fashion_mnist import FashionMNIST
+from runner.datamodules.har import CHANNELS, HAR
 from runner.datamodules.hub import HubTexts
+from runner.datamodules.ionosphere import Ionosphere
 from runner.datamodules.iris import Iris
 from runner.datamodules.mnist import FILES, MNIST
 from runner.datamodules.mnist_5k import MNIST5k
 from runner.datamodules.movie_reviews import MovieReviews, reviews
+from runner.datamodules.noisy_sine import NoisySine
+from runner.datamodules.quadratic import Quadratic
 from runner.datamodules.table import Table
 from runner.datamodules.xor import Xor
 from runner.errors import UserError
@@ -57,6 +63,16 @@ def folder(tmp_path_factory):
             + values.astype(np.uint8).tobytes()
         )
         (folder / "idx" / f"{name}.gz").write_bytes(gzip.compress(data))
+    returns = np.round(random.uniform(-1, 1, (60, 34)), 5)
+    lines = [",".join(map(str, row)) + f",{'gb'[number % 2]}\n" for number, row in enumerate(returns)]
+    (folder / "ionosphere.data").write_text("".join(lines))
+    for part, people in (("train", (1, 3, 5, 6, 7, 8, 11, 14)), ("test", (2, 4))):
+        (folder / "har" / part / "Inertial Signals").mkdir(parents=True)
+        for name in CHANNELS:
+            file = folder / "har" / part / "Inertial Signals" / f"{name}_{part}.txt"
+            np.savetxt(file, random.normal(size=(6 * len(people), 128)), fmt="%.4f")
+        np.savetxt(folder / "har" / part / f"y_{part}.txt", np.tile(np.arange(1, 7), len(people)), fmt="%d")
+        np.savetxt(folder / "har" / part / f"subject_{part}.txt", np.repeat(people, 6), fmt="%d")
     (folder / "hub").mkdir()
     for split in ("train", "test"):
         (folder / "hub" / f"{split}.csv").write_text("text,label\n" + "".join(f'"{t}",{k}\n' for t, k in TEXTS))
@@ -70,6 +86,12 @@ MAKE = {
     "mnist_5k": lambda folder: MNIST5k(),
     "mnist": lambda folder: MNIST(path=str(folder / "idx")),
     "xor": lambda folder: Xor(),
+    "quadratic": lambda folder: Quadratic(),
+    "breakfast": lambda folder: Breakfast(),
+    "noisy_sine": lambda folder: NoisySine(standardize=True),
+    "ionosphere": lambda folder: Ionosphere(path=str(folder / "ionosphere.data")),
+    "fashion_mnist": lambda folder: FashionMNIST(path=str(folder / "idx")),
+    "har": lambda folder: HAR(path=str(folder / "har")),
     "characters": lambda folder: Characters(path=str(folder / "poem.txt"), context_len=16),
     "table of texts": lambda folder: Table(str(folder / "texts.jsonl"), "label", text="review"),
     "table of numbers": lambda folder: Table(str(folder / "numbers.csv"), "sign", features=["a", "b"]),

@@ -29,7 +29,9 @@ def prepared(*overrides: str):
 
 
 def plain(*overrides: str):
-    return copy.deepcopy(composed(("model=mlp", "data=iris", "model.hidden_dims=[8]", "trainer.accelerator=cpu", *overrides)))
+    return copy.deepcopy(
+        composed(("model=mlp", "data=iris", "model.hidden_dims=[8]", "trainer.accelerator=cpu", *overrides))
+    )
 
 
 def curve(lowest: float) -> tuple[np.ndarray, list[float]]:

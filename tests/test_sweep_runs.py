@@ -94,7 +94,7 @@ def test_a_killed_sweep_goes_on_and_tells_of_jobs_that_fail(command):
 @pytest.mark.slow
 def test_an_interrupted_sweep_goes_on_in_workers(command):
     interrupted = command.start(
-        "-m", *COMMON, "trainer.max_epochs=150", "callbacks.early_stopping.patience=null", "seed=1,2", "sweep.name=it"
+        "-m", *COMMON, "trainer.max_epochs=60", "callbacks.early_stopping.patience=null", "seed=1,2", "sweep.name=it"
     )
     command.wait_for(interrupted, (command.sweep / "0/checkpoints/last.ckpt").exists)
     interrupted.send_signal(signal.SIGINT)
@@ -111,11 +111,8 @@ def test_an_interrupted_sweep_goes_on_in_workers(command):
     assert [run.status for run in command.children()] == ["FINISHED", "FINISHED"]
     assert {run.id for run in command.children()} >= {first.id} and command.parent.status == "FINISHED"
     log = (command.sweep / "0/runner.log").read_text()
-    assert log.count("epoch 150/150") == 1 and log.count("epoch 1/150") == 1  # it went on where it was
+    assert log.count("epoch 60/60") == 1 and log.count("epoch 1/60") == 1  # it went on where it was
     assert (command.sweep / "worker-1.log").exists() and (command.sweep / "table.md").exists()
-
-    code, text = command.run("-m", "resume_sweep=it")  # nothing is left: the table again
-    assert code == 0 and len(command.children()) == 2
 
 
 @pytest.mark.slow

@@ -155,13 +155,18 @@ class _Check:
             return
         if self.other_sweeper:
             return
+        for typed in self.typed:
+            if typed.key == "resume":
+                self.report(f"{typed.text}: goes on with a single run; a sweep goes on with -m resume_sweep=NAME.")
+            if typed in settings and typed.parsed.is_sweep_override():
+                self.report(f"{typed.text}: a sweep has one value of its own settings.")
         node = self.sweep_node(settings)
         known = {typed.key for typed in self.typed}
         space = node.get("space")
         for key, value in space.items() if isinstance(space, dict) else ():
             if key.lstrip("+") not in known and (typed := self.parse(f"{key}={value}")):
                 self.typed.append(typed)
-        varied = [typed for typed in self.typed if typed.parsed.is_sweep_override() and typed.key != "sweep"]
+        varied = [typed for typed in self.typed if typed.parsed.is_sweep_override() and typed not in settings]
         if node.get("method") == "grid":
             for typed in varied:
                 if typed.parsed.value_type == ValueType.INTERVAL_SWEEP:
@@ -300,8 +305,9 @@ class _Check:
                 cfg = copy.deepcopy(untouched)  # a refused override may have left its traces
                 ConfigLoaderImpl._apply_overrides_to_config(applied, cfg)
                 problem = self.explain(override, cfg, choices, error)
-                if (override.key_or_group, problem) not in self.explained:  # once, not for each value of a sweep
-                    self.explained.add((override.key_or_group, problem))
+                same = override.key_or_group, problem.replace(override.input_line.partition("=")[2], "...")
+                if same not in self.explained:  # once, not for each value of a sweep
+                    self.explained.add(same)
                     self.report(f"{override.input_line}: {problem}")
             else:
                 applied.append(override)

@@ -7,6 +7,7 @@ A sweep is one parent run in MLflow with a child for each job. What it has to kn
 import json
 import logging
 import os
+import signal
 import sys
 import time
 import traceback
@@ -88,6 +89,7 @@ class Sweep:
         self.space = read_space(arguments, self.settings["space"], parser)
         self.state = self.open_state(arguments)
         self.search: Any = None  # Optuna's study, for method=optuna
+        self.storage = self.settings.get("storage") or f"sqlite:///{self.folder / 'optuna.db'}"
         self.tracker: Any = None
         self.parent: Any = None
         self.stopped = False  # by on_error=stop
@@ -287,7 +289,6 @@ class Sweep:
         """Open Optuna's study; what it was asked for before a kill is known to it alone."""
         from runner.sweep.study import Search
 
-        self.storage = self.settings["storage"] or f"sqlite:///{self.folder / 'optuna.db'}"
         name = f"{self.state.name}-{self.state.id[:8]}"
         self.search = Search(self.space, self.storage, name, self.state.directions, self.settings)
         if self.settings["pruner"] != "none" and not self.prunes:
@@ -419,7 +420,10 @@ class Sweep:
         """Note that the sweep was interrupted, and say how to go on."""
         for job in self.state.jobs.values():
             job.status = "killed" if job.status == "running" else job.status
-        self.close("KILLED", f"stopped by {stopped}")
+        code = stopped.code if isinstance(stopped, SystemExit) else getattr(stopped, "exit_code", 130)
+        self.close(
+            "KILLED", f"stopped by {signal.Signals(code - 128).name}" if isinstance(code, int) and code > 128 else None
+        )
         print(f"runner: go on with: runner -m resume_sweep={self.state.name}", file=sys.stderr)
 
     def close(self, status: str, error: str | None) -> None:

@@ -23,6 +23,7 @@ from torchmetrics.classification import (
 
 from runner import figures
 from runner.errors import UserError
+from runner.image_figures import Mistakes, image_figures
 from runner.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
 from runner.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.named import DottedPath
@@ -89,6 +90,7 @@ class Classification(Task):
         if self.threshold is not None:  # known only after the epoch, too late for a mean over batches
             self.metrics.add_metrics({"accuracy": MulticlassAccuracy(num_outputs, average="micro")})
         self.confusion = MulticlassConfusionMatrix(num_outputs)
+        self.mistakes = Mistakes()
 
     def connect(self, data: Any) -> None:
         """Take the class names; and before training, what the remedies need of the training split."""
@@ -105,6 +107,7 @@ class Classification(Task):
             self.judge(logits, target)
         else:
             self.threshold.keep(logits, target)  # judged when the threshold is known
+        self.mistakes.update(self.inputs(batch), logits.argmax(dim=1), target)
         return self.scores(logits, target)
 
     def judge(self, logits: Tensor, target: Tensor) -> None:
@@ -128,6 +131,7 @@ class Classification(Task):
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()  # which testing begins with, too
         self.confusion.reset()
+        self.mistakes.reset()
         if self.threshold is not None:
             self.threshold.reset()
 
@@ -185,4 +189,4 @@ class Classification(Task):
             sizes = {split: np.bincount(self.data.targets_of(split), minlength=self.num_classes) for split in SPLITS}
             if sizes["train"].max() > 2 * sizes["train"].min():
                 drawn["class_distribution"] = figures.class_distribution(sizes, self.class_names)
-        return drawn
+        return drawn | image_figures(self.net, self.mistakes, self.class_names)
