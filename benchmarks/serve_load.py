@@ -34,7 +34,7 @@ VALID = [
     (JSON, json.dumps({"dataframe_split": {"columns": ["text"], "data": [["bad"], ["good"]]}}).encode()),
     (JSON, json.dumps({"instances": [{"text": "what a waste of time"}]}).encode()),
     (JSON, json.dumps({"inputs": {"text": ["long " * 2000]}}).encode()),
-    ({"Content-Type": "text/csv"}, b"text\nfine\n\"with, comma\"\n"),
+    ({"Content-Type": "text/csv"}, b'text\nfine\n"with, comma"\n'),
     ({"Content-Type": "application/json; charset=utf-8"}, records({"text": "x", "more": "is left out"})),
 ]
 MALFORMED = [
@@ -85,7 +85,9 @@ def send(port: int, request: tuple[dict, bytes], method: str = "POST", path: str
 def cut_off(port: int) -> None:
     """Send half a request and hang up."""
     with socket.create_connection(("127.0.0.1", port)) as client:
-        client.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{")
+        client.sendall(
+            b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 99\r\n\r\n{"
+        )
 
 
 def main() -> int:
@@ -125,7 +127,10 @@ def measure(port: int, each: int, server: subprocess.Popen) -> int:
     seconds = time.perf_counter() - began
     for _ in range(CLIENTS):
         cut_off(port)
-    counts = {kind: Counter(code for job, code in zip(jobs, codes, strict=True) if job[0] == kind) for kind in ("valid", "malformed")}
+    counts = {
+        kind: Counter(code for job, code in zip(jobs, codes, strict=True) if job[0] == kind)
+        for kind in ("valid", "malformed")
+    }
     wrong = {(job[0], job[2], code) for job, code in zip(jobs, codes, strict=True)
              if (code != 200 if job[0] == "valid" else not 400 <= code < 500)}  # fmt: skip
     for kind, count in counts.items():

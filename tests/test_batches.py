@@ -13,6 +13,10 @@ def seen(loader: Loader) -> list[list[int]]:
     return [rows.tolist() for rows, _ in loader]
 
 
+def rows_of(loader: Loader) -> list[int]:
+    return [row for batch in seen(loader) for row in batch]
+
+
 def text_split(rows: list[list[int]], max_len: int = 4) -> TextSplit:
     offsets = np.cumsum([0, *map(len, rows)])
     return TextSplit(np.concatenate(rows).astype(np.int32), offsets, torch.arange(len(rows)), max_len)
@@ -33,7 +37,7 @@ def test_the_order_depends_on_seed_and_epoch_alone():
         loader = Loader(ROWS, 4, shuffle=True, seed=seed)
         loader.set_epoch(epoch)
         torch.rand(seed + epoch)  # the state of torch's own generator does not matter
-        return sum(seen(loader), [])
+        return rows_of(loader)
 
     assert order(1, 2) == order(1, 2)
     orders = {tuple(order(seed, epoch)) for seed in range(4) for epoch in range(4)}
@@ -86,7 +90,7 @@ def test_the_processes_share_each_epoch(world_size):
     assert len({len(share) for share in shares}) == 1, "each process makes equally many steps"
     assert len({tuple(map(len, share)) for share in shares}) == 1, "with equally many rows"
     assert all(len(share) == len(loaders[0]) for share in shares)
-    rows = sorted(sum((sum(share, []) for share in shares), []))
+    rows = sorted(row for share in shares for batch in share for row in batch)
     assert set(rows) == set(range(10)) and len(rows) == 10 + -10 % world_size
 
 
@@ -112,7 +116,7 @@ def test_weights_decide_how_often_a_row_comes():
     drawn = []
     for epoch in range(200):
         loader.set_epoch(epoch)
-        drawn += sum(seen(loader), [])
+        drawn += rows_of(loader)
     counts = np.bincount(drawn, minlength=10) / len(drawn)
     assert counts[3] == 0
     assert counts[7] == pytest.approx(9 / 17, abs=0.05)

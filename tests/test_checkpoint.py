@@ -14,13 +14,21 @@ from pytorch_lightning import Callback
 from small_runs import KillAt, Killed, resumed, settings, stopped
 
 from runner import checkpoint
-from runner.checkpoint import AtomicWriter, Checkpoint, load_checkpoint, newest_checkpoint, random_state, set_random_state
+from runner.checkpoint import (
+    AtomicWriter,
+    Checkpoint,
+    load_checkpoint,
+    newest_checkpoint,
+    random_state,
+    set_random_state,
+)
 from runner.errors import UserError
 from runner.train import train
 
 
 def state(number: float, best: bool = False) -> dict:
-    return {"weights": torch.full((1000,), number), "best": best, "nested": [{"a": (1, torch.tensor(2.0))}, None, "text"]}
+    nested = [{"a": (1, torch.tensor(2.0))}, None, "text"]
+    return {"weights": torch.full((1000,), number), "best": best, "nested": nested}
 
 
 @pytest.fixture
@@ -70,7 +78,7 @@ def test_what_is_written_is_what_was_there_when_save_returned(folder):
 
 @pytest.mark.parametrize("call", [0, 1, 2])
 def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monkeypatch, call):
-    """The three names are given by os.replace: previous, last, best. What is not yet done at the kill is not done at all."""
+    """os.replace gives the three names: previous, last, best. What is not done at the kill is not done at all."""
     save(1.0, best=True)
     save(2.0, best=True)
     own, left = os.replace, [call]
@@ -139,7 +147,7 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
             return os.mkdir, (str(tmp_path / "trapped"),)
 
     torch.save({"best": False, "trap": Trap()}, tmp_path / "last.ckpt")
-    with pytest.raises(UserError, match="could run code"):
+    with pytest.raises(UserError, match=r"could run code"):
         load_checkpoint(tmp_path / "last.ckpt")
     assert not (tmp_path / "trapped").exists()
 
@@ -168,12 +176,12 @@ def test_a_full_disk_ends_the_training_with_that_message(tmp_path, monkeypatch, 
     def fills_up(content, file):
         calls.append(1)
         if len(calls) == 2:
-            raise RuntimeError("[enforce fail at inline_container.cc:595] . PytorchStreamWriter failed writing file data/0")
+            raise RuntimeError("[enforce fail at inline_container.cc:595] . PytorchStreamWriter failed writing file")
         own(content, file)
 
     monkeypatch.setattr(checkpoint.torch, "save", fills_up)
     cfg = settings("mlp")
-    with pytest.raises(UserError, match="could not be written"):
+    with pytest.raises(UserError, match=r"could not be written"):
         train(cfg, tmp_path)
     assert not (tmp_path / "metrics.json").exists()
     assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["epoch"] == 0
@@ -187,14 +195,14 @@ def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
     writer = AtomicWriter()
     writer.save_checkpoint(state(1.0), tmp_path / "file" / "checkpoints" / "last.ckpt")
-    with pytest.raises(UserError, match="could not be written"):
+    with pytest.raises(UserError, match=r"could not be written"):
         writer.wait()
 
 
 def test_an_object_that_cannot_be_stored_is_not_passed_over(folder):
     writer = AtomicWriter()
     writer.save_checkpoint({"function": lambda: None}, folder / "last.ckpt")
-    with pytest.raises(Exception, match="lambda"):
+    with pytest.raises(Exception, match=r"lambda"):
         writer.wait()
     assert list(folder.iterdir()) == []
 
@@ -249,7 +257,8 @@ def test_a_callback_may_keep_a_state_of_its_own(tmp_path, no_figures):
 
 def fake_trainer(monkeypatch, folder, can_save: bool = True) -> SimpleNamespace:
     monkeypatch.setattr(checkpoint, "can_save", lambda trainer: can_save)
-    trainer = SimpleNamespace(global_step=0, current_epoch=0, max_epochs=9, callback_metrics={}, default_root_dir=folder)
+    trainer = SimpleNamespace(global_step=0, current_epoch=0, max_epochs=9, callback_metrics={})
+    trainer.default_root_dir = folder
     trainer.state = SimpleNamespace(fn="fit")
     trainer.strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
     trainer.saved = []

@@ -11,7 +11,7 @@ from runner import contracts, export
 from runner.errors import UserError
 from runner.runs import find_run
 
-LENGTHS = (1, 3, 5, 12)  # tokens of a row
+LENGTHS = (1, 3, 5, 8)  # tokens of a row
 SETTINGS = dict.fromkeys(("run", "format", "output", "allow", "tracking.uri"))
 WITH_EXTRA = pytest.mark.skipif(
     importlib.util.find_spec("onnxruntime") is None, reason="the extra export is not installed"
@@ -41,7 +41,7 @@ def test_answers_are_those_of_the_net(net_name: str, form: str, tmp_path: Path) 
     assert apart < 1e-5 and [shape[0][0] for shape in shapes] == list(export.ROWS)
     lengths = {shape[0][1] for shape in shapes}
     assert net_name != "textcnn" or lengths == set(LENGTHS)
-    assert net_name != "char_rnn" or lengths == ({12} if form == "torch_export" else set(LENGTHS))
+    assert net_name != "char_rnn" or lengths == ({8} if form == "torch_export" else set(LENGTHS))
     assert (tmp_path / f"net{export.ENDINGS[form]}").exists()
 
 

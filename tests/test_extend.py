@@ -29,7 +29,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def run(folder: Path, command: list[str]) -> str:
-    ended = subprocess.run(command, cwd=folder, env=os.environ | {"OMP_NUM_THREADS": "1"}, capture_output=True, text=True)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+    ended = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=180)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     return ended.stdout
 
@@ -37,12 +38,15 @@ def run(folder: Path, command: list[str]) -> str:
 def test_the_commands_of_the_page_work(folder: Path) -> None:
     lines = [line for name, content in blocks() if name == "sh" for line in content.splitlines()]
     commands = [line.split()[1:] for line in lines if line.startswith("runner ")]
-    assert len(commands) == 3
+    assert len(commands) == 4
     listed = run(folder, [sys.executable, "-m", "runner.cli", *commands[0]])
     assert "mean_of_words" in listed
     assert "movie_reviews" in listed
-    trained = run(folder, [sys.executable, "-m", "runner.cli", *commands[1]])
+    examined = run(folder, [sys.executable, "-m", "runner.cli", *commands[1]])
+    assert "All 7 contracts are kept." in examined
+    trained = run(folder, [sys.executable, "-m", "runner.cli", *commands[2]])
     assert "accuracy" in trained
+    assert commands[3] == [word for word in commands[2] if word != "trainer=debug"]
 
 
 def test_the_contracts_hold_for_it(folder: Path) -> None:

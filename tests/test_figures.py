@@ -53,7 +53,8 @@ def test_predicted_against_actual(tmp_path):
 
 @pytest.mark.parametrize("dimensions", [1, 2, 5])
 def test_latent_space(tmp_path, dimensions):
-    axes = drawn(figures.latent_space(np.random.default_rng(0).normal(size=(20, dimensions)), np.arange(20) % 3), tmp_path)
+    codes = np.random.default_rng(0).normal(size=(20, dimensions))
+    axes = drawn(figures.latent_space(codes, np.arange(20) % 3), tmp_path)
     assert len(axes.collections[0].get_offsets()) == 20
 
 

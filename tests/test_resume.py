@@ -1,4 +1,4 @@
-"""Going on with a run: nothing is lost, nothing is done twice, and nothing is different from a run that nobody stopped."""
+"""Going on with a run: nothing is lost, done twice, or different from a run that nobody stopped."""
 
 import importlib.util
 import json
@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_exactly(whole, tmp_path, no_figures, moment):
     check_exact(whole("mlp", overrides), tmp_path, record)
 
 
-@pytest.mark.parametrize("moment", [moment for moment in MOMENTS if moment not in ("end of an epoch", "within the test")])
+@pytest.mark.parametrize("moment", [name for name in MOMENTS if name not in ("end of an epoch", "within the test")])
 def test_a_run_that_got_a_signal_goes_on_exactly(whole, tmp_path, no_figures, moment):
     cfg = settings("mlp")
     assert stopped(cfg, tmp_path, SignalAt(*MOMENTS[moment]), Points())
@@ -208,7 +208,8 @@ def outputs(tmp_path):
     place.mkdir()
     with sqlite3.connect(place / "mlflow.db") as database:
         database.execute(
-            "CREATE TABLE runs (run_uuid TEXT, name TEXT, status TEXT, artifact_uri TEXT, lifecycle_stage TEXT, start_time INT)"
+            "CREATE TABLE runs (run_uuid TEXT, name TEXT, status TEXT, artifact_uri TEXT, lifecycle_stage TEXT, "
+            "start_time INT)"
         )
         for table in ("tags", "params"):
             database.execute(f"CREATE TABLE {table} (key TEXT, value TEXT, run_uuid TEXT)")
@@ -269,7 +270,7 @@ def test_new_settings_win_over_those_of_the_run(outputs, add):
 
 def test_a_finished_run_needs_more_epochs(outputs, add):
     run = add("done", "FINISHED", ["model=mlp"], metrics=True)
-    with pytest.raises(UserError, match="has finished; there is nothing to resume.*10 epochs: trainer.max_epochs=20"):
+    with pytest.raises(UserError, match=r"has finished; there is nothing to resume.*10 epochs: trainer.max_epochs=20"):
         command(f"resume={run}", outputs=outputs)
     assert "trainer.max_epochs=20" in command(f"resume={run}", "trainer.max_epochs=20", outputs=outputs)
 
@@ -281,18 +282,18 @@ def test_a_run_killed_while_its_model_was_stored_is_not_finished(outputs, add):
 
 
 def test_there_may_be_no_run_to_go_on_with(outputs, add):
-    with pytest.raises(UserError, match="there is no run in .* yet"):
+    with pytest.raises(UserError, match=r"there is no run in .* yet"):
         command("resume=last", outputs=outputs / "empty")
     add("finished", "FINISHED", [], metrics=True)
-    with pytest.raises(UserError, match="there is no run that is FAILED or KILLED"):
+    with pytest.raises(UserError, match=r"there is no run that is FAILED or KILLED"):
         command("resume=last", outputs=outputs)
-    with pytest.raises(UserError, match='there is no run "finishd".*Did you mean "finished"'):
+    with pytest.raises(UserError, match=r'there is no run "finishd".*Did you mean "finished"'):
         command("resume=finishd", outputs=outputs)
 
 
 def test_the_folder_has_to_be_here(outputs, add):
     add("elsewhere", "KILLED", [], folder=False)
-    with pytest.raises(UserError, match="is not on this machine"):
+    with pytest.raises(UserError, match=r"is not on this machine"):
         command("resume=last", outputs=outputs)
 
 

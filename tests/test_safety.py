@@ -84,6 +84,8 @@ def test_what_the_user_allows_may_be_named(monkeypatch) -> None:
     safety.allow(["numpy"])
     safety.allow("joblib")
     assert safety.allowed() == ["numpy", "joblib"]
+    safety.allow("[yaml, numpy]")
+    assert safety.allowed() == ["numpy", "joblib", "yaml"]
     safety.guard({"a": {"_target_": "numpy.load"}, "b": {"_target_": "joblib.load"}})
     assert "allow=[pandas]" in safety.refusal("pandas.DataFrame")
     assert "allow" not in safety.refusal("os.system")

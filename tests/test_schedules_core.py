@@ -1,5 +1,6 @@
 """Learning-rate schedules: the rate of every step against a closed form."""
 
+import itertools
 import math
 
 import pytest
@@ -48,7 +49,7 @@ def test_the_warm_up_climbs_to_the_full_rate(schedule):
     found = rates(schedule, warmup=0.25)
     assert found[:5] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0])
     assert max(found) == pytest.approx(1.0) and found[5] == pytest.approx(1.0)
-    assert all(later < before for before, later in zip(found[5:], found[6:], strict=False))
+    assert all(later < before for before, later in itertools.pairwise(found[5:]))
 
 
 @pytest.mark.parametrize("schedule", [schedules.cosine, schedules.linear])

@@ -124,7 +124,7 @@ def test_label_smoothing_is_of_the_training_loss_too():
 def test_wrong_logits_are_explained():
     with pytest.raises(UserError, match=r"logits of shape \(batch, 3\); Given returned \(4, 2\)"):
         Classification(Given(), 3).step((torch.zeros(4, 2), torch.zeros(4, dtype=torch.int64)))
-    with pytest.raises(UserError, match="at least 2 classes, received data.num_classes=1"):
+    with pytest.raises(UserError, match=r"at least 2 classes, received data.num_classes=1"):
         Classification(Given(), 1)
 
 
@@ -198,7 +198,8 @@ def test_perplexity_and_bits_per_char():
     keep = target.flatten() != -100
     probability = logits.flatten(0, 1).softmax(1)[keep].gather(1, target.flatten()[keep, None])
     nats = -probability.double().log().mean().item()
-    assert found == pytest.approx({"loss": nats, "perplexity": math.exp(nats), "bits_per_char": nats / math.log(2)}, rel=1e-5)
+    wanted = {"loss": nats, "perplexity": math.exp(nats), "bits_per_char": nats / math.log(2)}
+    assert found == pytest.approx(wanted, rel=1e-5)
 
 
 def test_words_have_no_bits_per_char():
@@ -216,19 +217,19 @@ def test_a_hopeless_model_has_a_finite_perplexity():
 
 
 def test_writing_follows_the_model():
+    shown = []
+
     class Counts(nn.Module):
         """The next token is the one after the last, with certainty; notes how many tokens it is shown."""
 
-        shown: list[int] = []
-
         def forward(self, tokens):
-            self.shown.append(tokens.shape[1])
+            shown.append(tokens.shape[1])
             return 1e4 * F.one_hot((tokens + 1) % 7, 7).float()
 
     task = CausalLM(Counts(), context_len=3)
     written = task.write(torch.tensor([2, 3]), 5, torch.Generator())
     assert written.tolist() == [4, 5, 6, 0, 1]
-    assert max(Counts.shown) == 3, "no more than its context"
+    assert max(shown) == 3, "no more than its context"
 
 
 def test_the_temperature_flattens():
@@ -243,7 +244,7 @@ def test_the_temperature_flattens():
     assert share(1.0) == pytest.approx(0.9, abs=0.02)
     assert share(2.0) == pytest.approx(0.75, abs=0.03)
     assert share(0.5) == pytest.approx(81 / 82, abs=0.01)
-    with pytest.raises(UserError, match="task.temperature must be above 0, received 0"):
+    with pytest.raises(UserError, match=r"task.temperature must be above 0, received 0"):
         share(0)
 
 
@@ -328,7 +329,7 @@ def test_the_discriminator_sends_no_gradient_to_the_generator(gan):
 
 
 def test_steps_of_the_discriminator():
-    with pytest.raises(UserError, match="task.discriminator_steps must be at least 1, received 0"):
+    with pytest.raises(UserError, match=r"task.discriminator_steps must be at least 1, received 0"):
         build_task(settings("gan", "task.discriminator_steps=0"))
 
 
@@ -381,7 +382,8 @@ def test_estimators_of_values_are_scored_as_nets_are():
     net = evaluated(Regression(Given(), 1), predicted, actual)
     task = Estimator(Fixed(predicted.numpy()[:, 0], classifies=False))
     data = SimpleNamespace(examples=lambda split: (range(30), actual.numpy()[:, 0]))
-    assert task.evaluate(None, data, "val") == pytest.approx({f"val/{name}": value for name, value in net.items()}, rel=1e-5)
+    wanted = {f"val/{name}": value for name, value in net.items()}
+    assert task.evaluate(None, data, "val") == pytest.approx(wanted, rel=1e-5)
 
 
 def test_an_estimator_leaves_out_what_is_undefined():
@@ -401,7 +403,7 @@ def test_a_task_without_a_step_says_what_is_missing():
 def test_a_schedule_that_watches_needs_a_metric(tmp_path, no_figures):
     from runner.train import train
 
-    with pytest.raises(UserError, match="schedule=plateau watches task.monitor"):
+    with pytest.raises(UserError, match=r"schedule=plateau watches task.monitor"):
         train(settings("gan", "schedule=plateau"), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Other models beside the trained one: fitted on the same training rows, scored on the same test rows, drawn side by side."""
+"""Other models beside the trained one: fitted on the same training rows, scored and drawn on the same test rows."""
 
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,8 @@ class Baselines(Callback):
     """Scores estimators of real values beside the trained net: `test/NAME_mse` and `figures/side_by_side.png`.
 
     Args:
-        models: estimators (`fit` and `predict`) by name; they are given the inputs as the net sees them, and the targets
-            in the data's own units.
+        models: estimators (`fit` and `predict`) by name; they are given the inputs as the net sees them, and the
+            targets in the data's own units.
         raw: estimators by name that are given the columns as they are in the source, not standardised.
     """
 

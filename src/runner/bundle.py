@@ -101,7 +101,7 @@ def load_bundle(bundle: Path) -> tuple[Any, Any, DictConfig]:
     try:
         task.load_weights(bundle)
     except UnpicklingError as error:
-        raise UserError(f"{bundle} is refused: its weights hold objects that could run code when they are read") from error
+        raise UserError(f"{bundle} is refused: its weights hold objects that could run code when read") from error
     task.eval()
     return task, data, cfg
 

@@ -54,7 +54,7 @@ def load_checkpoint(path: Path) -> dict:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
-        raise UserError(f"{path} is refused: it holds objects that could run code when they are read") from error
+        raise UserError(f"{path} is refused: it holds objects that could run code when read") from error
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -260,6 +260,9 @@ class Checkpoint(callbacks.Checkpoint):
         checkpoint["best"] = self.saving_best
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
+        done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], trainer.max_epochs
+        if wanted not in (None, -1) and done > wanted:
+            raise UserError(f"the run has trained {done} epochs already; give it more: trainer.max_epochs={2 * done}")
         self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
         if trainer.logger:
             trainer.logger.replay(checkpoint["history"])

@@ -102,7 +102,10 @@ def train(arguments: list[str]) -> int:
         arguments = resumed_sweep(arguments, outputs())
         add_user_code(arguments)
     multirun = bool({"--multirun", "-m"} & set(arguments))
-    if any(argument.startswith("resume=") for argument in arguments) and not multirun:
+    resume = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
+    if resume and multirun:
+        raise UserError(f"{resume[0]} goes on with one run; to go on with a sweep, type resume_sweep=ID or resume_sweep=last")
+    if resume:
         from runner.resume import resumed_command
 
         flags = [a for a in arguments if "=" not in a or a.startswith("-")]
@@ -186,8 +189,8 @@ def ui(arguments: list[str]) -> int:
     from runner.tracking import ui as serve
 
     settings = key_values(arguments, {"host": "127.0.0.1", "port": "5000", "tracking.uri": None})
-    if not settings["port"].isdigit():
-        raise UserError(f"port is a number, received {settings['port']!r}")
+    if not (settings["port"].isdigit() and 0 < int(settings["port"]) < 65536):
+        raise UserError(f"port is a number between 1 and 65535, received {settings['port']!r}")
     serve(settings["tracking.uri"], outputs(), host=settings["host"], port=int(settings["port"]))
     return 0
 
@@ -207,9 +210,9 @@ def evaluate(arguments: list[str]) -> int:
 def predict(arguments: list[str]) -> int:
     """predict run=ID|last text="..." | input=FILE [output=FILE.csv] [resume=true]: answers for raw rows.
 
-    A file is CSV, TSV, JSON, JSONL, Parquet or text and of any size; output is .csv, .tsv or .jsonl, and resume=true goes
-    on with one that was cut off. Without text and input, rows are read from standard input: one text, or one JSON object,
-    a line. A table's columns may also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
+    A file is CSV, TSV, JSON, JSONL, Parquet or text and of any size; output is .csv, .tsv or .jsonl, and resume=true
+    goes on with one that was cut off. Without text and input, rows are read from standard input: one text, or one JSON
+    object, a line. A table's columns may also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
     """
     from runner.answer import answer
 
@@ -257,7 +260,7 @@ def rerun(arguments: list[str]) -> int:
 
 
 def compare(arguments: list[str]) -> int:
-    """compare ID ID ... | experiment=NAME [output=FILE.png]: differing settings, metrics, and all curves in a figure."""
+    """compare ID ID ... | experiment=NAME [output=FILE.png]: differing settings, metrics and curves in a figure."""
     from runner.compare import compare as lay_side_by_side
 
     which, rest = words(arguments)

@@ -148,7 +148,8 @@ def compared_curves(curves: dict[str, dict[str, list[tuple[list[int], list[float
         curves: {metric: {run: [validation, training]}}, each curve as (steps, values); a curve may be empty.
     """
     figure = Figure(figsize=(6.0 * max(1, len(curves)), 4.0), layout="constrained", dpi=120)
-    for axes, (metric, runs) in zip(np.atleast_1d(figure.subplots(1, max(1, len(curves)))), curves.items(), strict=True):
+    panels = figure.subplots(1, max(1, len(curves)), squeeze=False)[0]
+    for axes, (metric, runs) in zip(panels, curves.items()):
         for number, (run, (validation, training)) in enumerate(runs.items()):
             color = f"C{number % 10}"
             marker = "." if len(validation[0]) < 40 else None

@@ -6,9 +6,11 @@ compose for themselves, and only the first one records and writes.
 """
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 FROZEN = "RUNNER_FROZEN_CONFIG"  # the resolved configuration of the run that a process belongs to
@@ -38,10 +40,14 @@ def launching(config: Path) -> Iterator[None]:
     """Let the processes that Lightning starts find `config`; leave no trace for the next run of this process."""
     before = {name: os.environ.get(name) for name in LAUNCH}
     os.environ[FROZEN] = str(config)
+    main = sys.modules["__main__"]
+    started_as = main.__spec__
+    main.__spec__ = find_spec("runner.cli")  # what Lightning starts; in a sweep this process itself may be another module
     try:
         yield
     finally:
         end_process_group()
+        main.__spec__ = started_as
         for name, value in before.items():
             if value is None:
                 os.environ.pop(name, None)

@@ -59,12 +59,11 @@ def configuration(text: str, settings: dict[str, str | None]) -> DictConfig:
     """Return the stored configuration as one to train with; what it allows itself does not count."""
     cfg = OmegaConf.create(text)
     OmegaConf.set_struct(cfg, True)
-    names = [name for name in (settings["allow"] or "").strip("[]").split(",") if name]
-    OmegaConf.update(cfg, "allow", names, force_add=True)
+    OmegaConf.update(cfg, "allow", [], force_add=True)
     OmegaConf.update(cfg, "resume", None, force_add=True)
     if settings["tracking.uri"]:
         cfg.tracking.uri = settings["tracking.uri"]
-    safety.allow(names)
+    safety.allow(settings["allow"])
     safety.guard(cfg)
     return cfg
 

@@ -13,6 +13,7 @@ import importlib.util
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -36,9 +37,13 @@ ALLOW, CODE = "RUNNER_ALLOW", "RUNNER_CODE"  # environment variables, so that pr
 
 
 def allow(names: str | Iterable[str] | None) -> None:
-    """Let configurations name what lies in these packages, for the rest of this process and those it starts."""
-    names = [names] if isinstance(names, str) else list(names or [])
-    os.environ[ALLOW] = os.pathsep.join(dict.fromkeys([*allowed(), *map(str, names)]))
+    """Let configurations name what lies in these packages, for the rest of this process and those it starts.
+
+    Args:
+        names: packages or modules; as one text they are typed as on the command line, `[a,b]` or `a`.
+    """
+    names = names.strip("[]").split(",") if isinstance(names, str) else list(names or [])
+    os.environ[ALLOW] = os.pathsep.join(dict.fromkeys([*allowed(), *(str(name).strip() for name in names)]))
 
 
 def allowed() -> list[str]:
@@ -168,14 +173,19 @@ def _within(name: str, packages: Iterable[str]) -> bool:
 
 def _module_of(file: str) -> str:
     """Return the dotted name of a source file of the packages in ROOTS, or ""."""
+    path = Path(file)
     for root in ROOTS:
-        spec = importlib.util.find_spec(root)
-        for folder in spec.submodule_search_locations or [] if spec else []:
-            path = Path(file)
+        for folder in _folders(root):
             if path.is_relative_to(folder):
                 parts = [root, *path.relative_to(folder).with_suffix("").parts]
                 return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
     return ""
+
+
+@cache
+def _folders(root: str) -> list[str]:
+    spec = importlib.util.find_spec(root)
+    return list(spec.submodule_search_locations or []) if spec else []
 
 
 def _text(target: str) -> str:

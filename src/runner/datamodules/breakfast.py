@@ -19,7 +19,7 @@ MEALS = np.array([[2, 5, 3], [1, 4, 7], [2, 3, 5], [3, 6, 9], [7, 4, 1]], dtype=
 BILLS = np.array([[850], [1050], [950], [1650], [1350]], dtype=np.float64)
 
 
-class InOrder(Loader):
+class _InOrder(Loader):
     """Gives out the rows in the order in which they are written down, every epoch."""
 
     def order(self) -> Tensor:
@@ -54,4 +54,4 @@ class Breakfast(DataModule):
         )
 
     def train_dataloader(self) -> Loader:
-        return InOrder(self.train, self.batch_size, shuffle=True, seed=self.seed)
+        return _InOrder(self.train, self.batch_size, shuffle=True, seed=self.seed)

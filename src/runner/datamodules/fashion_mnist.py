@@ -8,6 +8,8 @@ files.
 from runner import sources
 from runner.datamodules.mnist import MNIST
 
+CLOTHES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+
 
 class FashionMNIST(MNIST):
     """Clothes of ten kinds, 28 x 28 grey values scaled to 0 .. 1, with their own test split.
@@ -34,4 +36,4 @@ class FashionMNIST(MNIST):
     )
     members = "./usr/share/datasets/fashion-mnist"
     packed = ".gz"
-    names = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
+    names = CLOTHES

@@ -2,22 +2,26 @@
 
 Source: Davide Anguita, Alessandro Ghio, Luca Oneto, Xavier Parra and Jorge L. Reyes-Ortiz, "A public domain dataset for
 human activity recognition using smartphones", ESANN 2013; the recordings are those of its extension with postural
-transitions (Reyes-Ortiz et al., Neurocomputing 171, 2016), from an archive, or the folder "UCI HAR Dataset" of the user.
+transitions (Reyes-Ortiz et al., Neurocomputing 171, 2016), from an archive; or the folder "UCI HAR Dataset" of the
+user.
 
-A window is 128 steps at 50 Hz with 9 channels: total acceleration (x, y, z), body acceleration (the total without gravity,
-which a low-pass Butterworth filter at 0.3 Hz finds), and the gyroscope. Windows overlap by half and never cross from one
-activity to another. Whole people are set aside for the test, those of the original; the validation people are others.
+A window is 128 steps at 50 Hz with 9 channels: total acceleration (x, y, z), body acceleration (the total without
+gravity, which a low-pass Butterworth filter at 0.3 Hz finds), and the gyroscope. Windows overlap by half and never
+cross from one activity to another. Whole people are set aside for the test, those of the original; the validation people are
+others.
 
 Shape letters: N windows, S samples of a recording, T steps, C channels.
 """
 
 import codecs
 import gzip
+import hashlib
 import io
+import itertools
 import pickle
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -144,7 +148,7 @@ def channels(signals: np.ndarray) -> np.ndarray:
 def cut(values: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
     """Yield the windows (T, C) of a recording (S, C) that lie in one activity, and which one that is."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]])
-    for start, end in zip(edges[:-1], edges[1:], strict=True):
+    for start, end in itertools.pairwise(edges):
         if 1 <= labels[start] <= len(ACTIVITIES):
             for first in range(start, end - STEPS + 1, OVERLAP):
                 yield values[first : first + STEPS], int(labels[start])
@@ -163,7 +167,7 @@ class _Inert:
 class _OnlyArrays(pickle.Unpickler):
     """Reads a pickle of an old pandas with numpy alone: pandas' objects become inert, anything else is refused."""
 
-    ALLOWED = {
+    ALLOWED: ClassVar = {
         ("copy_reg", "_reconstructor"): lambda cls, base, state: cls(),
         ("__builtin__", "object"): object,
         ("__builtin__", "slice"): slice,
@@ -173,7 +177,7 @@ class _OnlyArrays(pickle.Unpickler):
         ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
         ("pandas.core.indexes.base", "_new_Index"): lambda cls, state: _Inert(cls, state),
     }
-    INERT = {
+    INERT: ClassVar = {
         ("pandas.core.frame", "DataFrame"),
         ("pandas.core.indexes.base", "Index"),
         ("pandas.core.indexes.range", "RangeIndex"),
@@ -235,7 +239,8 @@ def folder_digest(folder: Path) -> str:
     files += [
         folder / part / "Inertial Signals" / f"{name}_{part}.txt" for part in ("train", "test") for name in CHANNELS
     ]
-    return cache.key({"files": [cache.file_digest(_there(file)) for file in files]})
+    digests = "".join(cache.file_digest(_there(file)) for file in files)
+    return hashlib.sha256(digests.encode()).hexdigest()
 
 
 def _numbers(file: Path) -> np.ndarray:

@@ -81,9 +81,7 @@ class MLP(nn.Module):
         check_share(dropout=dropout)
         layers: list[nn.Module] = []
         for width in hidden_dims:
-            layers.append(
-                nn.Linear(in_features, width, bias=not batch_norm)
-            )  # batch norm has a bias of its own
+            layers.append(nn.Linear(in_features, width, bias=not batch_norm))  # batch norm has a bias of its own
             if batch_norm:
                 layers.append(nn.BatchNorm1d(width))
             layers.append(ACTIVATIONS[activation]())

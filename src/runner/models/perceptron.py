@@ -2,8 +2,8 @@
 
 Source: Rosenblatt, The Perceptron: a probabilistic model for information storage and organization in the brain,
 Psychological Review 65, 1958, doi:10.1037/h0042519. Departure: the step function belongs to the decision (the largest
-output wins), not to the net, so that it can be trained by gradient descent; Widrow and Hoff, Adaptive switching circuits,
-1960, train it the same way.
+output wins), not to the net, so that it can be trained by gradient descent; Widrow and Hoff, Adaptive switching
+circuits, 1960, train it the same way.
 
 Shape letters: B batch, F features, K outputs.
 """

@@ -1,8 +1,8 @@
 """Support vector regression with radial basis functions.
 
-Source: Drucker, Burges, Kaufman, Smola and Vapnik, Support Vector Regression Machines, NeurIPS 1996; Smola and Schölkopf,
-A tutorial on support vector regression, Statistics and Computing 14, 2004, doi:10.1023/B:STCO.0000035301.49549.88. The
-solver is scikit-learn's, imported on first use because most runs do not need it.
+Source: Drucker, Burges, Kaufman, Smola and Vapnik, Support Vector Regression Machines, NeurIPS 1996; Smola and
+Schölkopf, A tutorial on support vector regression, Statistics and Computing 14, 2004,
+doi:10.1023/B:STCO.0000035301.49549.88. The solver is scikit-learn's, imported on first use because most runs do not need it.
 
 Shape letters: N examples, F features, D targets, S support vectors.
 """
@@ -28,9 +28,7 @@ class SVR:
         ValueError: a size below 1 or a knob out of range; in `fit`, data of another size.
     """
 
-    def __init__(
-        self, in_features: int, num_targets: int, c: float = 100.0, gamma: float = 0.1, epsilon: float = 0.1
-    ):
+    def __init__(self, in_features: int, num_targets: int, c: float = 100.0, gamma: float = 0.1, epsilon: float = 0.1):
         check_size(in_features=in_features, num_targets=num_targets)
         if c <= 0 or gamma <= 0 or epsilon < 0:
             raise ValueError(f"c and gamma must be above 0, epsilon at least 0, received {c}, {gamma}, {epsilon}")
