@@ -207,6 +207,7 @@ def settle(data: DictConfig) -> dict[str, str]:
     Raises:
         UserError: the table cannot be read.
     """
+    register()
     raw = OmegaConf.to_container(data, resolve=False)
     removed: dict[str, str] = {}
     for name in [name for name, value in raw.items() if isinstance(value, str) and "${infer" in value]:

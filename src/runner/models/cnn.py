@@ -2,8 +2,8 @@
 
 Source: LeCun, Bottou, Bengio and Haffner, Gradient-based learning applied to document recognition, Proceedings of the
 IEEE 86, 1998, doi:10.1109/5.726791; sizes of the course book, chapter 5, section 5. Departures from LeNet-5: ReLU,
-maximum instead of trained averages in pooling, dropout (Srivastava et al. 2014) before the output. Batch normalisation (Ioffe
-and Szegedy 2015, arXiv:1502.03167) is off unless asked for.
+maximum instead of trained averages in pooling, dropout (Srivastava et al. 2014) before the output. Batch normalisation
+(Ioffe and Szegedy 2015, arXiv:1502.03167) is off unless asked for.
 
 Shape letters: B batch, C channels, H height, W width, N filters, K outputs.
 """
