@@ -7,8 +7,8 @@ user.
 
 A window is 128 steps at 50 Hz with 9 channels: total acceleration (x, y, z), body acceleration (the total without
 gravity, which a low-pass Butterworth filter at 0.3 Hz finds), and the gyroscope. Windows overlap by half and never
-cross from one activity to another. Whole people are set aside for the test, those of the original; the validation people
-are others.
+cross from one activity to another. Whole people are set aside for the test, those of the original;
+the validation people are others.
 
 Shape letters: N windows, S samples of a recording, T steps, C channels.
 """
