@@ -27,11 +27,13 @@ from runner.catalog import config_path
 from runner.train import train
 
 SMALL = {
-    "textcnn": ["model.embed_dim=32", "model.num_filters=16", "+trainer.limit_train_batches=60"],
-    "char_rnn": ["data.max_chars=60000", "model.hidden_dim=64", "task.sample_len=20", "+trainer.limit_train_batches=40"],
-    "gan": ["model.hidden_dims=[32, 64]", "+trainer.limit_train_batches=50"],
+    "mlp": ["trainer.max_epochs=12"],
+    "textcnn": ["model.embed_dim=32", "model.num_filters=16", "+trainer.limit_train_batches=60", "trainer.max_epochs=4"],
+    "char_rnn": ["data.max_chars=60000", "model.hidden_dim=64", "task.sample_len=20", "+trainer.limit_train_batches=40",
+                 "trainer.max_epochs=4"],
+    "gan": ["model.hidden_dims=[32, 64]", "+trainer.limit_train_batches=50", "trainer.max_epochs=4"],
 }
-COMMON = ["trainer.max_epochs=4", "+trainer.limit_val_batches=4", "+trainer.limit_test_batches=4", "trainer.accelerator=cpu",
+COMMON = ["+trainer.limit_val_batches=4", "+trainer.limit_test_batches=4", "trainer.accelerator=cpu",
           "callbacks.checkpoint.every_n_steps=9"]  # fmt: skip
 TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
 
@@ -88,7 +90,7 @@ def trial(cfg: DictConfig, folder: Path, seconds: float) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=50)
-    parser.add_argument("--models", nargs="+", default=list(SMALL))
+    parser.add_argument("--models", nargs="+", default=["textcnn", "char_rnn", "gan"], choices=SMALL)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     instants = random.Random(arguments.seed)

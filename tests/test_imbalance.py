@@ -150,6 +150,7 @@ def rare(tmp_path) -> list[str]:
 
 def trained(folder, rare: list[str], *overrides: str) -> dict:
     limits = ["trainer.accelerator=cpu", "trainer.max_epochs=8", "optim.lr=0.03", "data.batch_size=50"]
+    tables.register()
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", ["model=softmax_regression", "data=csv", *rare, *limits, *overrides])
     tables.settle(cfg.data)
