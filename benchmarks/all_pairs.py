@@ -18,9 +18,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from runner import tables
 from runner.catalog import Catalog, config_path, folders
-from runner.check import check
+from runner.checks.check import check
+from runner.tables.resolvers import register_resolvers
 from runner.train import train
 
 
@@ -55,7 +55,7 @@ def main() -> int:
     arguments = parser.parse_args()
     own = {data for data in arguments.data if "???" in catalog.node("data", data).values()}  # wait for the user's file
     print(f"left out, since they need a file of the user: {', '.join(sorted(own)) or 'none'}")
-    tables.register()
+    register_resolvers()
     possible = failures = refused = 0
     slowest = 0.0
     for model in arguments.models:
@@ -76,7 +76,7 @@ def main() -> int:
                 if not problems:
                     failures += 1
                     print(f"NOT REFUSED  {' '.join(overrides)}", flush=True)
-    print(f"{possible} pairs trained, {refused} pairs refused (the slowest check took {slowest:.2f} s), {failures} failures")
+    print(f"{possible} pairs trained, {refused} refused (the slowest check took {slowest:.2f} s), {failures} failures")
     return 1 if failures else 0
 
 

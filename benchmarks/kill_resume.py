@@ -2,8 +2,8 @@
 
     python benchmarks/kill_resume.py --kills 50 --models textcnn char_rnn gan
 
-Prints one line a model: how many of the resumed runs ended with the same weights and the same metrics. Trainings are forked
-from one process that has imported everything, so that a kill hits the training and not the imports.
+Prints one line a model: how many of the resumed runs ended with the same weights and the same metrics. Trainings are
+forked from one process that has imported everything, so that a kill hits the training and not the imports.
 """
 
 import argparse
@@ -22,15 +22,25 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from runner import tables
 from runner.catalog import config_path
+from runner.tables.resolvers import register_resolvers
 from runner.train import train
 
 SMALL = {
     "mlp": ["trainer.max_epochs=12"],
-    "textcnn": ["model.embed_dim=32", "model.num_filters=16", "+trainer.limit_train_batches=60", "trainer.max_epochs=4"],
-    "char_rnn": ["data.max_chars=60000", "model.hidden_dim=64", "task.sample_len=20", "+trainer.limit_train_batches=40",
-                 "trainer.max_epochs=4"],
+    "textcnn": [
+        "model.embed_dim=32",
+        "model.num_filters=16",
+        "+trainer.limit_train_batches=60",
+        "trainer.max_epochs=4",
+    ],
+    "char_rnn": [
+        "data.max_chars=60000",
+        "model.hidden_dim=64",
+        "task.sample_len=20",
+        "+trainer.limit_train_batches=40",
+        "trainer.max_epochs=4",
+    ],
     "gan": ["model.hidden_dims=[32, 64]", "+trainer.limit_train_batches=50", "trainer.max_epochs=4"],
 }
 COMMON = ["+trainer.limit_val_batches=4", "+trainer.limit_test_batches=4", "trainer.accelerator=cpu",
@@ -40,7 +50,7 @@ TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
 
 def settings(model: str) -> DictConfig:
     """The whole configuration of a small training of `model`."""
-    tables.register()
+    register_resolvers()
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", overrides=[f"model={model}", *SMALL[model], *COMMON])
     OmegaConf.resolve(cfg)

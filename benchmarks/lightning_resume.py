@@ -2,9 +2,9 @@
 
     python benchmarks/lightning_resume.py
 
-A small net with dropout is trained for four epochs in one go, and again with a stop after the second epoch. Lightning restores
-weights, optimizer and counters, but neither the random states nor the order of the batches, so the second half sees other
-batches and other dropout masks, and ends with other weights. Through runner both ways end alike.
+A small net with dropout is trained for four epochs in one go, and again with a stop after the second epoch. Lightning
+restores weights, optimizer and counters, but neither the random states nor the order of the batches, so the second
+half sees other batches and other dropout masks, and ends with other weights. Through runner both ways end alike.
 """
 
 import tempfile
@@ -18,9 +18,9 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from runner import tables
 from runner.catalog import config_path
 from runner.quiet import silence
+from runner.tables.resolvers import register_resolvers
 from runner.train import train
 
 EPOCHS, STOP = 4, 2
@@ -64,7 +64,7 @@ def with_runner(cfg: DictConfig, folder: Path, epochs: int, resume: bool = False
 def main() -> None:
     warnings.filterwarnings("ignore")
     silence()
-    tables.register()
+    register_resolvers()
     with tempfile.TemporaryDirectory() as place:
         folders = {name: Path(place, name) for name in ("whole", "stopped")}
         for folder in folders.values():
@@ -74,7 +74,7 @@ def main() -> None:
         resumed = with_lightning(EPOCHS, folders["stopped"], resume=str(folders["stopped"] / "last.ckpt"))
         print(f"Lightning's resume: largest difference of a weight {float((whole - resumed).abs().max()):.3g}")
         with initialize_config_dir(str(config_path()), version_base="1.3"):
-            cfg = compose("config", overrides=["model=mlp", "data=iris", "model.dropout=0.5", "trainer.accelerator=cpu"])
+            cfg = compose("config", ["model=mlp", "data=iris", "model.dropout=0.5", "trainer.accelerator=cpu"])
         OmegaConf.resolve(cfg)
         whole = with_runner(cfg, folders["whole"], EPOCHS)
         with_runner(cfg, folders["stopped"], STOP)

@@ -13,15 +13,15 @@ import tempfile
 import time
 from pathlib import Path
 
-STOP = '''
+STOP = """
 import os
 from pytorch_lightning import Callback
 
 class FirstStep(Callback):
     def on_train_batch_start(self, *arguments):
         os._exit(0)
-'''
-BARE = '''
+"""
+BARE = """
 import hydra
 
 @hydra.main(version_base="1.3", config_path=None)
@@ -29,7 +29,7 @@ def program(cfg):
     pass
 
 program()
-'''
+"""
 
 
 def seconds(command: list[str], folder: Path) -> float:

@@ -8,10 +8,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from small_runs import LIMITS, SMALL
 
-from runner import tables
 from runner.catalog import config_path
 from runner.job import run_recorded
-from runner.tracking import keep_tracker
+from runner.tables.resolvers import register_resolvers, settle
+from runner.tracking.tracker import keep_tracker
 
 TABLE = "review,size,stars\n" + "".join(
     f'"{word} film number {number}, really",{number % 7},{stars}\n'
@@ -39,10 +39,10 @@ def inside(folder: Path):
 
 
 def composed(overrides: list[str]) -> DictConfig:
-    tables.register()
+    register_resolvers()
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", overrides=overrides)
-    tables.settle(cfg.data)
+    settle(cfg.data)
     OmegaConf.resolve(cfg)
     return cfg
 

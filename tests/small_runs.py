@@ -12,10 +12,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback
 
-from runner import tables
 from runner.callbacks import StopOnSignal
 from runner.catalog import config_path
 from runner.interrupt import Interrupt, Interrupted
+from runner.tables.resolvers import register_resolvers
 from runner.train import train
 
 LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_train_batches=5",
@@ -33,7 +33,7 @@ TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
 
 @functools.cache
 def composed(overrides: tuple[str, ...]) -> DictConfig:
-    tables.register()
+    register_resolvers()
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", overrides=list(overrides))
     OmegaConf.resolve(cfg)

@@ -9,9 +9,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner import catalog, tables
-from runner.catalog import Catalog, config_path, folders, list_text, needed, show_text
+from runner import catalog
+from runner.catalog import Catalog, config_path, folders, needed
 from runner.errors import UserError
+from runner.tables.resolvers import register_resolvers
+from runner.verbs.listing import list_text, show_text
 
 BUILT_IN = Catalog(folders())
 
@@ -26,7 +28,7 @@ def composition():
         yield lambda overrides: compose("config", overrides=overrides)
     for name in names:
         OmegaConf.clear_resolver(name)
-    tables.register()
+    register_resolvers()
 
 
 @pytest.mark.parametrize("data", BUILT_IN.choices("data"))
@@ -205,7 +207,7 @@ def test_an_installed_package_joins_in(tmp_path, monkeypatch):
         "        search_path.append('guest', 'pkg://guest.conf')\n"
     )
     code = (
-        "from runner import catalog; from runner.check import check\n"
+        "from runner import catalog; from runner.checks.check import check\n"
         "print('tides' in catalog.choices('data'), catalog.summary('data', 'tides'))\n"
         "print(*check(['data=tides', 'data.days=x', 'allow=[guest]']), sep='\\n')\n"
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.check import check
+from runner.checks.check import check
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "pytorch_lightning", "lightning", "mlflow", "sklearn", "pandas")
@@ -305,7 +305,7 @@ def run_python(code: str) -> subprocess.CompletedProcess:
 
 def test_nothing_heavy_is_imported():
     done = run_python(
-        "import sys\nfrom runner.check import check\nfrom runner.catalog import list_text, show_text\n"
+        "import sys\nfrom runner.checks.check import check\nfrom runner.verbs.listing import list_text, show_text\n"
         "check(['model=textcnn', 'data=iris', 'trainer.max_epochs=ten'])\n"
         "check(['model=mlp', 'data=csv', 'data.path=gone.csv', 'data.label=y'])\n"
         "list_text(), show_text('textcnn'), show_text('tfidf_linear')\n"
@@ -317,7 +317,7 @@ def test_nothing_heavy_is_imported():
 def test_a_refused_pair_answers_at_once():
     def seconds() -> float:
         start = time.perf_counter()
-        done = run_python("from runner.check import check; print(check(['model=textcnn', 'data=iris']))")
+        done = run_python("from runner.checks.check import check; print(check(['model=textcnn', 'data=iris']))")
         assert "cannot read" in done.stdout
         return time.perf_counter() - start
 

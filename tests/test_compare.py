@@ -5,9 +5,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from runner import compare, register, stored
 from runner.errors import UserError
-from runner.runs import find_run
+from runner.tracking.lookup import find_run
+from runner.tracking.tracker import stored
+from runner.verbs import compare, register
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"
@@ -81,7 +82,7 @@ def test_versions_of_a_registered_model(recorded, capsys) -> None:
 def test_the_tracker_gives_the_model_where_the_folder_is_gone(recorded, tmp_path: Path) -> None:
     from dataclasses import replace
 
-    from runner.predict import Predictor
+    from runner.verbs.predict import Predictor
 
     folder, ids = recorded
     run = find_run(None, folder / "outputs", ids["iris"])

@@ -215,8 +215,6 @@ def test_a_contract_notices(name, yaml, contract, message, tmp_path, monkeypatch
 
 def test_a_model_without_a_known_fact(tmp_path) -> None:
     (tmp_path / "model").mkdir()
-    (tmp_path / "model" / "mine.yaml").write_text(
-        "_target_: torch.nn.Linear\nin_features: 3\nout_features: 2\n"
-    )
+    (tmp_path / "model" / "mine.yaml").write_text("_target_: torch.nn.Linear\nin_features: 3\nout_features: 2\n")
     with pytest.raises(ValueError, match=r"in_features: \$\{data.in_features\}"):
         contracts.contracts(contracts.compose_tiny(["model=mine"], [tmp_path]))

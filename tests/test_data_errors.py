@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from runner import tables
 from runner.datamodules.characters import Characters
 from runner.datamodules.table import Table
 from runner.errors import UserError
+from runner.tables import rows
 
 GOOD = "text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(20))
 NUMBERS = "x,y,label\n" + "".join(f"{n},{n * 2},{'ab'[n % 2]}\n" for n in range(20))
@@ -280,4 +280,4 @@ def test_raw_rows_that_cannot_be_encoded(tmp_path):
 def test_errors_of_a_table_are_found_before_the_run():
     """`facts` finds what `setup` would find in the rows: it is what the configuration check calls."""
     with pytest.raises(UserError, match="does not exist"):
-        tables.facts(tables.Settings("absent.csv", "text", "label"))
+        rows.facts(rows.Settings("absent.csv", "text", "label"))

@@ -9,7 +9,7 @@ import pytest
 import runner.datamodules
 import runner.models
 import runner.tasks
-from runner.signatures import describe_arguments
+from runner.checks.signatures import describe_arguments
 
 
 def public_classes() -> list[type]:

@@ -4,8 +4,9 @@ import textwrap
 
 import pytest
 
-from runner import cli, doctor
+from runner import cli
 from runner.errors import UserError
+from runner.verbs import doctor
 
 
 @pytest.fixture

@@ -7,9 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from runner import contracts, export
+from runner import contracts
 from runner.errors import UserError
-from runner.runs import find_run
+from runner.tracking.lookup import find_run
+from runner.verbs import export
 
 LENGTHS = (1, 3, 5, 8)  # tokens of a row
 SETTINGS = dict.fromkeys(("run", "format", "output", "allow", "tracking.uri"))

@@ -27,6 +27,7 @@ from runner.datamodules.noisy_sine import NoisySine
 from runner.datamodules.quadratic import Quadratic as QuadraticData
 from runner.errors import UserError
 from runner.image_figures import Mistakes, image_figures
+from runner.losses import half_squared_error
 from runner.models.cnn import CNN
 from runner.models.cnn1d import CNN1d
 from runner.models.mlp import MLP
@@ -34,7 +35,6 @@ from runner.models.perceptron import Perceptron
 from runner.models.quadratic import Quadratic
 from runner.models.svr import SVR
 from runner.splits import by_group, held_out, split
-from runner.summed_losses import half_squared_error
 from runner.table_figures import side_by_side
 from runner.train import train
 

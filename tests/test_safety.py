@@ -13,8 +13,8 @@ from small_runs import composed, settings
 
 from runner import safety
 from runner.bundle import load_bundle
-from runner.check import check
 from runner.checkpoint import load_checkpoint, newest_checkpoint
+from runner.checks.check import check
 from runner.errors import UserError
 from runner.text import tokenizer
 from runner.train import train

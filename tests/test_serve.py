@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from runner import serve
 from runner.cli import VERBS
 from runner.errors import UserError
-from runner.predict import Predictor
-from runner.runs import find_run
-from runner.stored import client, model_uri
+from runner.tracking.lookup import find_run
+from runner.tracking.stored import client, model_uri
+from runner.verbs import serve
+from runner.verbs.predict import Predictor
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.signatures import Parameter, TargetError, describe_arguments, find, fits, kinds, signature, words
+from runner.checks.kinds import fits, kinds, words
+from runner.checks.signatures import Parameter, TargetError, describe_arguments, find, signature
 
 SOURCE = '''
 """Things to build."""
@@ -235,7 +236,7 @@ def test_equals_what_python_says(target):
 
 def test_nothing_is_imported():
     code = (
-        "import sys; from runner.signatures import find\n"
+        "import sys; from runner.checks.signatures import find\n"
         "for target in ('torch.optim.Adam', 'pytorch_lightning.Trainer', 'sklearn.svm.SVC'): find(target)\n"
         "print(sorted({'torch', 'pytorch_lightning', 'sklearn', 'numpy'} & set(sys.modules)))"
     )

@@ -12,8 +12,9 @@ from functools import partial
 
 import pytest
 
-from runner import cache, sources, tables
+from runner import cache, sources
 from runner.errors import UserError
+from runner.tables import rows
 
 
 @pytest.fixture(autouse=True)
@@ -146,9 +147,9 @@ def test_url_is_fetched_once(server, monkeypatch):
 def test_a_table_is_read_from_an_address(server):
     (server.folder / "rows.csv").write_text("text,label\n" + "a,x\nb,y\n" * 6)
     address = f"http://127.0.0.1:{server.server_port}/rows.csv"
-    assert tables.facts(tables.Settings(address, "text", "label")).classes == ["x", "y"]
+    assert rows.facts(rows.Settings(address, "text", "label")).classes == ["x", "y"]
     with pytest.raises(UserError, match=rf"{address} has no column"):
-        tables.facts(tables.Settings(address, "txt", "label"))
+        rows.facts(rows.Settings(address, "txt", "label"))
 
 
 def test_url_errors_say_what_was_tried(server, monkeypatch):

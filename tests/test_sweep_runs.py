@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.tracking import runs_with_tag
+from runner.tracking.tracker import runs_with_tag
 
 ROOT = Path(__file__).parents[1]
 COMMON = ["model=mlp", "data=iris", "model.hidden_dims=[8]", "tracking.system_metrics=false", "tracking.model=false"]

@@ -8,10 +8,11 @@ import sys
 import pytest
 from omegaconf import OmegaConf
 
-from runner import tables
 from runner.errors import UserError
-from runner.table_files import TableFile
-from runner.tables import Settings
+from runner.tables import rows
+from runner.tables.files import TableFile
+from runner.tables.resolvers import register_resolvers, settle
+from runner.tables.rows import Settings
 
 ROWS = [{"text": f"text {number}, with a comma", "label": "yes" if number % 2 else "no"} for number in range(12)]
 
@@ -50,10 +51,10 @@ def write(path, rows):
 def test_every_format_gives_the_same_rows(tmp_path, name):
     write(tmp_path / name, ROWS)
     settings = Settings(path=name, text="text", label="label")
-    found = tables.facts(settings)
+    found = rows.facts(settings)
     assert (found.rows, found.classes, found.columns) == (12, ["no", "yes"], ["text", "label"])
-    assert [(row.text, row.target) for row in tables.rows(settings)] == [(r["text"], r["label"]) for r in ROWS]
-    assert [cells for _, cells in tables.read_rows(name)] == ROWS
+    assert [(row.text, row.target) for row in rows.rows(settings)] == [(r["text"], r["label"]) for r in ROWS]
+    assert [cells for _, cells in rows.read_rows(name)] == ROWS
 
 
 def test_plain_text_has_one_column_and_a_folder_of_them_has_classes(tmp_path):
@@ -61,7 +62,7 @@ def test_plain_text_has_one_column_and_a_folder_of_them_has_classes(tmp_path):
         (tmp_path / "reviews").mkdir(exist_ok=True)
         (tmp_path / "reviews" / f"{name}.txt").write_text(f"a {name} film\n" * 6)
     assert TableFile(tmp_path / "reviews" / "good.txt").columns() == ["text"]
-    found = tables.facts(Settings(path="reviews", text="text", label="label"))
+    found = rows.facts(Settings(path="reviews", text="text", label="label"))
     assert (found.rows, found.classes) == (12, ["bad", "good"])
 
 
@@ -69,8 +70,8 @@ def test_a_folder_with_splits(tmp_path):
     for name in ("train.csv", "dev.csv", "test.csv"):
         write(tmp_path / name, ROWS)
     (tmp_path / "README.txt").write_text("")
-    rows = list(tables.rows(Settings(path=".", text="text", label="label")))
-    assert [rows[place].split for place in (0, 12, 24)] == ["train", "val", "test"]
+    read = list(rows.rows(Settings(path=".", text="text", label="label")))
+    assert [read[place].split for place in (0, 12, 24)] == ["train", "val", "test"]
 
 
 def test_lines_are_those_of_the_file(tmp_path):
@@ -80,10 +81,10 @@ def test_lines_are_those_of_the_file(tmp_path):
 
 def test_number_columns_are_found_and_others_left_out(tmp_path):
     (tmp_path / "a.csv").write_text("id,x,y,price\n" + "".join(f"h{n},{n},{n / 2},{n * 3.5}\n" for n in range(20)))
-    found = tables.facts(Settings(path="a.csv", text=None, label="price", target="number"))
+    found = rows.facts(Settings(path="a.csv", text=None, label="price", target="number"))
     assert found.features == ["x", "y"]
-    rows = list(tables.rows(Settings("a.csv", None, "price", target="number"), found.features))
-    assert rows[3].numbers == [3.0, 1.5] and rows[3].target == 10.5
+    read = list(rows.rows(Settings("a.csv", None, "price", target="number"), found.features))
+    assert read[3].numbers == [3.0, 1.5] and read[3].target == 10.5
 
 
 @pytest.mark.parametrize(
@@ -96,23 +97,23 @@ def test_number_columns_are_found_and_others_left_out(tmp_path):
 )
 def test_classes_are_in_order(tmp_path, labels, classes):
     (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"t,{labels[n % 3]}\n" for n in range(30)))
-    assert tables.facts(Settings("a.csv", "text", "label")).classes == classes
+    assert rows.facts(Settings("a.csv", "text", "label")).classes == classes
 
 
 def test_whole_floats_of_parquet_are_the_same_class_as_whole_numbers(tmp_path):
     write(tmp_path / "a.parquet", [{"text": "t", "label": float(number % 3)} for number in range(12)])
-    assert tables.facts(Settings("a.parquet", "text", "label")).classes == ["0", "1", "2"]
+    assert rows.facts(Settings("a.parquet", "text", "label")).classes == ["0", "1", "2"]
 
 
 def test_facts_are_remembered_until_the_file_changes(tmp_path, monkeypatch):
     write(tmp_path / "a.csv", ROWS)
     settings = Settings("a.csv", "text", "label")
-    first = tables.facts(settings)
+    first = rows.facts(settings)
     with monkeypatch.context() as patched:
-        patched.setattr(tables, "_read_facts", None)
-        assert tables.facts(settings) == first
+        patched.setattr(rows, "_read_facts", None)
+        assert rows.facts(settings) == first
     write(tmp_path / "a.csv", [*ROWS, ROWS[0]])
-    assert tables.facts(settings).rows == 13
+    assert rows.facts(settings).rows == 13
 
 
 def test_other_encodings_and_delimiters(tmp_path):
@@ -120,14 +121,14 @@ def test_other_encodings_and_delimiters(tmp_path):
         csv_of([{"text": "café", "label": "a"}, {"text": "x", "label": "b"}], ";").encode("cp1252")
     )
     settings = Settings("a.csv", "text", "label", encoding="cp1252", delimiter=";")
-    assert [row.text for row in tables.rows(settings)] == ["café", "x"]
+    assert [row.text for row in rows.rows(settings)] == ["café", "x"]
 
 
 # Facts in a configuration.
 
 
 def composed(**data):
-    tables.register()
+    register_resolvers()
     inferred = {
         name: f"${{infer:{name}}}" for name in ("target", "num_classes", "num_targets", "in_features", "vocab_size")
     }
@@ -160,7 +161,7 @@ def test_settle_keeps_the_facts_there_are(tmp_path):
     write(tmp_path / "a.csv", ROWS)
     cfg = composed(path="a.csv", text="text", label="label")
     OmegaConf.set_struct(cfg, True)
-    removed = tables.settle(cfg.data)
+    removed = settle(cfg.data)
     assert set(removed) == {"in_features"} and "take a model for text" in removed["in_features"]
     plain = OmegaConf.to_container(cfg, resolve=True)
     assert plain["data"]["num_classes"] == 2 and plain["data"]["vocab_size"] == 10_000
@@ -170,23 +171,23 @@ def test_settle_keeps_the_facts_there_are(tmp_path):
 def test_errors_come_through_omegaconf(tmp_path):
     write(tmp_path / "a.csv", ROWS)
     with pytest.raises(UserError, match=r'no column "labl".*Did you mean "label"\?'):
-        tables.settle(composed(path="a.csv", text="text", label="labl").data)
+        settle(composed(path="a.csv", text="text", label="labl").data)
     with pytest.raises(UserError, match=r"data\.path is not set"):
-        tables.settle(composed().data)
+        settle(composed().data)
     cfg = composed(path="a.csv", label="label", features=["text"])
     with pytest.raises(UserError, match='"text 0, with a comma" is not a number'):
-        tables.settle(cfg.data)
+        settle(cfg.data)
 
 
 def test_a_fact_the_user_gives_is_left_alone(tmp_path):
     write(tmp_path / "a.csv", ROWS)
     cfg = composed(path="a.csv", text="text", label="label", vocab_size=50)
-    tables.settle(cfg.data)
+    settle(cfg.data)
     assert cfg.data.vocab_size == 50
 
 
 def test_no_heavy_library_is_imported():
     heavy = ["torch", "pandas", "pyarrow", "datasets", "numpy"]
-    code = f"import sys, runner.tables; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, runner.tables.rows; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from runner.errors import UserError
-from runner.git import git_state
-from runner.tracking import Tracker, TrackingError, find_run, flatten, ui
-from runner.tracking_place import hide_password, resolve_uri
+from runner.tracking.git import git_state
+from runner.tracking.place import hide_password, resolve_uri
+from runner.tracking.tracker import Tracker, TrackingError, find_run, flatten, ui
 
 # Tests that use MLflow in this process meet warnings of MLflow and SQLAlchemy, which are not ours to mend.
 uses_mlflow = pytest.mark.filterwarnings("ignore")
@@ -299,7 +299,7 @@ def test_system_metrics_even_in_a_short_run(tracker, outputs):
 CHILD = """
     import os, sys, time
     from pathlib import Path
-    from runner.tracking import Tracker
+    from runner.tracking.tracker import Tracker
     if __name__ == "__main__":
         run = Tracker(None, Path(sys.argv[1])).start("tests", "child", {"a": 1}, {}, system_metrics=False)
         for step in range(100):
@@ -387,7 +387,7 @@ def test_eight_first_runs_at_the_same_instant(tmp_path):
     code = """
         import sys
         from pathlib import Path
-        from runner.tracking import Tracker
+        from runner.tracking.tracker import Tracker
         tracker = Tracker(None, Path(sys.argv[1]))
         run = tracker.start("first", "run" + sys.argv[2], {"a": 1}, {}, system_metrics=False)
         run.metrics({"loss": 1.0}, step=1)
@@ -521,7 +521,7 @@ def test_a_server_and_the_page(tracker, outputs):
     code = """
         import sys
         from pathlib import Path
-        from runner.tracking import ui
+        from runner.tracking.tracker import ui
         ui(None, Path(sys.argv[1]), port=int(sys.argv[2]))
     """
     begin(tracker).finish("FINISHED")
@@ -557,7 +557,7 @@ def test_the_training_process_never_imports_mlflow(outputs):
     code = """
         import sys
         from pathlib import Path
-        from runner.tracking import Tracker, find_run
+        from runner.tracking.tracker import Tracker, find_run
         with Tracker(None, Path(sys.argv[1])) as tracker:
             run = tracker.start("tests", "light", {}, {})
             run.finish("FINISHED")
@@ -630,7 +630,7 @@ def test_a_metric_costs_microseconds(tracker):
 
 
 def test_warnings_reach_the_log_of_the_training(tracker, caplog):
-    with caplog.at_level(logging.WARNING, "runner.tracking"):
+    with caplog.at_level(logging.WARNING, "runner.tracking.tracker"):
         run = begin(tracker, params={"long": "x" * 6001})
         run.finish("FINISHED")
-    assert [record.name for record in caplog.records] == ["runner.tracking"]
+    assert [record.name for record in caplog.records] == ["runner.tracking.tracker"]

@@ -115,9 +115,9 @@ class Subset:
 class Loader:
     """Batches of a split, each gathered by one indexing operation.
 
-    The order depends on the seed and the epoch alone, and `state_dict` says how far the epoch has come, so a resumed run
-    sees exactly the batches the uninterrupted one would have seen. With several processes each takes its share of one
-    global batch of `batch_size * world_size` rows.
+    The order depends on the seed and the epoch alone, and `state_dict` says how far the epoch has come, so a resumed
+    run sees exactly the batches the uninterrupted one would have seen. With several processes each takes its share of
+    one global batch of `batch_size * world_size` rows.
 
     Args:
         split: the rows.

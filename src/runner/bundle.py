@@ -1,7 +1,7 @@
 """A trained model with all it needs to be used: `model/` in a run folder.
 
-config.yaml (resolved), preprocessing.json (vocabulary, scaler, class names) and the weights, none of which runs code when
-it is loaded.
+config.yaml (resolved), preprocessing.json (vocabulary, scaler, class names) and the weights, none of which runs code
+when it is loaded.
 """
 
 import json
@@ -21,7 +21,7 @@ from runner.tasks.base import Task
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
-    """Instantiate the node `key`; a value its constructor refuses is the user's to mend, any other error is shown whole."""
+    """Instantiate the node `key`; what its constructor refuses is the user's to mend, other errors are shown."""
     try:
         return instantiate(cfg[key], _convert_="all", **arguments)
     except InstantiationException as error:

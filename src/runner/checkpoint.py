@@ -223,9 +223,10 @@ class Checkpoint(callbacks.Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         best = self.is_best(trainer)
-        told = {name.split("/", 1)[1] for name in trainer.callback_metrics if name.startswith("train/")}
+        of_training = {name.split("/", 1)[1] for name in trainer.callback_metrics if name.startswith("train/")}
         found = sorted(trainer.callback_metrics.items())
-        shown = [f"{name} {value:.4f}" for name, value in found if name.split("/", 1)[1] in told or name == self.monitor]
+        told = [(name, value) for name, value in found if name.split("/", 1)[1] in of_training or name == self.monitor]
+        shown = [f"{name} {value:.4f}" for name, value in told]
         note = " (best)" if best and self.monitor else ""
         log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))
         self.save(trainer, best=best)

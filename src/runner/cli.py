@@ -19,7 +19,7 @@ HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--in
 
 
 def main() -> None:
-    """Run the verb of the command line; exit with 0, with 2 after a mistake of the user, with 1 after any other error."""
+    """Run the verb of the command line; exit with 0, with 2 after a user's mistake, with 1 after any other error."""
     if config := frozen_config():
         from runner.job import run_frozen
 
@@ -34,7 +34,7 @@ def main() -> None:
     try:
         verb, rest = split_verb(arguments)
         if verb is train and {"--help", "-h"} & set(rest) and not any("=" in argument for argument in rest):
-            from runner.help import help_text
+            from runner.verbs.help import help_text
 
             print(help_text(VERBS, dirs(option(rest, "--config-dir", "-cd"))))
             sys.exit(0)
@@ -92,10 +92,10 @@ def train(arguments: list[str]) -> int:
     """train [model=NAME] [data=NAME] [key=value ...]: train, pick the best checkpoint, test it, record the run."""
     import hydra
 
-    from runner import tables
     from runner.catalog import config_path
+    from runner.tables.resolvers import register_resolvers
 
-    tables.register()
+    register_resolvers()
     if any(argument.startswith("resume_sweep=") for argument in arguments):
         from runner.sweep.resume import resumed_sweep
 
@@ -104,7 +104,7 @@ def train(arguments: list[str]) -> int:
     multirun = bool({"--multirun", "-m"} & set(arguments))
     resume = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
     if resume and multirun:
-        raise UserError(f"{resume[0]} goes on with one run; to go on with a sweep, type resume_sweep=ID or resume_sweep=last")
+        raise UserError(f"{resume[0]} goes on with one run; for a sweep type resume_sweep=ID or resume_sweep=last")
     if resume:
         from runner.resume import resumed_command
 
@@ -121,7 +121,7 @@ def train(arguments: list[str]) -> int:
 
 def check_first(arguments: list[str]) -> None:
     """Report everything that is wrong with the command, all at once."""
-    from runner.check import check
+    from runner.checks.check import check
 
     flags = {"--multirun", "-m", "--run", "-r"}
     config_dir = option(arguments, "--config-dir", "-cd")
@@ -142,7 +142,7 @@ def run_job(cfg) -> float | None:
 
 def list_choices(arguments: list[str]) -> int:
     """list [models|data|tasks|optim|schedules|trainers|experiments] [format=json]: what there is to choose from."""
-    from runner.catalog import list_text
+    from runner.verbs.listing import list_text
 
     config_dir = option(arguments, "--config-dir", "-cd")
     words = [a for a in arguments if not a.startswith("-") and a != config_dir and "=" not in a]
@@ -153,7 +153,7 @@ def list_choices(arguments: list[str]) -> int:
 
 def show(arguments: list[str]) -> int:
     """show NAME: its YAML, source, parameters and an example command."""
-    from runner.catalog import show_text
+    from runner.verbs.listing import show_text
 
     config_dir = option(arguments, "--config-dir", "-cd")
     words = [a for a in arguments if not a.startswith("-") and a != config_dir]
@@ -170,11 +170,11 @@ def dirs(config_dir: str | None) -> list[Path]:
 def doctor(arguments: list[str]) -> int:
     """doctor [model=NAME [key=value ...] [--config-dir DIR]]: check the installation, or the contracts of a model.
 
-    Without a model: versions, data, the record of runs and a tiny training. With one: whether its net keeps what every net
-    has to keep, such as gradients for all weights and answers that do not depend on padding.
+    Without a model: versions, data, the record of runs and a tiny training. With one: whether its net keeps what
+    every net has to keep, such as gradients for all weights and answers that do not depend on padding.
     """
-    from runner.doctor import doctor as examine
-    from runner.doctor import examine_model
+    from runner.verbs.doctor import doctor as examine
+    from runner.verbs.doctor import examine_model
 
     config_dir = option(arguments, "--config-dir", "-cd")
     if any(argument.startswith("model=") for argument in arguments):
@@ -186,7 +186,7 @@ def doctor(arguments: list[str]) -> int:
 
 def ui(arguments: list[str]) -> int:
     """ui [port=5000] [host=127.0.0.1] [tracking.uri=URI]: open MLflow's page on the recorded runs."""
-    from runner.tracking import ui as serve
+    from runner.tracking.tracker import ui as serve
 
     settings = key_values(arguments, {"host": "127.0.0.1", "port": "5000", "tracking.uri": None})
     if not (settings["port"].isdigit() and 0 < int(settings["port"]) < 65536):
@@ -201,7 +201,7 @@ def evaluate(arguments: list[str]) -> int:
     Without input: the metrics of the run's own data, computed again; exit code 1 if they differ from those of the run.
     With input: the metrics of a labelled file and its worst rows; output gets every row with its answer and error.
     """
-    from runner.evaluate import evaluate as score
+    from runner.verbs.evaluate import evaluate as score
 
     known = {"run": None, "split": "test", "input": None, "output": None, "label": None, "allow": None}
     return score(key_values(arguments, {**known, "tracking.uri": None}, required=["run"]), outputs())
@@ -214,7 +214,7 @@ def predict(arguments: list[str]) -> int:
     goes on with one that was cut off. Without text and input, rows are read from standard input: one text, or one JSON
     object, a line. A table's columns may also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
     """
-    from runner.answer import answer
+    from runner.verbs.answer import answer
 
     known = dict.fromkeys(("run", "input", "output", "resume", "allow", "tracking.uri"))
     own = [a for a in arguments if a.split("=", 1)[0] in known]
@@ -251,7 +251,7 @@ def rerun(arguments: list[str]) -> int:
 
     Exit code 1 if they differ. Whatever differs here from there (versions, commit, data) is said first.
     """
-    from runner.rerun import rerun as train_again
+    from runner.verbs.rerun import rerun as train_again
 
     which, rest = words(arguments)
     if len(which) != 1:
@@ -261,7 +261,7 @@ def rerun(arguments: list[str]) -> int:
 
 def compare(arguments: list[str]) -> int:
     """compare ID ID ... | experiment=NAME [output=FILE.png]: differing settings, metrics and curves in a figure."""
-    from runner.compare import compare as lay_side_by_side
+    from runner.verbs.compare import compare as lay_side_by_side
 
     which, rest = words(arguments)
     known = {"experiment": None, "output": None, "tracking.uri": None}
@@ -270,7 +270,7 @@ def compare(arguments: list[str]) -> int:
 
 def export(arguments: list[str]) -> int:
     """export run=ID|last format=onnx|torch_export|safetensors [output=FILE]: the net for other programs, checked."""
-    from runner.export import export as write_net
+    from runner.verbs.export import export as write_net
 
     known = {"run": None, "format": None, "output": None, "allow": None, "tracking.uri": None}
     return write_net(key_values(arguments, known, required=["run", "format"]), outputs())
@@ -278,7 +278,7 @@ def export(arguments: list[str]) -> int:
 
 def serve(arguments: list[str]) -> int:
     """serve run=ID|last [port=5001] [host=127.0.0.1]: MLflow's scoring server: raw rows in, answers out."""
-    from runner.serve import serve as answer_requests
+    from runner.verbs.serve import serve as answer_requests
 
     known = {"run": None, "host": "127.0.0.1", "port": "5001", "allow": None, "tracking.uri": None}
     return answer_requests(key_values(arguments, known, required=["run"]), outputs())
@@ -286,7 +286,7 @@ def serve(arguments: list[str]) -> int:
 
 def register(arguments: list[str]) -> int:
     """register run=ID|last name=NAME [alias=ALIAS]: a version of NAME in the model registry of the tracking server."""
-    from runner.register import register as add_version
+    from runner.verbs.register import register as add_version
 
     known = {"run": None, "name": None, "alias": None, "tracking.uri": None}
     return add_version(key_values(arguments, known, required=["run", "name"]), outputs())
@@ -294,7 +294,7 @@ def register(arguments: list[str]) -> int:
 
 def fetch(arguments: list[str]) -> int:
     """fetch data=NAME [data.KEY=VALUE ...]: get and prepare a dataset ahead of the runs that read it."""
-    from runner.fetch import fetch as prepare
+    from runner.verbs.fetch import fetch as prepare
 
     config_dir = option(arguments, "--config-dir", "-cd")
     return prepare([a for a in arguments if not a.startswith("-") and a != config_dir], config_dir)

@@ -24,10 +24,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 from torch import Tensor
 
-from runner import tables
 from runner.batches import PAD, Loader, Subset, TensorSplit
 from runner.bundle import build
 from runner.catalog import config_path, needed
+from runner.tables.resolvers import register_resolvers
 from runner.tasks.base import Task
 from runner.tasks.causal_lm import IGNORE, CausalLM
 from runner.tasks.estimator import Estimator
@@ -61,7 +61,7 @@ def compose_tiny(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -
         overrides: what one would type, for example ["model=textcnn"].
         folders: folders with choices of one's own, as `--config-dir`.
     """
-    tables.register()
+    register_resolvers()
     search = ",".join(f"'file://{Path(folder).resolve()}'" for folder in folders)
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", overrides=[*overrides, f"hydra.searchpath=[{search}]"])
@@ -204,9 +204,7 @@ def check_gradients(task: Task, batch: Batch) -> None:
     for _ in range(3):  # weights that start at zero may hold back the gradients of others for a step
         optimizer.zero_grad()
         loss = total(task.step(batch))
-        assert torch.isfinite(loss), (
-            f"the loss of {name_of(task)} is {loss.item()} on inputs in the usual range"
-        )
+        assert torch.isfinite(loss), f"the loss of {name_of(task)} is {loss.item()} on inputs in the usual range"
         loss.backward()
         for name, parameter in task.net.named_parameters():
             if parameter.grad is not None:
@@ -395,13 +393,9 @@ def check_deterministic(task: Task, twin: Task, batch: Batch) -> None:
             "torch alone, from its default generator"
         )
     inputs = inputs_of(task, batch)
-    same = all(
-        torch.equal(one, other)
-        for one, other in zip(answers(task, inputs), answers(twin, inputs), strict=True)
-    )
+    same = all(torch.equal(one, other) for one, other in zip(answers(task, inputs), answers(twin, inputs), strict=True))
     assert same, (
-        f"{name_of(task)} gives two answers to one question in evaluation mode: nothing may be drawn at "
-        "random there"
+        f"{name_of(task)} gives two answers to one question in evaluation mode: nothing may be drawn at random there"
     )
 
 
@@ -447,13 +441,10 @@ def check_estimator(task: Task, batch: Batch) -> None:
         )
     else:
         predicted = np.asarray(task.net.predict(examples))
-        assert predicted.shape == targets.shape, (
-            f"predict returned shape {predicted.shape}, wanted {targets.shape}"
-        )
+        assert predicted.shape == targets.shape, f"predict returned shape {predicted.shape}, wanted {targets.shape}"
         error, usual = ((predicted - targets) ** 2).mean(), targets.var(axis=0).mean()
         assert error < usual, (
-            f"{name_of(task)} has squared error {error:.3g} on its own training examples, their mean "
-            f"{usual:.3g}"
+            f"{name_of(task)} has squared error {error:.3g} on its own training examples, their mean {usual:.3g}"
         )
 
 

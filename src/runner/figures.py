@@ -3,11 +3,8 @@
 import math
 from typing import Any
 
-import matplotlib
 import numpy as np
-
-matplotlib.use("Agg")
-from matplotlib.figure import Figure  # noqa: E402  (the backend has to be chosen first)
+from matplotlib.figure import Figure
 
 
 def new_figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Any]:
@@ -149,7 +146,7 @@ def compared_curves(curves: dict[str, dict[str, list[tuple[list[int], list[float
     """
     figure = Figure(figsize=(6.0 * max(1, len(curves)), 4.0), layout="constrained", dpi=120)
     panels = figure.subplots(1, max(1, len(curves)), squeeze=False)[0]
-    for axes, (metric, runs) in zip(panels, curves.items()):
+    for axes, (metric, runs) in zip(panels, curves.items(), strict=False):
         for number, (run, (validation, training)) in enumerate(runs.items()):
             color = f"C{number % 10}"
             marker = "." if len(validation[0]) < 40 else None

@@ -31,7 +31,7 @@ from runner import figures
 from runner.checkpoint import random_state, set_random_state
 from runner.errors import UserError
 from runner.optim import optimizer_builder
-from runner.quiet import NoProfiler
+from runner.profilers import NoProfiler
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ class History(Logger):
     """Lightning's logger of a run: keeps all points, for checkpoints and figures, and hands each one to the record.
 
     Args:
-        record: the MLflow record of the run (`runner.tracking.TrackedRun`); None = keep the points only.
+        record: the MLflow record of the run (`runner.tracking.tracker.TrackedRun`); None = keep the points only.
     """
 
     def __init__(self, record: Any = None):

@@ -16,12 +16,12 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner import tables
 from runner.errors import UserError
 from runner.interrupt import Interrupt, Interrupted, Pruned
 from runner.processes import launching, rank
 from runner.resume import changes, key_of
-from runner.tracking import tracker_for
+from runner.tables.resolvers import settle
+from runner.tracking.tracker import tracker_for
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ def run(cfg: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir).resolve()
     with open_dict(cfg):
         cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is no setting of a job
-    tables.settle(cfg.data)
+    settle(cfg.data)
     OmegaConf.resolve(cfg)
     overrides = [override for override in hydra.overrides.task if key_of(override) != "resume"]
     with ending(hydra.mode.name == "MULTIRUN"):

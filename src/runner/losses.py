@@ -79,6 +79,15 @@ def by_row(function: Callable, output: Tensor, target: Tensor, reduction: str = 
     return function(output, target, reduction="none").flatten(1).mean(dim=1)
 
 
+def half_squared_error(output: Tensor, target: Tensor) -> Tensor:
+    """Half the sum of the squared errors of outputs (B, D), added up over the batch as in textbooks on gradient
+    descent.
+
+    Its gradient is the sum of error times input, so that the step grows with the batch.
+    """
+    return (output - target).square().sum() / 2
+
+
 CLASS_LOSSES: dict[str, Callable] = {
     "cross_entropy": F.cross_entropy,
     "binary_cross_entropy": binary_cross_entropy,

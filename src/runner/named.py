@@ -8,7 +8,7 @@ from hydra.utils import get_object, instantiate
 from runner import safety
 from runner.errors import UserError, closest
 
-DottedPath = str  # "package.module.function"; the static check knows it by this name (see runner.signatures)
+DottedPath = str  # "package.module.function"; the static check knows it by this name (see runner.checks.signatures)
 
 
 def function(choice: str | dict[str, Any], known: Mapping[str, Callable], key: str) -> Callable:

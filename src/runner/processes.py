@@ -42,7 +42,7 @@ def launching(config: Path) -> Iterator[None]:
     os.environ[FROZEN] = str(config)
     main = sys.modules["__main__"]
     started_as = main.__spec__
-    main.__spec__ = find_spec("runner.cli")  # what Lightning starts; in a sweep this process itself may be another module
+    main.__spec__ = find_spec("runner.cli")  # what Lightning starts; in a sweep this is another module
     try:
         yield
     finally:

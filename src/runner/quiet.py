@@ -1,31 +1,7 @@
-"""What keeps Lightning quiet and quick."""
+"""What keeps Lightning quiet."""
 
 import logging
 import warnings
-from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
-from typing import Any
-
-from hydra.utils import instantiate
-from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
-
-from runner.errors import UserError, closest
-
-NOTHING = nullcontext()
-
-
-class NoProfiler(Profiler):
-    """Measures nothing and costs nothing; Lightning's own default builds a context manager some thirty times a step."""
-
-    def start(self, action_name: str) -> None:
-        """Nothing to start."""
-
-    def stop(self, action_name: str) -> None:
-        """Nothing to stop."""
-
-    def profile(self, action_name: str) -> AbstractContextManager[Any]:
-        return NOTHING
-
 
 NOISE = (
     ".*LeafSpec.*deprecated.*",  # inside Lightning
@@ -35,26 +11,6 @@ NOISE = (
     ".*You requested to overfit.*",  # our loader keeps the order itself, see DataModule.train_dataloader
     ".*sync_dist=True.*",  # the means are summed over the processes before they are logged
 )
-
-
-PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
-
-
-def profiler(wanted: str | dict | None, folder: Path) -> Profiler:
-    """Return the profiler that the trainer's settings ask for; its report goes to `fit-profile.txt` in the run folder.
-
-    Args:
-        wanted: simple, advanced or pytorch; a node with `_target_`; None = measure nothing.
-        folder: the run folder.
-    """
-    if wanted is None:
-        return NoProfiler()
-    if isinstance(wanted, dict):
-        return instantiate({"dirpath": str(folder), "filename": "profile"} | wanted)
-    if wanted not in PROFILERS:
-        allowed = ", ".join(PROFILERS)
-        raise UserError(f"trainer.profiler is {allowed} or null, received {wanted!r}.{closest(wanted, PROFILERS)}")
-    return PROFILERS[wanted](dirpath=str(folder), filename="profile")
 
 
 def silence() -> None:

@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from runner.errors import UserError
-from runner.runs import RunInfo, find_run
+from runner.tracking.lookup import RunInfo, find_run
 
 UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
 # The rest would make the continuation meaningless.
@@ -66,7 +66,7 @@ def has_finished(run: RunInfo) -> bool:
 
 
 def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
-    """Return the unfinished run in the folder that is asked for, or else the last one, if it began with this command."""
+    """Return the unfinished run in the folder asked for, or else the last one, if it began with this command."""
     folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides if key_of(o) == "hydra.run.dir"), None)
     try:
         run = find_run(uri, outputs, str(Path(folder).absolute()) if folder else "last", status=UNFINISHED)

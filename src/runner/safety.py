@@ -19,8 +19,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from runner.checks.signatures import TargetError, find
 from runner.errors import UserError
-from runner.signatures import TargetError, find
 
 # Modules whose classes may be named. All of torch would be too much: parts of it start processes or load pickles.
 CLASSES = (
@@ -29,7 +29,7 @@ CLASSES = (
       for part in ("trainer", "callbacks", "profilers", "strategies", "plugins", "loggers", "accelerators")),
 )  # fmt: skip
 # Modules whose functions may be named. Elsewhere functions are refused: torch.hub.load runs code from the internet.
-FUNCTIONS = ("runner.schedules", "runner.losses", "runner.summed_losses", "torch.nn.functional", "torch.nn.init", "torchmetrics.functional")
+FUNCTIONS = ("runner.schedules", "runner.losses", "torch.nn.functional", "torch.nn.init", "torchmetrics.functional")
 # The functions that may be called on texts.
 TOKENIZERS = ("runner.text",)
 ROOTS = {name.split(".")[0] for name in CLASSES}

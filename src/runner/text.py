@@ -11,8 +11,8 @@ from runner.errors import UserError, closest
 PAD, UNK = 0, 1
 SPECIALS = ("<pad>", "<unk>")
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
-_WORD_OR_MARK = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_WORD_OR_MARK = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
 
 def word(text: str) -> list[str]:

@@ -18,7 +18,8 @@ from runner.callbacks import ShowProgress, StopOnSignal
 from runner.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.find_settings import find_settings
 from runner.history import History
-from runner.quiet import profiler, silence
+from runner.profilers import profiler
+from runner.quiet import silence
 from runner.sweep.pruning import pruning
 
 log = logging.getLogger(__name__)

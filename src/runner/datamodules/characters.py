@@ -17,7 +17,7 @@ from runner.datamodules.encoders import TextInputs
 from runner.datamodules.movie_reviews import FILE, PACKAGE, reviews
 from runner.errors import UserError
 from runner.splits import PARTS
-from runner.table_files import TableFile
+from runner.tables.files import TableFile
 from runner.text import SPECIALS, UNK, Vocabulary
 
 SHARES = (0.9, 0.95)  # where training and validation end, as shares of the text

@@ -16,7 +16,7 @@ from runner import cache
 from runner.datamodules.base import DataModule, Prepared
 from runner.datamodules.tensors import prepare_numbers
 from runner.errors import UserError
-from runner.table_files import missing
+from runner.tables.files import missing
 
 COLUMNS = [*(f"V{number}" for number in range(1, 29)), "Amount"]
 LABEL = "Class"

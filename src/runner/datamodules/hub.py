@@ -10,7 +10,7 @@ from runner import cache, progress, sources
 from runner.datamodules.base import DataModule, Prepared
 from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
 from runner.errors import UserError, closest
-from runner.tables import SPLIT_NAMES, VOCAB_SIZE
+from runner.tables.rows import SPLIT_NAMES, VOCAB_SIZE
 
 
 class HubTexts(DataModule):

@@ -15,7 +15,7 @@ from runner import cache, sources
 from runner.datamodules.base import DataModule, Prepared
 from runner.datamodules.tensors import prepare_numbers
 from runner.errors import UserError
-from runner.table_files import missing
+from runner.tables.files import missing
 
 ARCHIVE = sources.Archive(
     kind="pip",

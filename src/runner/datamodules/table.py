@@ -1,4 +1,4 @@
-"""A user's own table: a text column or number columns, classes or real values (reading and errors: runner.tables)."""
+"""A user's own table: a text column or number columns, classes or real values (read by runner.tables.rows)."""
 
 from array import array
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ from typing import Literal
 
 import numpy as np
 
-from runner import tables
 from runner.datamodules.base import DataModule, Prepared
 from runner.datamodules.tensors import prepare_numbers
 from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
 from runner.splits import PARTS
+from runner.tables import rows
 
 
 class Table(DataModule):
@@ -51,7 +51,7 @@ class Table(DataModule):
         num_classes: int | None = None,
         num_targets: int | None = None,
         in_features: int | None = None,
-        vocab_size: int = tables.VOCAB_SIZE,
+        vocab_size: int = rows.VOCAB_SIZE,
         max_len: int = 256,
         tokenizer: str = "word",
         min_count: int = 1,
@@ -67,12 +67,12 @@ class Table(DataModule):
     ):
         super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
         columns = tuple(features) if features is not None else None
-        self.reading = tables.Settings(str(path), text, label, columns, target, encoding, delimiter, quoted)
+        self.reading = rows.Settings(str(path), text, label, columns, target, encoding, delimiter, quoted)
         self.encoding = TextSettings(text, tokenizer, vocab_size, max_len, min_count, truncate) if text else None
         self.declared = {"num_classes": num_classes, "num_targets": num_targets, "in_features": in_features}
 
     def prepare(self) -> Prepared:
-        found = tables.facts(self.reading)
+        found = rows.facts(self.reading)
         names = found.classes if self.reading.target == "class" else None
         return self._prepare_texts(names) if self.encoding else self._prepare_numbers(found.features, names)
 
@@ -80,11 +80,11 @@ class Table(DataModule):
         reading = self.reading
         return prepare_texts(
             Path(reading.path).stem or "table",
-            lambda: (TextRow(row.text, row.target, row.split) for row in tables.rows(reading)),
+            lambda: (TextRow(row.text, row.target, row.split) for row in rows.rows(reading)),
             self.encoding,
             self.splitting,
             source=f"table {reading.path}",
-            digest=tables.digest(reading),
+            digest=rows.digest(reading),
             reading={name: getattr(reading, name) for name in ("text", "label", "encoding", "delimiter", "quoted")},
             class_names=class_names,
             target_names=[reading.label],
@@ -94,7 +94,7 @@ class Table(DataModule):
         values, target, own = array("d"), array("d"), array("b")
         own_numbers = {None: 0, **{part: number for number, part in enumerate(PARTS)}}
         class_numbers = {name: number for number, name in enumerate(class_names or ())}
-        for row in tables.rows(self.reading, features):
+        for row in rows.rows(self.reading, features):
             values.extend(row.numbers)
             target.append(row.target if class_names is None else class_numbers[row.target])
             own.append(own_numbers[row.split])
@@ -112,7 +112,7 @@ class Table(DataModule):
             wanted,
             splits,
             source=f"table {self.reading.path}",
-            digest=tables.digest(self.reading),
+            digest=rows.digest(self.reading),
             class_names=class_names,
             target_names=[self.reading.label],
         )

@@ -46,9 +46,7 @@ class CharRNN(nn.Module):
         check_choice(CELLS, cell=cell)
         check_share(dropout=dropout)
         self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
-        between = (
-            dropout if num_layers > 1 else 0.0
-        )  # torch warns about dropout between the layers of one layer
+        between = dropout if num_layers > 1 else 0.0  # torch warns about dropout between the layers of one layer
         self.recurrent = CELLS[cell](embed_dim, hidden_dim, num_layers, batch_first=True, dropout=between)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden_dim, vocab_size)

@@ -2,7 +2,8 @@
 
 Source: Drucker, Burges, Kaufman, Smola and Vapnik, Support Vector Regression Machines, NeurIPS 1996; Smola and
 Schölkopf, A tutorial on support vector regression, Statistics and Computing 14, 2004,
-doi:10.1023/B:STCO.0000035301.49549.88. The solver is scikit-learn's, imported on first use because most runs do not need it.
+doi:10.1023/B:STCO.0000035301.49549.88. The solver is scikit-learn's, imported on first use because most runs do not
+need it.
 
 Shape letters: N examples, F features, D targets, S support vectors.
 """

@@ -41,9 +41,7 @@ class TextCNN1d(nn.Module):
         dropout: float = 0.2,
     ):
         super().__init__()
-        check_size(
-            vocab_size=vocab_size, num_outputs=num_outputs, embed_dim=embed_dim, num_filters=num_filters
-        )
+        check_size(vocab_size=vocab_size, num_outputs=num_outputs, embed_dim=embed_dim, num_filters=num_filters)
         check_size(kernel_size=kernel_size, hidden_dim=hidden_dim)
         check_share(dropout=dropout)
         self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)

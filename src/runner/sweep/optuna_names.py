@@ -4,8 +4,8 @@ import ast
 import importlib.util
 from pathlib import Path
 
+from runner.checks.signatures import signature
 from runner.errors import closest
-from runner.signatures import signature
 
 
 def offered(kind: str) -> dict[str, str] | None:

@@ -34,8 +34,8 @@ from runner.sweep.space import read_space
 from runner.sweep.state import FILE, OPEN, TRIAL_FILE, Job, SweepState, read_metrics
 from runner.sweep.table import short
 from runner.sweep.workers import Workers, slots
-from runner.tracking import keep_tracker, runs_with_tag
-from runner.tracking_environment import is_alive
+from runner.tracking.environment import is_alive
+from runner.tracking.tracker import keep_tracker, runs_with_tag
 
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 DIRECTIONS = ("min", "max")

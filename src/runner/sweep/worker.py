@@ -31,14 +31,14 @@ def read(jobs: queue.SimpleQueue) -> None:
 
 def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
     """Run jobs until there are no more; Ctrl-C or SIGTERM ends the one that runs as it would end a single run."""
-    from runner import tables
     from runner.cli import run_job
     from runner.sweep.execute import execute
-    from runner.tracking import keep_tracker
+    from runner.tables.resolvers import register_resolvers
+    from runner.tracking.tracker import keep_tracker
 
     about = jobs.get()
     sys.argv = about["argv"]
-    tables.register()
+    register_resolvers()
     load_hydra(about["version_base"])
     context, config = pickle.loads(base64.b64decode(about["state"]))
     with keep_tracker(config.tracking.uri, Path.cwd() / "outputs"):

@@ -20,7 +20,7 @@ from omegaconf import DictConfig
 
 from runner.errors import UserError
 from runner.sweep.execute import Outcome
-from runner.tracking_environment import process_name
+from runner.tracking.environment import process_name
 
 PATIENCE = 60.0  # seconds that jobs have to save and end
 

@@ -1,0 +1,1 @@
+"""Objectives: what is trained, measured, drawn and answered, a module for each."""

@@ -1,8 +1,8 @@
 """Adversarial training: a generator and a discriminator with an optimizer each, in alternating steps.
 
 The net has `.generator` (noise (B, Z) -> examples), `.discriminator` (examples -> logits (B,)) and `.latent_dim`.
-Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, arXiv:1406.2661, algorithm 1; the generator maximises
-log D(G(z)) as section 3 recommends.
+Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, arXiv:1406.2661, algorithm 1; the generator
+maximises log D(G(z)) as section 3 recommends.
 """
 
 from collections.abc import Callable

@@ -1,6 +1,8 @@
-"""What all training objectives share: the steps, their running means, the optimizer, and what a run asks of an objective.
+"""What all training objectives share: the steps, their running means, the optimizer, and what a run asks of an
+objective.
 
-A subclass writes `step(batch) -> {name: scalar}` and, where needed, `inputs`, `evaluation_step`, `predict` and `figures`.
+A subclass writes `step(batch) -> {name: scalar}` and, where needed, `inputs`, `evaluation_step`, `predict` and
+`figures`.
 """
 
 import gc
@@ -342,7 +344,9 @@ class Task(LightningModule):
             for parameter in group["params"]:
                 parameter.grad = None
 
-    def _apply_batch_transfer_handler(self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0) -> Any:
+    def _apply_batch_transfer_handler(
+        self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
+    ) -> Any:
         if device is not None and device.type == "cpu":
             return self.on_after_batch_transfer(batch, dataloader_idx)  # it is there already
         return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)

@@ -94,7 +94,7 @@ class CausalLM(Task):
             self.log_sample()
 
     def log_sample(self) -> None:
-        """Write a sample to the log and to samples.txt; its random numbers are its own, so training is not disturbed."""
+        """Write a sample to the log and to samples.txt; its random numbers are its own and disturb no training."""
         prompt = self.data.encode([self.data.raw("val", 1)[0]])[0][0, : self.context_len // 2].to(self.device)
         generator = torch.Generator().manual_seed(self.current_epoch)
         text = self.data.decode(self.write(prompt, self.sample_len, generator).tolist())

@@ -1,7 +1,7 @@
 """Estimators: fit and predict in one step, without epochs; scikit-learn and its like.
 
-The net is any object with `fit(X, y)` and `predict(X)`; one with `predict_proba(X)` is a classifier. It keeps what it has
-learnt in `state()`, plain containers and arrays, so that it is stored and loaded without running anybody's code.
+The net is any object with `fit(X, y)` and `predict(X)`; one with `predict_proba(X)` is a classifier. It keeps what it
+has learnt in `state()`, plain containers and arrays, so that it is stored and loaded without running anybody's code.
 """
 
 from collections.abc import Callable

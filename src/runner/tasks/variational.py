@@ -1,7 +1,8 @@
 """Variational autoencoding: maximise the evidence lower bound.
 
-The net maps inputs to (logits of the pixels, mean, log-variance of the code); the target of the batch only colours figures.
-Source: Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114, equation 10 and appendix B.
+The net maps inputs to (logits of the pixels, mean, log-variance of the code); the target of the batch only colours
+figures. Source: Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114, equation 10 and
+appendix B.
 """
 
 from collections.abc import Callable
@@ -86,7 +87,8 @@ class Variational(Task):
         noise = torch.randn(64, self.net.latent_dim, generator=generator).to(self.device)
         samples = self.net.decode(noise).sigmoid().reshape(-1, *self.image_shape)
         drawn = {"samples": figures.image_grid(samples.cpu().numpy(), "samples from the prior")}
-        drawn["latent_space"] = figures.latent_space(self.codes.compute().cpu().numpy(), self.labels.compute().cpu().numpy())
+        codes, labels = (kept.compute().cpu().numpy() for kept in (self.codes, self.labels))
+        drawn["latent_space"] = figures.latent_space(codes, labels)
         if self.net.latent_dim == 2:
             # Equal steps of probability under the prior, so that the grid covers it evenly.
             steps = torch.special.ndtri(torch.linspace(0.05, 0.95, 15))

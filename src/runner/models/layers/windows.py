@@ -11,8 +11,9 @@ from torch import Tensor
 def at_least(tokens: Tensor, width: int) -> Tensor:
     """Fill sentences that have less than two windows: int64 (B, T) -> (B, max(T, width + 1)).
 
-    One window would do, but torch.export takes a size that can be 1 for one that always is; and without a Python `if` the
-    exported net takes short sentences as well as long ones. A window of padding changes nothing, see `max_over_time`.
+    One window would do, but torch.export takes a size that can be 1 for one that always is; and without a Python `if`
+    the exported net takes short sentences as well as long ones. A window of padding changes nothing, see
+    `max_over_time`.
     """
     return F.pad(tokens, (0, torch.sym_max(width + 1 - tokens.size(1), 0)))
 

@@ -12,10 +12,10 @@ from typing import Any
 
 from runner import safety
 from runner.errors import UserError
-from runner.predict import BATCH, Predictor
-from runner.stored import model_folder
-from runner.tables import read_rows
-from runner.tracking import find_run
+from runner.tables.rows import read_rows
+from runner.tracking.stored import model_folder
+from runner.tracking.tracker import find_run
+from runner.verbs.predict import BATCH, Predictor
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
 

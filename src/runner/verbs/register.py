@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from runner.errors import UserError
-from runner.stored import client, model_uri
-from runner.tracking import find_run
+from runner.tracking.stored import client, model_uri
+from runner.tracking.tracker import find_run
 
 
 def register(settings: dict[str, str | None], outputs: Path) -> int:

@@ -9,11 +9,11 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from runner import safety
-from runner.git import git_state
-from runner.runs import RunInfo
-from runner.stored import client, stored_text
-from runner.tracking import find_run
-from runner.tracking_model import versions
+from runner.tracking.git import git_state
+from runner.tracking.lookup import RunInfo
+from runner.tracking.model import versions
+from runner.tracking.stored import client, stored_text
+from runner.tracking.tracker import find_run
 
 log = logging.getLogger(__name__)
 NOT_RESULTS = ("seconds", "per_second")  # metrics that say how fast the machine was
@@ -31,13 +31,13 @@ def rerun(which: str, settings: dict[str, str | None], outputs: Path) -> int:
     Returns:
         exit code 0 if the metrics are equal, 1 if they are not.
     """
-    from runner import tables
     from runner.job import closing_table, ending, only_process, run_recorded
+    from runner.tables.resolvers import register_resolvers
 
     uri = settings["tracking.uri"]
     original = find_run(uri, outputs, which, status="FINISHED")
     tracker = client(uri, outputs)
-    tables.register()
+    register_resolvers()
     cfg = configuration(stored_text(tracker, original, "config.yaml"), settings)
     overrides = OmegaConf.to_container(OmegaConf.create(stored_text(tracker, original, "overrides.yaml")))
     choices = {group: original.tags.get(f"runner.{group}") for group in ("model", "data", "task", "optim", "schedule")}

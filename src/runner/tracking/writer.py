@@ -1,4 +1,4 @@
-"""The process that writes runs to MLflow: `python -m runner.tracking_writer`, started by `Tracker`.
+"""The process that writes runs to MLflow: `python -m runner.tracking.writer`, started by `Tracker`.
 
 It reads messages from standard input, one JSON object a line (`{"do": "metrics", "run": 1, ...}`), and
 answers on standard output in the same form. Each message is carried out by the method of `Writer` with its
@@ -17,8 +17,8 @@ import time
 import traceback
 from typing import Any
 
-from runner.tracking_environment import environment, own_name
-from runner.tracking_store import PARAM_LENGTH, OpenRun, Store
+from runner.tracking.environment import environment, own_name
+from runner.tracking.store import PARAM_LENGTH, OpenRun, Store
 
 FLUSH_SECONDS = 2.0
 VANISHED = "the process vanished without a word (kill -9, out of memory)"

@@ -1,6 +1,6 @@
 """Using a trained model on raw rows: for the command line, for MLflow's scoring server, for anybody's Python.
 
-from runner.predict import Predictor
+from runner.verbs.predict import Predictor
 
 predictor = Predictor("outputs/textcnn-movie_reviews/2026-11-21_12-00-00/model")
 print(list(predictor([{"text": "a fine film"}])))

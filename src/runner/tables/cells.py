@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from runner.errors import UserError, closest
-from runner.table_files import DELIMITERS, TableFile, kind, listed
+from runner.tables.files import DELIMITERS, TableFile, kind, listed
 
 log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from rich.table import Column, Table
 
 from runner import figures
 from runner.errors import UserError, closest
-from runner.stored import client
-from runner.tracking import find_run
+from runner.tracking.stored import client
+from runner.tracking.tracker import find_run
 
 MOST_RUNS = 50
 WIDEST = 5  # runs that stand side by side; more stand one below the other

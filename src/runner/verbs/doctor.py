@@ -14,7 +14,9 @@ from rich.markup import escape
 
 TINY = ["model=mlp", "data=xor", "model.hidden_dims=[16]", "optim.lr=0.05", "trainer.max_epochs=40"]
 MARKS = {True: "[green]ok     [/]", None: "[yellow]absent [/]", False: "[red]broken [/]"}
-PACKAGES = ("torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "mlflow", "datasets", "scikit-learn")
+PACKAGES = (
+    "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "omegaconf", "mlflow", "datasets", "scikit-learn",
+)  # fmt: skip
 
 
 def doctor() -> int:
@@ -92,11 +94,11 @@ def training() -> str:
     """Train a small perceptron on four points, as a user would, but in a folder that is thrown away."""
     from hydra import compose, initialize_config_dir
 
-    from runner import tables
     from runner.catalog import config_path
+    from runner.tables.resolvers import register_resolvers
     from runner.train import train
 
-    tables.register()
+    register_resolvers()
     with tempfile.TemporaryDirectory() as folder:
         with initialize_config_dir(str(config_path()), version_base="1.3"):
             cfg = compose("config", overrides=[*TINY, "trainer.accelerator=cpu"])
@@ -107,7 +109,7 @@ def training() -> str:
 
 def record() -> str:
     """Write a run to a new MLflow database and read it again."""
-    from runner.tracking import Tracker, find_run
+    from runner.tracking.tracker import Tracker, find_run
 
     with tempfile.TemporaryDirectory() as folder, Tracker(None, Path(folder)) as tracker:
         run = tracker.start(experiment="doctor", name="doctor", params={"seed": 1}, tags={}, system_metrics=False)

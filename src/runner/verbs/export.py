@@ -20,8 +20,8 @@ from torch import Tensor, nn
 from runner import safety
 from runner.bundle import load_bundle
 from runner.errors import UserError, closest
-from runner.stored import model_folder
-from runner.tracking import find_run
+from runner.tracking.stored import model_folder
+from runner.tracking.tracker import find_run
 
 log = logging.getLogger(__name__)
 OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17

@@ -35,11 +35,11 @@ def compose(overrides: list[str], name: str, config_dir: str | None) -> DictConf
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from runner import tables
     from runner.catalog import Catalog, config_path
-    from runner.check import check
+    from runner.checks.check import check
+    from runner.tables.resolvers import register_resolvers, settle
 
-    tables.register()
+    register_resolvers()
     folders = [Path(config_dir)] if config_dir else []
     catalog = Catalog([*folders, config_path()])
     readers = catalog.readers(name) if name in catalog.choices("data") else []
@@ -51,6 +51,6 @@ def compose(overrides: list[str], name: str, config_dir: str | None) -> DictConf
     search = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"] if config_dir else []
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         cfg = compose("config", overrides=[*overrides, *search])
-    tables.settle(cfg.data)
+    settle(cfg.data)
     OmegaConf.resolve(cfg.data)
     return cfg

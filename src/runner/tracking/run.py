@@ -1,4 +1,4 @@
-"""One run, as the training process sees it: each call is a message to the writer (tracking_writer.py)."""
+"""One run, as the training process sees it: each call is a message to the writer (writer.py)."""
 
 import re
 import threading
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from runner.errors import UserError
-from runner.tracking_place import advice
+from runner.tracking.place import advice
 
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 METRIC_NAME = re.compile(r"^(?![/.])[\w.\- :/]{1,250}$")  # what MLflow takes on every file system
@@ -112,7 +112,7 @@ class TrackedRun:
         inputs: Mapping[str, str],
         outputs: Mapping[str, str],
         example: Sequence[Mapping[str, Any]] = (),
-        python_model: str = "runner.predict.PyfuncModel",
+        python_model: str = "runner.verbs.predict.PyfuncModel",
         code: Sequence[Path] = (),
     ) -> None:
         """Store a folder as the pyfunc model of the run. It is copied later, so it must stay.

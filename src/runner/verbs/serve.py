@@ -18,8 +18,8 @@ from typing import Any
 
 from runner import safety
 from runner.errors import UserError
-from runner.stored import client, model_uri
-from runner.tracking import find_run
+from runner.tracking.stored import client, model_uri
+from runner.tracking.tracker import find_run
 
 log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 2**20  # bytes of a request

@@ -18,17 +18,17 @@ from rich.console import Console
 from rich.table import Table
 
 from runner import safety
-from runner.answer import writer
 from runner.batches import Loader, StreamSplit
 from runner.bundle import load_bundle, preprocessing
 from runner.callbacks import ShowProgress
 from runner.datamodules.encoders import Classes
 from runner.errors import UserError, closest
-from runner.predict import BATCH, Predictor, cleaned, number_of
 from runner.quiet import silence
-from runner.stored import model_folder
-from runner.tables import read_rows
-from runner.tracking import find_run
+from runner.tables.rows import read_rows
+from runner.tracking.stored import model_folder
+from runner.tracking.tracker import find_run
+from runner.verbs.answer import writer
+from runner.verbs.predict import BATCH, Predictor, cleaned, number_of
 
 SHOWN = 10  # rows with the largest errors
 TOLERANCE = 1e-4  # relative; another machine adds up in another order

@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 
 from filelock import FileLock
 
-from runner.tracking_environment import is_alive, is_from_here, own_name
-from runner.tracking_model import package_folder, save_model
+from runner.tracking.environment import is_alive, is_from_here, own_name
+from runner.tracking.model import package_folder, save_model
 
 T = TypeVar("T")
 METRICS_A_BATCH = 1000  # MLflow's limits: points and params a call, characters of a param, a tag and a digest

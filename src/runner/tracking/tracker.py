@@ -1,12 +1,12 @@
 """The record of runs: the training process sends messages to a writer process, which alone imports MLflow.
 
-    tracker = Tracker(uri=None, outputs=Path("outputs"))      # starts the writer (tracking_writer.py)
+    tracker = Tracker(uri=None, outputs=Path("outputs"))      # starts the writer (writer.py)
     run = tracker.start(experiment="runner", name="textcnn", params=config, tags={})
     run.metrics({"train/loss": 0.5}, step=100)
     run.finish("FINISHED")
     tracker.close()
 
-No call but `run.id`, `run.flush` and `run.finish` waits for anything. `find_run` and `ui` (runs.py) are the
+No call but `run.id`, `run.flush` and `run.finish` waits for anything. `find_run` and `ui` (lookup.py) are the
 reading side.
 """
 
@@ -25,10 +25,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from runner.runs import RunInfo, find_run, runs_with_tag, ui
-from runner.tracking_environment import process_name
-from runner.tracking_place import resolve_uri, writer_environment
-from runner.tracking_run import TrackedRun, TrackingError, now_ms
+from runner.tracking.environment import process_name
+from runner.tracking.lookup import RunInfo, find_run, runs_with_tag, ui
+from runner.tracking.place import resolve_uri, writer_environment
+from runner.tracking.run import TrackedRun, TrackingError, now_ms
 
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
 
@@ -69,7 +69,7 @@ class Tracker:
             sys.executable,
             "-P",
             "-m",
-            "runner.tracking_writer",
+            "runner.tracking.writer",
             self.uri,
             artifact_root,
             str(os.getpid()),
@@ -144,7 +144,7 @@ class Tracker:
 
     @property
     def writer(self) -> str:
-        """Name of the writer process, see `runner.tracking_environment.is_alive`."""
+        """Name of the writer process, see `runner.tracking.environment.is_alive`."""
         return process_name(self._process.pid)
 
     def close(self, timeout: float = 60.0) -> None:

@@ -9,8 +9,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from runner.git import git_state
-from runner.tracking_model import versions
+from runner.tracking.git import git_state
+from runner.tracking.model import versions
 
 
 def environment(context: dict[str, Any]) -> tuple[dict[str, str], str]:

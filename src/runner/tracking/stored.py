@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import UserError
-from runner.runs import RunInfo
-from runner.tracking_place import quiet_mlflow, resolve_uri
+from runner.tracking.lookup import RunInfo
+from runner.tracking.place import quiet_mlflow, resolve_uri
 
 log = logging.getLogger(__name__)
 MODEL_TAG = "runner.model_uri"

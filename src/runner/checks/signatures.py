@@ -74,7 +74,7 @@ def find(target: str) -> Signature:
     if not all(part.isidentifier() for part in parts):
         raise TargetError(f'"{target}" is not the dotted path of a class, such as torch.optim.Adam.')
     found = _walk(parts)
-    if isinstance(found, _Module):
+    if isinstance(found, Module):
         raise TargetError(f"{target} is a module, not a class.{closest(parts[-1], found.names)}")
     module, node = found
     if isinstance(node, ast.ClassDef):
@@ -127,7 +127,7 @@ def describe_arguments(doc: str) -> dict[str, str]:
 # --- following names through files -------------------------------------------------------------------------------
 
 
-class _Module:
+class Module:
     """One module's source: what each of its top-level names is bound to."""
 
     def __init__(self, name: str, path: Path | None, folders: list[str]):
@@ -209,7 +209,7 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 
 
 @cache
-def _module(name: str) -> _Module | None:
+def module_named(name: str) -> Module | None:
     """Return a module's source by its dotted name, importing nothing; None if there is no such module."""
     parent, _, last = name.rpartition(".")
     if not parent:
@@ -222,29 +222,29 @@ def _module(name: str) -> _Module | None:
         path = Path(spec.origin) if spec.origin and spec.has_location else None
         if path is None and not spec.submodule_search_locations:
             path = Path(spec.origin or last)  # built in or frozen: exists, shows nothing
-        return _Module(last, path, list(spec.submodule_search_locations or []))
-    package = _module(parent)
+        return Module(last, path, list(spec.submodule_search_locations or []))
+    package = module_named(parent)
     for folder in package.folders if package else []:
         base = Path(folder, last)
         if (base / "__init__.py").is_file():
-            return _Module(name, base / "__init__.py", [str(base)])
+            return Module(name, base / "__init__.py", [str(base)])
         if base.with_suffix(".py").is_file():
-            return _Module(name, base.with_suffix(".py"), [])
+            return Module(name, base.with_suffix(".py"), [])
         if compiled := next(Path(folder).glob(f"{last}.*so"), None) or next(Path(folder).glob(f"{last}.*pyd"), None):
-            return _Module(name, compiled, [])
+            return Module(name, compiled, [])
         if base.is_dir() and last != "__pycache__":
-            return _Module(name, None, [str(base)])
+            return Module(name, None, [str(base)])
     return None
 
 
-def _walk(parts: list[str]) -> "_Module | tuple[_Module, ast.AST]":
+def _walk(parts: list[str]) -> "Module | tuple[Module, ast.AST]":
     """Follow a dotted path to a module, or to (module, definition)."""
-    module = _module(parts[0])
+    module = module_named(parts[0])
     if module is None:
         near = closest(parts[0], (info.name for info in pkgutil.iter_modules(sys.path)))
         raise TargetError(f'There is no module "{parts[0]}" on the Python path.{near}')
     for index, part in enumerate(parts[1:], 1):
-        inner = _module(f"{module.name}.{part}")
+        inner = module_named(f"{module.name}.{part}")
         is_last = index == len(parts) - 1
         if inner is not None and not is_last:
             module = inner
@@ -253,18 +253,18 @@ def _walk(parts: list[str]) -> "_Module | tuple[_Module, ast.AST]":
         misspelt = isinstance(found, tuple) and part not in module.names and not is_last
         if found is None or (misspelt and closest(part, _inner_modules(module))):
             _nowhere(module, part, is_last)
-        if isinstance(found, _Module):
+        if isinstance(found, Module):
             module = found
             continue
         return _member(found, parts[index + 1 :])
     return module
 
 
-def _inner_modules(module: _Module) -> list[str]:
+def _inner_modules(module: Module) -> list[str]:
     return [info.name for info in pkgutil.iter_modules(module.folders)]
 
 
-def _nowhere(module: _Module, part: str, is_last: bool) -> NoReturn:
+def _nowhere(module: Module, part: str, is_last: bool) -> NoReturn:
     modules = _inner_modules(module)
     names = [name for name in module.names if not name.startswith("_")]
     if is_last and module.path is not None:
@@ -274,7 +274,7 @@ def _nowhere(module: _Module, part: str, is_last: bool) -> NoReturn:
     raise TargetError(what + closest(part, names + modules if is_last else modules))
 
 
-def _member(found: "tuple[_Module, ast.AST]", rest: list[str]) -> "tuple[_Module, ast.AST]":
+def _member(found: "tuple[Module, ast.AST]", rest: list[str]) -> "tuple[Module, ast.AST]":
     """Follow what is left of a path inside a class (a class method, a nested class)."""
     module, node = found
     for part in rest:
@@ -291,52 +291,52 @@ def _member(found: "tuple[_Module, ast.AST]", rest: list[str]) -> "tuple[_Module
 
 
 @cache
-def _lookup(module: _Module, name: str) -> "_Module | tuple[_Module, ast.AST] | None":
+def _lookup(module: Module, name: str) -> "Module | tuple[Module, ast.AST] | None":
     """Return what a module's top-level name stands for, following imports; None if it has no such name."""
     entry = module.names.get(name)
     if isinstance(entry, tuple):
         source, attribute = entry
-        inner = _module(source)
+        inner = module_named(source)
         if inner is None:
             return module, ast.Pass()  # imported from a package that is not installed
         if not attribute:
             return inner
         if inner is module:  # `from . import name` in __init__.py
-            return _module(f"{source}.{attribute}")
-        return _lookup(inner, attribute) or _module(f"{source}.{attribute}") or (module, ast.Pass())
+            return module_named(f"{source}.{attribute}")
+        return _lookup(inner, attribute) or module_named(f"{source}.{attribute}") or (module, ast.Pass())
     if isinstance(entry, (ast.Name, ast.Attribute)):
-        return _resolve(module, entry) or (module, entry)
+        return resolve(module, entry) or (module, entry)
     if entry is not None:
         return module, entry
     for source in module.stars:
-        inner = _module(source)
+        inner = module_named(source)
         if inner is not None and inner is not module and (found := _lookup(inner, name)) is not None:
             return found
     return (module, ast.Pass()) if module.opaque else None
 
 
-def _resolve(module: _Module, node: ast.AST) -> "_Module | tuple[_Module, ast.AST] | None":
+def resolve(module: Module, node: ast.AST) -> "Module | tuple[Module, ast.AST] | None":
     """Return what an expression such as `nn.Module` stands for inside a module."""
-    path = _dotted(node)
+    path = dotted(node)
     entry = module.names.get(path[0]) if path else None
     if not path or (isinstance(entry, ast.Name) and entry.id == path[0]):  # not a name, or `x = x`
         return None
     if len(path) > 1 and isinstance(entry, tuple):
-        inner = _module(".".join(filter(None, entry)))  # `from torch import nn`: no need to read torch/__init__.py
+        inner = module_named(".".join(filter(None, entry)))  # `from torch import nn`: no need to read torch/__init__.py
         found = inner or _lookup(module, path[0])
     else:
         found = _lookup(module, path[0])
     for part in path[1:]:
-        if not isinstance(found, _Module):
+        if not isinstance(found, Module):
             return None
-        found = _lookup(found, part) or _module(f"{found.name}.{part}")
+        found = _lookup(found, part) or module_named(f"{found.name}.{part}")
     return found
 
 
-def _dotted(node: ast.AST) -> list[str]:
+def dotted(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Name):
         return [node.id]
-    if isinstance(node, ast.Attribute) and (head := _dotted(node.value)):
+    if isinstance(node, ast.Attribute) and (head := dotted(node.value)):
         return [*head, node.attr]
     return []
 
@@ -349,7 +349,7 @@ def _is_class(parts: list[str]) -> bool:
 # --- arguments ---------------------------------------------------------------------------------------------------
 
 
-def _constructor(module: _Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
+def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
     """Return (parameters, open) of a class's constructor, inherited if need be; None if it has none of its own."""
     methods = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
     for name in ("__init__", "__new__"):
@@ -361,9 +361,9 @@ def _constructor(module: _Module, node: ast.ClassDef) -> tuple[list[Parameter], 
         return [], True  # a class decorator may write a constructor, as attrs does
     for base in node.bases:
         base = base.value if isinstance(base, ast.Subscript) else base
-        if _dotted(base)[-1:] in (["object"], ["ABC"], ["Generic"], ["Protocol"]):
+        if dotted(base)[-1:] in (["object"], ["ABC"], ["Generic"], ["Protocol"]):
             continue
-        found = _resolve(module, base)
+        found = resolve(module, base)
         if not isinstance(found, tuple) or not isinstance(found[1], ast.ClassDef):
             return [], True
         if (inherited := _constructor(*found)) is not None:
@@ -371,7 +371,7 @@ def _constructor(module: _Module, node: ast.ClassDef) -> tuple[list[Parameter], 
     return None
 
 
-def _arguments(module: _Module, node: ast.FunctionDef, bound: bool) -> tuple[list[Parameter], bool]:
+def _arguments(module: Module, node: ast.FunctionDef, bound: bool) -> tuple[list[Parameter], bool]:
     """Return (parameters, open) of a function; the first argument of a bound one (self, cls) is left out."""
     arguments = node.args
     positional = [(item, "positional") for item in arguments.posonlyargs] + [(item, "any") for item in arguments.args]
@@ -387,11 +387,11 @@ def _arguments(module: _Module, node: ast.FunctionDef, bound: bool) -> tuple[lis
     return parameters, arguments.kwarg is not None
 
 
-def _fields(module: _Module, node: ast.ClassDef) -> list[Parameter]:
+def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
     """Return a dataclass's constructor arguments, those of its bases first."""
     fields: dict[str, Parameter] = {}
     for base in reversed(node.bases):
-        found = _resolve(module, base)
+        found = resolve(module, base)
         if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef) and _has(found[1], "dataclass"):
             fields |= {parameter.name: parameter for parameter in _fields(*found)}
     for item in node.body:
@@ -400,7 +400,7 @@ def _fields(module: _Module, node: ast.ClassDef) -> list[Parameter]:
         annotation, default = _source(item.annotation), _source(item.value)
         if annotation and ("ClassVar" in annotation or "KW_ONLY" in annotation):
             continue
-        if isinstance(item.value, ast.Call) and _dotted(item.value.func)[-1:] == ["field"]:
+        if isinstance(item.value, ast.Call) and dotted(item.value.func)[-1:] == ["field"]:
             options = {option.arg: option.value for option in item.value.keywords}
             if isinstance(init := options.get("init"), ast.Constant) and init.value is False:
                 continue
@@ -411,164 +411,8 @@ def _fields(module: _Module, node: ast.ClassDef) -> list[Parameter]:
 
 def _has(node: ast.ClassDef | ast.FunctionDef, decorator: str) -> bool:
     heads = (item.func if isinstance(item, ast.Call) else item for item in node.decorator_list)
-    return any(_dotted(head)[-1:] == [decorator] for head in heads)
+    return any(dotted(head)[-1:] == [decorator] for head in heads)
 
 
 def _source(node: ast.AST | None) -> str | None:
     return None if node is None else ast.unparse(node)
-
-
-# --- values against annotations ----------------------------------------------------------------------------------
-
-_SCALARS = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": "none"}
-_SCALARS |= {"Path": "str", "PathLike": "str", "LiteralString": "str", "Number": "float", "Real": "float"}
-_LISTS = {"list", "List", "Sequence", "MutableSequence", "Iterable", "Collection", "set", "Set", "frozenset"}
-_DICTS = {"dict", "Dict", "Mapping", "MutableMapping"}
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One alternative: int, float, bool, str, none, literal, list, tuple, dict, dotted, object, any."""
-
-    name: str
-    items: tuple = ()  # a literal's values; the alternatives of a list's elements; for a tuple, those of each place
-
-
-@cache
-def kinds(parameter: Parameter) -> tuple[Kind, ...]:
-    """Return the alternatives of a parameter's annotation; names of other modules are followed."""
-    if parameter.annotation is None:
-        return (Kind("any"),)
-    found = _kinds(ast.parse(parameter.annotation, mode="eval").body, parameter.module, depth=0)
-    return (*found, Kind("none")) if parameter.default == "None" else found
-
-
-def _kinds(node: ast.AST, module: str, depth: int) -> tuple[Kind, ...]:
-    if depth > 12:  # a recursive alias
-        return (Kind("any"),)
-    if isinstance(node, ast.Constant):
-        if isinstance(node.value, str):
-            return _kinds(ast.parse(node.value, mode="eval").body, module, depth + 1)
-        return (Kind("none" if node.value is None else "any"),)
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
-        return _kinds(node.left, module, depth + 1) + _kinds(node.right, module, depth + 1)
-    if isinstance(node, ast.Subscript):
-        return _generic(node, module, depth + 1)
-    name = (_dotted(node) or ["?"])[-1]
-    if name in _SCALARS:
-        return (Kind(_SCALARS[name]),)
-    if name in _LISTS or name in ("tuple", "Tuple"):
-        return (Kind("list", (Kind("any"),)),)
-    if name in _DICTS:
-        return (Kind("dict"),)
-    if name in ("Any", "object", "?", "Callable"):
-        return (Kind("any"),)
-    if name == "DottedPath":  # of runner.named
-        return (Kind("dotted"),)
-    return _alias(node, module, depth + 1)
-
-
-def _generic(node: ast.Subscript, module: str, depth: int) -> tuple[Kind, ...]:
-    head = (_dotted(node.value) or ["?"])[-1]
-    inner = node.slice.elts if isinstance(node.slice, ast.Tuple) else [node.slice]
-    if head == "Literal":
-        return (Kind("literal", tuple(ast.literal_eval(item) for item in inner)),)
-    if head in ("Union", "Optional"):
-        alternatives = sum((_kinds(item, module, depth) for item in inner), ())
-        return (*alternatives, Kind("none")) if head == "Optional" else alternatives
-    if head in ("Annotated", "Final", "Required", "NotRequired"):
-        return _kinds(inner[0], module, depth)
-    if head in _LISTS:
-        return (Kind("list", _kinds(inner[0], module, depth)),)
-    if head in ("tuple", "Tuple"):
-        if isinstance(inner[-1], ast.Constant) and inner[-1].value is Ellipsis:
-            return (Kind("list", _kinds(inner[0], module, depth)),)
-        return (Kind("tuple", tuple(_kinds(item, module, depth) for item in inner)),)
-    return (Kind("dict"),) if head in _DICTS else (Kind("object"),)
-
-
-def _alias(node: ast.AST, module: str, depth: int) -> tuple[Kind, ...]:
-    """Follow a name to `_PRECISION_INPUT = Union[...]`; a class is an object, an enumeration's members may be typed."""
-    source = _module(module) if module else None
-    found = _resolve(source, node) if source else None
-    if not isinstance(found, tuple):
-        return (Kind("object"),)
-    where, definition = found
-    if isinstance(definition, ast.ClassDef):
-        is_enum = any("".join(_dotted(base)).endswith("Enum") for base in definition.bases)
-        return (Kind("any" if is_enum else "object"),)
-    if isinstance(definition, (ast.Subscript, ast.BinOp, ast.Constant)):
-        return _kinds(definition, where.name, depth)
-    return (Kind("object"),)
-
-
-def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
-    """Say whether a plain value (of YAML) may stand where these alternatives are declared.
-
-    An int may stand for a float, not the other way round; null only where None is declared. A dict with `_target_`
-    becomes an object before it is passed on, so it always may. A class declared beside plain types, as in
-    `float | Tensor`, does not open the door to other plain types.
-    """
-    if isinstance(value, dict) and "_target_" in value:
-        return True
-    names = {kind.name for kind in alternatives}
-    if "any" in names:
-        return True
-    if any(kind.name == "literal" and _member_of(value, kind.items) for kind in alternatives):
-        return True
-    if value is None:
-        return "none" in names
-    if isinstance(value, dict):
-        return bool(names & {"dict", "object"})
-    if isinstance(value, list):
-        return "object" in names or any(_list_fits(value, kind) for kind in alternatives)
-    if "dotted" in names and isinstance(value, str) and "." in value:
-        return True
-    if "object" in names and not names & {"int", "float", "bool", "str", "literal"}:
-        return True
-    if isinstance(value, bool):
-        return "bool" in names
-    if isinstance(value, int):
-        return bool(names & {"int", "float"})
-    return type(value).__name__ in names
-
-
-def named(value: object, alternatives: tuple[Kind, ...]) -> list[str]:
-    """Return the dotted paths in a value that fits: what stands where a DottedPath is declared."""
-    found = []
-    for kind in alternatives:
-        if kind.name == "dotted" and isinstance(value, str) and "." in value:
-            found.append(value)
-        elif kind.name == "list" and isinstance(value, list):
-            found += [path for item in value for path in named(item, kind.items)]
-    return found
-
-
-def _member_of(value: object, allowed: tuple) -> bool:
-    return any(type(value) is type(item) and value == item for item in allowed)
-
-
-def _list_fits(value: list, kind: Kind) -> bool:
-    if kind.name == "list":
-        return all(fits(item, kind.items) for item in value)
-    return kind.name == "tuple" and len(value) == len(kind.items) and all(map(fits, value, kind.items))
-
-
-def words(alternatives: tuple[Kind, ...]) -> str:
-    """Say in words what the alternatives allow: "int or null", "one of mse, mae, huber", "a list of int"."""
-    literals = dict.fromkeys(str(item) for kind in alternatives if kind.name == "literal" for item in kind.items)
-    texts = [("one of " if len(literals) > 1 else "") + ", ".join(literals)] if literals else []
-    for kind in alternatives:
-        if kind.name == "literal":
-            continue
-        if kind.name == "list":
-            inner = words(kind.items)
-            text = "a list" if inner == "anything" else f"a list of {inner}"
-        elif kind.name == "tuple":
-            text = "a list [" + ", ".join(words(place) for place in kind.items) + "]"
-        else:
-            plain = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything"}
-            text = (plain | {"dotted": "the dotted path of your own"}).get(kind.name, kind.name)
-        texts += [text] if text not in texts and text != "object" else []
-    texts.sort(key=lambda text: text == "null")
-    return " or ".join(texts) or "an object (a node with _target_)"

@@ -1,0 +1,1 @@
+"""What can be known of a command before torch is imported."""

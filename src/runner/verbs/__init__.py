@@ -1,0 +1,1 @@
+"""What `runner VERB` does, a module for each verb, and what several of them share (`answer`)."""

@@ -1,0 +1,215 @@
+"""What `runner list` and `runner show` print, from YAML and source files alone."""
+
+import io
+import json
+import re
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.catalog import KINDS, Catalog, folders
+from runner.checks.signatures import Signature, describe_arguments, signature
+from runner.errors import UserError, closest
+
+
+def list_text(what: str | None = None, extra_dirs: Iterable[str | Path] = (), format: str = "text") -> str:
+    """Return what `runner list` prints: every choice with its line, and for a model the data it can read.
+
+    Args:
+        what: one kind ("models", "data", "optimizers", "callbacks" ...); None = all of KINDS.
+        extra_dirs: folders of the user with more choices.
+        format: "text", or "json" for {"models": {"textcnn": {"summary": ..., "data": [...]}}}.
+
+    Raises:
+        UserError: there is no such kind or format.
+    """
+    if format not in ("text", "json"):
+        raise UserError(f"list: format={format} is not known.{closest(format, ('text', 'json'))} Allowed: text, json.")
+    catalog = Catalog(folders(extra_dirs))
+    found = {KINDS.get(group, group): _rows(catalog, group) for group in _wanted(catalog, what)}
+    if format == "json":
+        return json.dumps(found, indent=2, ensure_ascii=False)
+    if sys.stdout.isatty():
+        return _rich_list(catalog, found)
+    blocks = []
+    for kind, rows in found.items():
+        width = max((len(name) for name in rows), default=0)
+        lines = [_heading(kind)]
+        for name, row in rows.items():
+            lines.append(f"  {name:<{width}}  {row['summary']}")
+            lines += [f"  {'':<{width}}  {extra}" for extra in _extras(catalog, kind, row)]
+        blocks.append("\n".join(lines))
+    return "\n\n".join(blocks)
+
+
+def _wanted(catalog: Catalog, what: str | None) -> list[str]:
+    if what is None:
+        return [group for group in KINDS if group in catalog.groups]
+    names = {name: group for group in catalog.groups for name in (group, KINDS.get(group, group + "s"))}
+    if what not in names:
+        allowed = ", ".join(KINDS.get(group, group) for group in catalog.groups)
+        raise UserError(f'list: there is no kind "{what}".{closest(what, names)} Allowed: {allowed}.')
+    return [names[what]]
+
+
+def _rows(catalog: Catalog, group: str) -> dict[str, dict[str, Any]]:
+    rows: dict[str, dict[str, Any]] = {}
+    for name in catalog.choices(group):
+        rows[name] = {"summary": catalog.summary(group, name)}
+        if group == "model":
+            rows[name]["data"] = catalog.readable(name)
+        if group == "data":
+            rows[name]["models"] = catalog.readers(name)
+    return rows
+
+
+def _heading(kind: str) -> str:
+    group = next((group for group, name in KINDS.items() if name == kind), kind)
+    return f"{kind} ({group}=NAME)" if kind != "data" else "data (data=NAME)"
+
+
+def _extras(catalog: Catalog, kind: str, row: dict[str, Any]) -> list[str]:
+    return [f"reads: {_data_names(catalog, row['data'])}"] if kind == "models" else []
+
+
+def _data_names(catalog: Catalog, names: list[str]) -> str:
+    """Return "imdb, movie_reviews + your own table with data=csv"."""
+    ready = [name for name in names if not catalog.needs_path(name)]
+    own = [f"data={name}" for name in names if catalog.needs_path(name)]
+    texts = ([", ".join(ready)] if ready else []) + ([f"your own table with {' or '.join(own)}"] if own else [])
+    return " + ".join(texts) or "nothing in this catalog"
+
+
+def _rich_list(catalog: Catalog, found: dict[str, dict[str, dict]]) -> str:
+    from rich.table import Table
+    from rich.text import Text
+
+    console, out = _console()
+    for kind, rows in found.items():
+        table = Table(title=_heading(kind), title_justify="left", title_style="bold", box=None, show_header=False)
+        table.add_column(no_wrap=True, style="cyan")
+        table.add_column()
+        for name, row in rows.items():
+            text = Text(row["summary"])
+            for extra in _extras(catalog, kind, row):
+                text.append(f"\n{extra}", style="dim")
+            table.add_row(name, text)
+        console.print(table)
+        console.print()
+    return out.getvalue().rstrip()
+
+
+def _console() -> tuple[Any, io.StringIO]:
+    from rich.console import Console
+
+    out = io.StringIO()
+    width = max(60, min(shutil.get_terminal_size((100, 25)).columns, 120))
+    return Console(file=out, force_terminal=True, width=width, highlight=False), out
+
+
+# --- runner show -------------------------------------------------------------------------------------------------
+
+
+def show_text(name: str, extra_dirs: Iterable[str | Path] = ()) -> str:
+    """Return what `runner show NAME` prints: what it is, its source, YAML, arguments, and what it goes with.
+
+    Args:
+        name: a choice ("textcnn"), or group and choice ("trainer/default", "trainer=default").
+        extra_dirs: folders of the user with more choices.
+
+    Raises:
+        UserError: there is no such choice.
+    """
+    catalog = Catalog(folders(extra_dirs))
+    group, _, choice = name.replace("=", "/").rpartition("/")
+    matches = [each for each in catalog.groups if group in ("", each) and choice in catalog.choices(each)]
+    if not matches:
+        names = sorted({each for group in catalog.groups for each in catalog.choices(group)})
+        hint = f" See `runner list {name}`." if name in (*catalog.groups, *KINDS.values()) else " See `runner list`."
+        raise UserError(f'show: there is nothing called "{name}".{closest(choice, names)}{hint}')
+    pages = [_sections(catalog, each, choice) for each in matches]
+    if sys.stdout.isatty():
+        return _rich_pages(pages)
+    texts = ["\n\n".join(f"{title}\n{_indent(body)}" for title, body in page) for page in pages]
+    return "\n\n\n".join(texts)
+
+
+def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
+    """Return the (title, text) pairs of one choice."""
+    node = catalog.node(group, name)
+    target = node.get("_target_")
+    found = signature(target) if isinstance(target, str) else None
+    sections = [(f"{group}={name}", "\n".join(c for c in catalog.comments(group, name) if not c.startswith("runner ")))]
+    sections.append(("Run it", catalog.example(group, name)))
+    if found is not None:
+        docs = [found.module_doc if found.target.startswith("runner.") else "", found.doc]
+        docs = [re.split(r"^Args:", doc, maxsplit=1, flags=re.M)[0].strip() for doc in docs]
+        where = f"{found.file}:{found.line}" if found.file else ""
+        sections.append((target, "\n\n".join(filter(None, [*docs, where]))))
+    elif isinstance(target, str):
+        sections.append((target, "(not found)"))
+    if arguments := _arguments(catalog, group, name, node, found):
+        sections.append(("Arguments", arguments))
+    if group == "model":
+        sections.append(("Reads", _data_names(catalog, catalog.readable(name))))
+    if group == "data":
+        sections.append(("Read by", ", ".join(catalog.readers(name)) or "no model in this catalog"))
+    if group == "task":
+        models = [model for model in catalog.choices("model") if catalog.override("model", model, "task") == name]
+        sections += [("The task of", ", ".join(models))] if models else []
+    sections.append((str(catalog.path(group, name)), catalog.text(group, name).rstrip()))
+    return sections
+
+
+def _arguments(catalog: Catalog, group: str, name: str, node: dict[str, Any], found: Signature | None) -> str:
+    """Return one entry for each argument: name, type, the value here or the default, and the meaning."""
+    parameters = found.parameters if found else {}
+    meanings = describe_arguments(found.doc) if found else {}
+    meanings |= {key: text for key, text in _key_comments(catalog.text(group, name)).items() if key not in meanings}
+    lines = []
+    for key in [*(key for key in node if not key.startswith("_")), *(key for key in parameters if key not in node)]:
+        parameter = parameters.get(key)
+        if key not in node and parameter is not None and parameter.required:
+            continue  # the program fills it in
+        kind = f": {parameter.annotation}" if parameter is not None and parameter.annotation else ""
+        value = f" = {_yaml(node[key])}" if key in node else f" = {parameter.default} (write +{group}.{key}=...)"
+        lines.append(f"{key}{kind}{value}")
+        lines += [f"    {_first_sentence(meanings[key])}"] if key in meanings else []
+    return "\n".join(lines)
+
+
+def _key_comments(text: str) -> dict[str, str]:
+    return {match[1]: match[2] for match in re.finditer(r"^(\w+):[^#\n]*\s#\s*(.*)$", text, re.M)}
+
+
+def _first_sentence(text: str) -> str:
+    return re.split(r"(?<=[^.]\w[.!?])\s(?=[A-Z`])", text, maxsplit=1)[0]
+
+
+def _yaml(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...").strip()
+
+
+def _indent(text: str) -> str:
+    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
+
+
+def _rich_pages(pages: list[list[tuple[str, str]]]) -> str:
+    from rich.padding import Padding
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    console, out = _console()
+    for page in pages:
+        for title, body in page:
+            console.print(Text(title, style="bold cyan" if title == page[0][0] else "bold"))
+            if title == page[-1][0]:
+                console.print(Padding(Syntax(body, "yaml", background_color="default"), (0, 2)))
+            else:
+                console.print(Padding(Text(body), (0, 2)))
+            console.print()
+    return out.getvalue().rstrip()
