@@ -9,7 +9,7 @@ run: setup
 	$(BIN)/runner model=textcnn data=movie_reviews
 
 test: setup
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 setup: $(STAMP)
 

