@@ -53,9 +53,10 @@ def train_all(folder: Path) -> dict[str, str]:
     ids = {}
     with inside(folder), keep_tracker(None, folder / "outputs"):
         for name, (model, *overrides) in RUNS.items():
-            cfg = composed([*SMALL[model], *LIMITS, *overrides, "tracking.system_metrics=false"])
+            overrides = [*SMALL[model], *LIMITS, *overrides, "tracking.system_metrics=false"]
+            cfg = composed(overrides)
             choices = {"model": model, "data": name, "task": "", "optim": "adam", "schedule": "", "experiment": None}
             place = folder / "outputs" / name / "run"
             place.mkdir(parents=True)
-            ids[name] = run_recorded(cfg, place, choices, list(overrides))["run_id"]
+            ids[name] = run_recorded(cfg, place, choices, overrides)["run_id"]
     return ids

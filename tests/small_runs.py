@@ -68,7 +68,7 @@ class KillAt(Callback):
 
 
 class SignalAt(StopOnSignal):
-    """Gets a signal at the given moment, as if the user had pressed Ctrl-C."""
+    """Gets SIGTERM at the given moment, as a job that a cluster ends."""
 
     def __init__(self, hook: str, call: int):
         super().__init__(Interrupt())
@@ -77,7 +77,7 @@ class SignalAt(StopOnSignal):
 
         def signalled(*args: Any, **kwargs: Any) -> None:
             if not self.left:
-                self.interrupt.handle(signal.SIGINT, None)
+                signal.raise_signal(signal.SIGTERM)
             self.left -= 1
             own(*args, **kwargs)
 

@@ -175,3 +175,69 @@ def test_a_window_needs_a_token_after_it(tokens, windows):
 def test_a_process_may_be_left_without_a_text():
     tokens, targets = text_split([[1, 2]]).gather(torch.tensor([], dtype=torch.int64))
     assert len(tokens) == len(targets) == 0
+
+
+# Rows of similar length together.
+
+LENGTHS = [1 + (7 * row) % 13 for row in range(60)]
+
+
+def bucketed(batch_size: int = 4, **arguments) -> Loader:
+    split = text_split([[5] * length for length in LENGTHS], max_len=13)
+    return Loader(Subset(split, torch.arange(60)), batch_size, shuffle=True, seed=1, bucket=True, **arguments)
+
+
+def batch_rows(loader: Loader) -> list[list[int]]:
+    return [targets.tolist() for _, targets in loader]
+
+
+def test_lengths_are_those_of_the_rows():
+    split = text_split([[1], [2, 3], [4, 5, 6, 7, 8, 9]])
+    assert split.lengths().tolist() == [1, 2, 4]
+    assert Subset(split, torch.tensor([2, 0])).lengths().tolist() == [4, 1]
+
+
+def test_rows_of_similar_length_come_together():
+    batches = batch_rows(bucketed())
+    assert sorted(row for batch in batches for row in batch) == list(range(60))
+    assert all(max(LENGTHS[row] for row in batch) - min(LENGTHS[row] for row in batch) <= 1 for batch in batches)
+    padded = sum(tokens.numel() for tokens, _ in bucketed())
+    plain = Loader(bucketed().split, 4, shuffle=True, seed=1)
+    assert padded < 0.75 * sum(tokens.numel() for tokens, _ in plain)
+
+
+def test_the_batches_come_in_another_order_in_every_epoch():
+    loader = bucketed()
+    first = batch_rows(loader)
+    loader.set_epoch(1)
+    second = batch_rows(loader)
+    longest = [max(LENGTHS[row] for row in batch) for batch in first]
+    assert longest != sorted(longest) and first != second
+    assert {tuple(sorted(batch)) for batch in first} != {tuple(sorted(batch)) for batch in second}
+    loader.set_epoch(0)
+    assert batch_rows(loader) == first
+
+
+@pytest.mark.parametrize("done", [1, 7])
+def test_a_resumed_loader_with_buckets_goes_on_where_it_was(done):
+    whole = batch_rows(bucketed())
+    later = bucketed()
+    later.load_state_dict({"epoch": 0, "position": done})
+    assert batch_rows(later) == whole[done:]
+
+
+def test_rows_that_fill_no_batch_come_last():
+    sizes = [len(batch) for batch in batch_rows(bucketed(batch_size=7))]
+    assert sizes == [7] * 8 + [4]
+
+
+def test_two_processes_share_batches_of_similar_length():
+    one = batch_rows(bucketed(batch_size=4))
+    shares = [batch_rows(bucketed(batch_size=2, rank=rank, world_size=2)) for rank in range(2)]
+    together = [sorted(first + second) for first, second in zip(*shares, strict=True)]
+    assert together == [sorted(batch) for batch in one]
+
+
+def test_evaluation_keeps_its_order():
+    split = text_split([[5] * length for length in LENGTHS], max_len=13)
+    assert [row for batch in batch_rows(Loader(split, 7, bucket=True)) for row in batch] == list(range(60))

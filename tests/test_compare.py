@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 
 from runner.errors import UserError
+from runner.tracking import stored
 from runner.tracking.lookup import find_run
-from runner.tracking.tracker import stored
 from runner.verbs import compare, register
 
 pytestmark = pytest.mark.filterwarnings(

@@ -1,5 +1,6 @@
 """Every dataset: splits, batches, the equality of encoding and training, the travelling state, the facts."""
 
+import functools
 import gzip
 import json
 import struct
@@ -101,11 +102,22 @@ MAKE = {
 }
 
 
+@pytest.fixture(scope="module")
+def made(folder):
+    """The datasets by name, each read once for the whole file. Not to be changed."""
+
+    @functools.cache
+    def of(name):
+        data = MAKE[name](folder)
+        data.setup()
+        return data
+
+    return of
+
+
 @pytest.fixture(params=MAKE)
-def data(request, folder):
-    made = MAKE[request.param](folder)
-    made.setup()
-    return made
+def data(request, made):
+    return made(request.param)
 
 
 def whole(split):

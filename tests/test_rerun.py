@@ -9,8 +9,8 @@ import pytest
 from recorded_runs import inside
 
 from runner.errors import UserError
+from runner.tracking import stored
 from runner.tracking.lookup import find_run
-from runner.tracking.tracker import stored
 from runner.verbs import rerun
 
 pytestmark = pytest.mark.filterwarnings(

@@ -48,6 +48,8 @@ REFUSED = [
     "torch.distributed.elastic.multiprocessing.subprocess_handler.SubprocessHandler",
     "runner.cli.os.system",
     "runner.sources._call",
+    "runner.sweep.workers.Worker",  # starts a process and hands it a pickle
+    "runner.tracking.tracker.Tracker",
     "runner.sources.archive",
     "pytorch_lightning.cli.LightningCLI",
     "pytorch_lightning.LightningModule.load_from_checkpoint",

@@ -157,6 +157,21 @@ def test_plateau_in_a_run(tmp_path):
     assert points[0] == 0.1 and points[-1] < 1e-9
 
 
+def test_plateau_where_validations_are_rare(tmp_path, no_figures):
+    """The schedule, early stopping and the choice of the checkpoint wait for a validation, and count validations."""
+    cfg = settings("mlp", "schedule=plateau", "schedule.patience=0", "schedule.factor=1e-9", "optim.lr=0.1",
+                   "+trainer.check_val_every_n_epoch=2", "trainer.max_epochs=60", "task.monitor=val/accuracy",
+                   "task.mode=max", "callbacks.early_stopping.patience=2")  # fmt: skip
+    train(cfg, tmp_path)
+    last, best = (torch.load(tmp_path / "checkpoints" / f"{name}.ckpt", weights_only=True) for name in ("last", "best"))
+    validated = [point["epoch"] for _, _, point in last["history"] if "val/accuracy" in point]
+    assert validated == list(range(1, last["epoch"] + 1, 2)) and last["epoch"] < 59, "it stopped early"
+    scores = [point["val/accuracy"] for _, _, point in last["history"] if "val/accuracy" in point]
+    assert best["epoch"] == validated[scores.index(max(scores))] == last["epoch"] - 4, "two validations were no better"
+    rates = [point["train/lr"] for _, _, point in last["history"] if "train/lr" in point]
+    assert rates[0] == 0.1 and rates[-1] < 1e-9
+
+
 def test_plateau_needs_something_to_watch(tmp_path):
     with pytest.raises(UserError, match=r"watches task\.monitor"):
         train(settings("gan", "schedule=plateau"), tmp_path)

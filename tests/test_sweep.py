@@ -12,7 +12,7 @@ import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from runner.errors import UserError
-from runner.sweep import table, workers
+from runner.sweep import launchers, table, workers
 from runner.sweep.optuna_names import offered, problems
 from runner.sweep.plots import draw
 from runner.sweep.report import best_jobs, parent_metrics
@@ -369,6 +369,13 @@ def test_each_worker_has_its_share_of_the_machine(monkeypatch):
     assert workers.slots("auto") == 1 and workers.gpus() == []
     with pytest.raises(UserError, match=r"sweep\.jobs=0"):
         workers.slots(0)
+
+
+def test_a_launcher_that_is_not_installed_is_named(monkeypatch):
+    monkeypatch.setattr(launchers.importlib.util, "find_spec", lambda name: None)
+    assert 'pip install "runner[sweep]"' in launchers.problem(["model=mlp", "hydra/launcher=slurm"])
+    assert "hydra-ray-launcher" in launchers.problem(["hydra/launcher=ray_cluster"])
+    assert launchers.problem(["hydra/launcher=basic"]) is None and launchers.problem(["model=mlp"]) is None
 
 
 def test_the_plugin_costs_nothing():

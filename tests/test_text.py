@@ -1,9 +1,26 @@
-"""Tokenisers, truncation and vocabulary."""
+"""Tokenisers, stop words, stems, pieces of words, truncation and vocabulary."""
+
+import json
 
 import pytest
 
 from runner.errors import UserError
-from runner.text import PAD, UNK, Vocabulary, char, regex, tokenizer, truncated, word
+from runner.text import (
+    PAD,
+    UNK,
+    Pipeline,
+    TokenSettings,
+    Vocabulary,
+    char,
+    jieba,
+    penn,
+    regex,
+    subwords,
+    tokenizer,
+    truncated,
+    word,
+)
+from runner.text.words import stemmer, stop_words
 
 
 def test_word_is_lower_case_without_punctuation():
@@ -57,3 +74,80 @@ def test_vocabulary_encodes_decodes_and_travels():
     assert vocabulary.encode(["b", "zebra", "a"]) == [3, UNK, 2]
     assert vocabulary.decode([PAD, UNK, 2]) == ["<pad>", "<unk>", "a"]
     assert Vocabulary(**vocabulary.state()).numbers == vocabulary.numbers
+
+
+def test_penn_cuts_contractions_as_the_treebank_does():
+    assert penn("It's fine, they DIDN\u2019T!") == ["it", "'s", "fine", ",", "they", "did", "n't", "!"]
+    assert penn("can't 'quoted' rock'n'roll") == ["ca", "n't", "'", "quoted", "'", "rock", "'", "n", "'", "roll"]
+
+
+def test_jieba_finds_chinese_words_and_drops_marks():
+    assert jieba("我来到北京清华大学\uff0c很好\uff01 OK") == ["我", "来到", "北京", "清华大学", "很", "好", "ok"]
+
+
+# Stop words and stems.
+
+
+def test_stop_words_of_two_languages():
+    assert {"the", "of"} <= set(stop_words("english")) and "film" not in stop_words("english")
+    assert {"的", "了"} <= set(stop_words("chinese"))
+    with pytest.raises(UserError, match=r'Did you mean "english"\?'):
+        stop_words("englisch")
+
+
+def test_stems_are_those_of_porter():
+    assert stemmer("english")(["running", "films", "generously", "running"]) == ["run", "film", "generous", "run"]
+    with pytest.raises(UserError, match=r"data\.stem="):
+        stemmer("klingon")
+
+
+def test_a_pipeline_leaves_out_then_stems_then_cuts():
+    pipeline = Pipeline(TokenSettings("word", "english", "english"), max_len=2)
+    assert pipeline("The films of the running men are dull") == ["film", "run"]
+    twin = Pipeline.from_state(json.loads(json.dumps(pipeline.state())))
+    assert twin("The films of the running men are dull") == ["film", "run"]
+
+
+def test_a_pipeline_takes_its_own_stop_words_along():
+    state = Pipeline(TokenSettings("word", "english")).state() | {"left_out": ["film"]}
+    assert Pipeline.from_state(state)("the film") == ["the"]
+
+
+def test_a_state_of_an_earlier_version_is_read():
+    assert Pipeline.from_state({"tokenizer": "word", "max_len": 1, "truncate": "tail"})("a fine film") == ["film"]
+
+
+@pytest.mark.parametrize("words", [{"stopwords": "english"}, {"stem": "english"}])
+def test_pieces_of_words_have_no_stems_and_no_stop_words(words):
+    with pytest.raises(UserError, match=r"leave data\.stopwords and data\.stem out"):
+        Pipeline(TokenSettings("bpe", **words))
+
+
+# Pieces of words.
+
+TEXTS = ["a fine film, a fine plot", "the film is dull!"] * 20
+
+
+@pytest.mark.parametrize(
+    ("kind", "pieces"),
+    [
+        ("bpe", ["▁a", "▁fine", ",", "▁dull", "▁film"]),
+        ("wordpiece", ["a", "fine", ",", "dull", "film"]),
+    ],
+)
+def test_pieces_are_learnt_and_travel_as_json(kind, pieces):
+    state = subwords.train(kind, TEXTS, vocab_size=60, min_count=2)
+    pipeline = Pipeline(TokenSettings(kind), subword=state)
+    assert pipeline("A FINE, dull film") == pieces
+    twin = Pipeline.from_state(json.loads(json.dumps(pipeline.state())))
+    assert twin("A FINE, dull film") == pieces
+    vocabulary = Vocabulary(subwords.vocabulary(state))
+    assert len(vocabulary) <= 60 and vocabulary.numbers["<pad>"] == PAD and vocabulary.numbers["<unk>"] == UNK
+    assert vocabulary.encode(pipeline("zzz"))[-1] == UNK
+    assert UNK not in vocabulary.encode(pipeline("fine plot"))
+
+
+def test_a_word_that_was_never_seen_is_made_of_pieces():
+    state = subwords.train("wordpiece", TEXTS, vocab_size=60, min_count=1)
+    pieces = subwords.tokenizer(state)("planet")
+    assert len(pieces) > 1 and "".join(piece.removeprefix("##") for piece in pieces) == "planet"

@@ -11,6 +11,7 @@ from torch import Tensor
 
 PAD = 0  # the token that fills short rows
 UNK = 1  # the token for whatever is not in the vocabulary
+POOL = 50  # batches whose rows are sorted by length together
 
 
 class Split(Protocol):
@@ -61,6 +62,10 @@ class TextSplit:
     def __len__(self) -> int:
         return len(self.targets)
 
+    def lengths(self) -> Tensor:
+        """Tokens of each row, int64 (N,)."""
+        return torch.from_numpy(np.minimum(np.diff(self.offsets), self.max_len).astype(np.int64))
+
     def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
         rows = index.numpy()
         start = self.offsets[rows]
@@ -108,6 +113,10 @@ class Subset:
     def __len__(self) -> int:
         return len(self.index)
 
+    def lengths(self) -> Tensor:
+        """Tokens of each row, int64 (N,), where the other split knows them."""
+        return self.split.lengths()[self.index]
+
     def gather(self, index: Tensor) -> tuple[Tensor, ...]:
         return self.split.gather(self.index[index])
 
@@ -128,6 +137,8 @@ class Loader:
         world_size: number of processes.
         weights: how often each row is drawn, relative to the others, (N,); an epoch then draws as many rows as there
             are, with replacement. None = each row once an epoch.
+        bucket: whether rows of similar length come together, so that there is less padding; the batches still come in
+            an order of their own in each epoch.
     """
 
     batch_sampler = None  # Lightning looks for it wherever it finds a sampler
@@ -141,6 +152,7 @@ class Loader:
         rank: int = 0,
         world_size: int = 1,
         weights: Tensor | None = None,
+        bucket: bool = False,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}")
@@ -152,6 +164,7 @@ class Loader:
         self.world_size = world_size
         assert weights is None or (shuffle and len(weights) == len(split)), "one weight a row, of a shuffled split"
         self.cumulative = None if weights is None else weights.double().cumsum(0)  # (N,)
+        self.lengths = split.lengths() if bucket and shuffle else None  # (N,)
         self.epoch = 0
         self.position = 0  # batches of this epoch already handed out
 
@@ -177,10 +190,24 @@ class Loader:
             else:  # a row is drawn where a point on the line of all weights falls on its stretch
                 points = torch.rand(rows, generator=generator, dtype=torch.float64) * self.cumulative[-1]
                 order = torch.searchsorted(self.cumulative, points, right=True).clamp(max=rows - 1)
+            if self.lengths is not None:
+                order = self.bucketed(order, self.lengths, generator)
         else:
             order = torch.arange(rows)
         missing = -rows % self.world_size if self.shuffle else 0  # every process needs equally many rows to train on
         return torch.cat([order, order[:missing]])
+
+    def bucketed(self, order: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
+        """Sort each stretch of POOL batches by length, then let the batches change places.
+
+        A batch of all processes together stays whole; the rows that do not fill one come at the end.
+        """
+        size = self.batch_size * self.world_size
+        stretches = [stretch[lengths[stretch].argsort(stable=True)] for stretch in order.split(POOL * size)]
+        order = torch.cat(stretches)
+        whole = len(order) // size
+        places = torch.randperm(whole, generator=generator)
+        return torch.cat([order[: whole * size].view(whole, size)[places].flatten(), order[whole * size :]])
 
     def __iter__(self):
         batches = self.order()[self.rank :: self.world_size].split(self.batch_size)

@@ -18,6 +18,7 @@ from runner.augment import Augmentation
 from runner.errors import UserError
 from runner.optim import optimizer_builder
 from runner.tasks.base import Task
+from runner.vectors import give_vectors
 
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
@@ -68,6 +69,12 @@ def build_regularise(cfg: DictConfig) -> Any:
         return None
     regularise = build(cfg, "regularise", _recursive_=False)
     return None if regularise.changes_nothing else regularise
+
+
+def start_vectors(cfg: DictConfig, task: Any, data: Any) -> dict[str, float]:
+    """Let the net begin with the word vectors of the configuration; return the share of the words that have one."""
+    coverage = give_vectors(task.net, build(cfg, "vectors") if cfg.get("vectors") else None, data)
+    return {} if coverage is None else {"vector_coverage": coverage}
 
 
 def save_bundle(folder: Path, cfg: DictConfig, task: Any, data: Any) -> Path:

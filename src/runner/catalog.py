@@ -2,12 +2,14 @@
 
 Only YAML is read here; no class that a file names is imported. A model M can read data D if every `${data.x}` in M
 and in its task T is a key of D, and every `${task.x}` in M is a key of T; T is the task that M brings along, or else
-the one that D brings along.
+the one that D brings along. Of the facts that M reads as `${oc.select:data.x,null}`, D has to have one: so a recurrent
+net reads texts (vocab_size) as well as signals (num_channels).
 """
 
 import importlib.util
 import re
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,6 +28,7 @@ KINDS = {
     "optim": "optimizers",
     "schedule": "schedules",
     "augment": "augmentations",
+    "vectors": "word vectors",
     "trainer": "trainers",
     "experiment": "experiments",
 }
@@ -152,12 +155,23 @@ class Catalog:
         """Return the task that a pair trains with when none is typed."""
         return self.override("model", model, "task") or self.override("data", data, "task") or self.default("task")
 
+    def owners(self, task: str) -> list[str]:
+        """Return the models that bring a task along; files that are no valid YAML are passed over."""
+        found = []
+        for model in self.choices("model"):
+            with suppress(UserError):
+                if self.override("model", model, "task") == task:
+                    found.append(model)
+        return found
+
     def can_read(self, model: str, data: str) -> bool:
         """Say whether a model can read data (see the head of this file)."""
         task = self.task(model, data)
         task_node = self.node("task", task) if task else {}
         data_node, model_node = self.node("data", data), self.node("model", model)
-        data_facts = needed(model_node, "data") | needed(task_node, "data")
+        data_facts, either = needed(model_node, "data") | needed(task_node, "data"), alternatives(model_node)
+        if either and not either & set(data_node):
+            return False
         return data_facts <= set(data_node) and needed(model_node, "task") <= set(task_node)
 
     def readable(self, model: str) -> list[str]:
@@ -181,11 +195,21 @@ class Catalog:
 
 def needed(node: Any, group: str) -> set[str]:
     """Return the keys x of all `${group.x}` in a node."""
+    return matches(node, rf"\$\{{{group}\.(\w+)")
+
+
+def alternatives(node: Any) -> set[str]:
+    """Return the keys x of all `${oc.select:data.x,null}` in a node: facts of which the data have to have one."""
+    return matches(node, r"\$\{oc\.select:\s*data\.(\w+)\s*,\s*null\s*\}")
+
+
+def matches(node: Any, pattern: str) -> set[str]:
+    """Return what the group of a pattern finds in all texts of a node."""
     if isinstance(node, dict):
-        return set().union(*(needed(value, group) for value in node.values()))
+        return set().union(*(matches(value, pattern) for value in node.values()))
     if isinstance(node, list):
-        return set().union(*(needed(value, group) for value in node))
-    return set(re.findall(rf"\$\{{{group}\.(\w+)", node)) if isinstance(node, str) else set()
+        return set().union(*(matches(value, pattern) for value in node))
+    return set(re.findall(pattern, node)) if isinstance(node, str) else set()
 
 
 def choices(group: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:

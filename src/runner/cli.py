@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runner.errors import UserError, closest
-from runner.interrupt import Interrupted
+from runner.interrupt import Interrupt, Interrupted
 from runner.processes import frozen_config, rank, throwaway_folder
 
 EXAMPLES = {"run": "last", "format": "onnx", "name": "reviews"}  # of what a verb cannot do without
@@ -26,6 +26,7 @@ def main() -> None:
         sys.path += [os.getcwd(), *filter(None, os.environ.get("RUNNER_CODE", "").split(os.pathsep))]
         run_frozen(config)
         return
+    Interrupt().install()  # any command ends with 130 after Ctrl-C, with 143 after SIGTERM
     arguments = sys.argv[1:]
     if "--debug" in arguments:
         os.environ["RUNNER_DEBUG"] = "1"
@@ -47,9 +48,7 @@ def main() -> None:
             traceback.print_exc()
         print(f"runner: {error}", file=sys.stderr)
         sys.exit(2)
-    except KeyboardInterrupt:
-        sys.exit(130)
-    except Interrupted as stopped:  # after the run, or between two of them
+    except Interrupted as stopped:
         sys.exit(stopped.exit_code)
     except BrokenPipeError:  # whoever read the output has gone, as in `runner list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -208,15 +207,16 @@ def evaluate(arguments: list[str]) -> int:
 
 
 def predict(arguments: list[str]) -> int:
-    """predict run=ID|last text="..." | input=FILE [output=FILE.csv] [resume=true]: answers for raw rows.
+    """predict run=ID|last text="..." [explain=true] | input=FILE [output=FILE.csv] [resume=true]: answers for raw rows.
 
     A file is CSV, TSV, JSON, JSONL, Parquet or text and of any size; output is .csv, .tsv or .jsonl, and resume=true
     goes on with one that was cut off. Without text and input, rows are read from standard input: one text, or one JSON
     object, a line. A table's columns may also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
+    explain=true shows which words of the text mattered, and draws them: figure=FILE.png (usually explanation.png).
     """
     from runner.verbs.answer import answer
 
-    known = dict.fromkeys(("run", "input", "output", "resume", "allow", "tracking.uri"))
+    known = dict.fromkeys(("run", "input", "output", "resume", "explain", "figure", "allow", "tracking.uri"))
     own = [a for a in arguments if a.split("=", 1)[0] in known]
     columns = [a for a in arguments if a.split("=", 1)[0] not in known]
     settings = key_values(own, known, required=["run"])

@@ -26,7 +26,7 @@ from torch import Tensor
 
 from runner.batches import PAD, Loader, Subset, TensorSplit
 from runner.bundle import build
-from runner.catalog import config_path, needed
+from runner.catalog import alternatives, config_path, needed
 from runner.tables.resolvers import register_resolvers
 from runner.tasks.base import Task
 from runner.tasks.causal_lm import IGNORE, CausalLM
@@ -37,7 +37,7 @@ LEARNING_RATE = 0.01
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # two ways to compute the same float32 number
 
 # Facts of the data (see conf/data): sizes that are cut down to these, and values where the data has none.
-SMALLER = {"vocab_size": 20, "max_len": 12, "context_len": 12}
+SMALLER = {"vocab_size": 20, "max_len": 12, "context_len": 12, "num_steps": 12}
 USUAL = {
     "num_classes": 3,
     "num_targets": 2,
@@ -80,7 +80,8 @@ def compose_tiny(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -
 def facts_read(cfg: DictConfig) -> set[str]:
     """Names of the data's facts that the model and its task read."""
     nodes = OmegaConf.to_container(cfg, resolve=False)
-    return needed(nodes["model"], "data") | needed(nodes["task"], "data")
+    there = alternatives(nodes["model"]) & set(nodes["data"])
+    return needed(nodes["model"], "data") | needed(nodes["task"], "data") | there
 
 
 def tiny(cfg: DictConfig, seed: int = 1) -> tuple[Task, Batch]:
@@ -107,14 +108,14 @@ def made_up_batch(cfg: DictConfig) -> Batch:
     else:
         if "image_shape" in read:
             shape = list(facts.image_shape)
-        elif "num_steps" in read:
-            shape = [facts.num_steps, facts.get("num_channels", 1)]
+        elif {"num_steps", "num_channels"} & read:
+            shape = [facts.get("num_steps") or SMALLER["num_steps"], facts.get("num_channels", 1)]
         elif "in_features" in read:
             shape = [facts.in_features]
         else:
             raise ValueError(
-                f"{cfg.model._target_} reads none of vocab_size, image_shape, num_steps and in_features from "
-                "its data, so no batch can be made up for it. Pass it one of them in its YAML, for example "
+                f"{cfg.model._target_} reads none of vocab_size, image_shape, num_steps, num_channels and in_features "
+                "from its data, so no batch can be made up for it. Pass it one of them in its YAML, for example "
                 '"in_features: ${data.in_features}".'
             )
         inputs = torch.rand(ROWS, *shape, generator=draw)

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import numpy as np
+from matplotlib import colormaps
 from matplotlib.figure import Figure
 
 
@@ -59,6 +60,7 @@ def class_distribution(sizes: dict[str, np.ndarray], names: list[str] | None) ->
     largest, smallest = sizes[splits[0]].max(), sizes[splits[0]].min()
     if largest > 20 * max(smallest, 1):
         axes.set_yscale("log")
+        axes.set_ylim(bottom=1)
     axes.set_xlabel("class")
     axes.set_ylabel("rows")
     axes.legend()
@@ -103,8 +105,10 @@ def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
     """The first two dimensions of codes (N, Z), coloured by class number (N,)."""
     figure, axes = new_figure(6, 5)
     second = codes[:, 1] if codes.shape[1] > 1 else np.zeros(len(codes))
-    points = axes.scatter(codes[:, 0], second, c=labels, cmap="tab10", s=8, alpha=0.8)
-    figure.colorbar(points, label="class")
+    classes = int(labels.max()) + 1
+    colours = colormaps["tab10" if classes <= 10 else "nipy_spectral"].resampled(classes)
+    points = axes.scatter(codes[:, 0], second, c=labels, cmap=colours, vmin=-0.5, vmax=classes - 0.5, s=8)
+    figure.colorbar(points, label="class", ticks=range(classes) if classes <= 20 else None)
     axes.set_xlabel("z1")
     axes.set_ylabel("z2")
     return figure
@@ -121,6 +125,19 @@ def image_grid(images: np.ndarray, title: str) -> Figure:
     figure, axes = new_figure(6, 6)
     axes.imshow(grid.squeeze(-1) if channels == 1 else grid, cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
+    axes.set_title(title)
+    return figure
+
+
+def word_weights(words: list[str], weights: np.ndarray, title: str, most: int = 30) -> Figure:
+    """What each word is worth (T,), in the order of the text; of a long text the `most` weightiest words."""
+    kept = np.sort(np.argsort(-np.abs(weights), kind="stable")[:most])
+    figure, axes = new_figure(6, 1.2 + 0.24 * len(kept))
+    values = weights[kept]
+    axes.barh(np.arange(len(kept)), values, color=["C2" if value >= 0 else "C3" for value in values])
+    axes.set_yticks(np.arange(len(kept)), [words[place] for place in kept], parse_math=False)
+    axes.invert_yaxis()
+    axes.axvline(0, color="grey", linewidth=0.8)
     axes.set_title(title)
     return figure
 

@@ -40,9 +40,10 @@ class Interrupt:
         signal.signal(signal.SIGTERM, self.handle)
 
     def handle(self, number: int, frame: Any) -> None:
-        if not self.training or self.received is not None:
+        """Take a signal."""
+        again, self.received = self.received is not None, number  # kept: what is raised in a destructor is lost
+        if again or not self.training:
             raise Interrupted(number)
-        self.received = number
 
     def raise_if_asked(self) -> None:
         if self.received is not None:

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from runner import sources
 from runner.errors import UserError
 from runner.interrupt import Interrupt, Interrupted, Pruned
 from runner.processes import launching, rank
@@ -32,6 +33,7 @@ def run(cfg: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir).resolve()
     with open_dict(cfg):
         cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is no setting of a job
+    sources.go_offline(cfg)
     settle(cfg.data)
     OmegaConf.resolve(cfg)
     overrides = [override for override in hydra.overrides.task if key_of(override) != "resume"]

@@ -56,7 +56,7 @@ def launching(config: Path) -> Iterator[None]:
 
 
 def end_process_group() -> None:
-    import torch
-
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
+    """Take leave of the other processes; torch is not imported for it, it may have been cut off in its import."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        distributed.destroy_process_group()

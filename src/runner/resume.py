@@ -10,7 +10,7 @@ from runner.tracking.lookup import RunInfo, find_run
 
 UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
 # The rest would make the continuation meaningless.
-MAY_CHANGE = ("trainer.", "callbacks.", "tracking.", "allow", "resume")
+MAY_CHANGE = ("trainer.", "callbacks.", "tracking.", "allow", "offline", "resume")
 
 
 def key_of(override: str) -> str:

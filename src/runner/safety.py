@@ -1,9 +1,9 @@
 """What a configuration may run: a dotted path in it (`_target_`, a tokenizer) is code, and files may come from anybody.
 
-Allowed without a word are the classes of runner, of torch (nn, optim, distributions), Lightning, torchmetrics and
-scikit-learn, and the user's own code: modules in the current folder and beside a `--config-dir`. Everything else has
-to be named by the user, `allow=[my.package]` on the command line or RUNNER_ALLOW=my.package in the environment. What a
-file says about `allow` does not count.
+Allowed without a word are the models, datasets, objectives and the like of runner, classes of torch (nn, optim,
+distributions), Lightning, torchmetrics and scikit-learn, and the user's own code: modules in the current folder and
+beside a `--config-dir`. Everything else has to be named by the user, `allow=[my.package]` on the command line or
+RUNNER_ALLOW=my.package in the environment. What a file says about `allow` does not count.
 
 `refusal` judges a path by reading source files, before anything is imported; `guard` judges the objects themselves,
 just before they are made.
@@ -22,9 +22,12 @@ from omegaconf import DictConfig, OmegaConf
 from runner.checks.signatures import TargetError, find
 from runner.errors import UserError
 
-# Modules whose classes may be named. All of torch would be too much: parts of it start processes or load pickles.
+# Modules whose classes may be named. All of torch, or of runner, would be too much: parts of it start processes or load
+# pickles.
+OWN = ("augment", "baselines", "callbacks", "checkpoint", "datamodules", "losses", "models", "optimizers", "profilers",
+       "regularise", "tasks", "vectors")  # fmt: skip
 CLASSES = (
-    "runner", "torch.nn", "torch.optim", "torch.distributions", "torchmetrics", "sklearn",
+    *(f"runner.{part}" for part in OWN), "torch.nn", "torch.optim", "torch.distributions", "torchmetrics", "sklearn",
     *(f"{lightning}.{part}" for lightning in ("pytorch_lightning", "lightning.pytorch")
       for part in ("trainer", "callbacks", "profilers", "strategies", "plugins", "loggers", "accelerators")),
 )  # fmt: skip
@@ -191,8 +194,9 @@ def _folders(root: str) -> list[str]:
 def _text(target: str) -> str:
     root = target.split(".")[0]
     start = (
-        f"a configuration may name classes of runner, torch (nn, optim, distributions), Lightning, torchmetrics and "
-        f"scikit-learn, and your own code in this folder; {target} is none of these."
+        "a configuration may name models, datasets, objectives and the like of runner, classes of torch (nn, optim, "
+        "distributions), Lightning, torchmetrics and scikit-learn, and your own code in this folder; "
+        f"{target} is none of these."
     )
     if root in sys.stdlib_module_names:
         return start

@@ -31,3 +31,17 @@ def side_by_side(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> Figure
         axes.set_xlabel("actual")
     panels[0].set_ylabel("predicted")
     return figure
+
+
+def forecast(actual: np.ndarray, predicted: np.ndarray) -> Figure:
+    """Real values of a series and what was predicted for them one step, and D steps, before; (N, D) each."""
+    figure, axes = new_figure(8.0)
+    steps, ahead = actual.shape
+    axes.plot(np.arange(steps), actual[:, 0], color="tab:red", label="real")
+    for number in sorted({1, ahead}):
+        place = np.arange(steps) + number - 1
+        axes.plot(place, predicted[:, number - 1], label="predicted" if ahead == 1 else f"predicted {number} ahead")
+    axes.set_xlabel("step of the test split")
+    axes.set_ylabel("value")
+    axes.legend()
+    return figure

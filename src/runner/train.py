@@ -13,7 +13,7 @@ from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf
 
 from runner import figures, safety
-from runner.bundle import build_data, build_task, save_bundle
+from runner.bundle import build_data, build_task, save_bundle, start_vectors
 from runner.callbacks import ShowProgress, StopOnSignal
 from runner.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.find_settings import find_settings
@@ -46,6 +46,7 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
     lightning.seed_everything(cfg.seed, verbose=False)
     task = build_task(cfg)
     task.connect(data)
+    vectors = start_vectors(cfg, task, data)
     find_settings(cfg, folder, task, data, record)
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
@@ -65,8 +66,8 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process that torchrun started has another one
     best = load_best(task, folder)
     metrics = history.latest("train/") | task.evaluate(trainer, data, "val") | task.evaluate(trainer, data, "test")
-    metrics = {name: value for name, value in metrics.items() if not name.endswith("_step")}
-    metrics = known(metrics | {f"fit/{name}": value for name, value in task.fitted().items()})
+    metrics = {name: value for name, value in metrics.items() if not name.endswith(("_step", "/lr"))}
+    metrics = known(metrics | {f"fit/{name}": value for name, value in (task.fitted() | vectors).items()})
     if progress.seconds:
         metrics["train/samples_per_second"] = progress.samples_per_second
     result = metrics | {

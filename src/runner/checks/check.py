@@ -26,15 +26,16 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.catalog import Catalog, as_folder, config_path
+from runner.catalog import KINDS, Catalog, as_folder, config_path
 from runner.checks.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, signature_of, supplied_at, takes
 from runner.checks.phrases import plain
 from runner.checks.signatures import TargetError
 from runner.errors import closest
 from runner.safety import refusal, targets
-from runner.sweep import optuna_names
+from runner.sweep import launchers, optuna_names
 
 HYDRA = ("hydra", "hydra_plugins")  # what Hydra's own nodes may name: sweepers, launchers
+MOST_NAMES = 25  # that a message lists
 MAX_JOBS = 500  # of a multirun that are composed here; every single value of a sweep up to this many is seen
 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
@@ -51,6 +52,8 @@ def check(overrides: list[str], config_dir: str | None = None, multirun: bool = 
     if config_dir is not None and not Path(config_dir).is_dir():
         return [f"--config-dir {config_dir}: there is no such folder."]
     setup_globals()
+    if missing := launchers.problem(overrides):
+        return [missing]
     return Command(overrides, config_dir, multirun).run()
 
 
@@ -201,7 +204,12 @@ class Command:
         return self.repo.get_group_options(group, ObjectType.CONFIG)
 
     def allowed(self, group: str) -> str:
-        return f" Allowed: {', '.join(self.names(group))}." if self.repo.group_exists(group) else ""
+        if not self.repo.group_exists(group):
+            return ""
+        names = self.names(group)
+        if len(names) > MOST_NAMES and group in KINDS:
+            return f" All {len(names)} choices: runner list {KINDS[group]}"
+        return f" Allowed: {', '.join(names)}."
 
     def choice_exists(self, override: Override) -> bool:
         """Say whether a choice can be made, and report why not."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from runner.catalog import needed
+from runner.catalog import alternatives, needed
 from runner.checks.kinds import Kind, fits, kinds, named, words
 from runner.checks.phrases import joined, plain, show
 from runner.checks.signatures import Parameter, Signature, TargetError, find
@@ -35,6 +35,7 @@ PLAIN = {
     "lr_find": "bool",
     "find_batch_size": "bool",
     "allow": "list[str] | str",
+    "offline": "bool",
     "tracking.uri": "str | None",
     "tracking.experiment": "str",
     "tracking.name": "str | None",
@@ -80,8 +81,10 @@ class Inspection:
         inferred = [key for key, raw in node.items() if "${infer" in str(raw)] if isinstance(node, dict) else []
         if not inferred:
             return
+        from runner import sources
         from runner.tables.resolvers import register_resolvers, settle
 
+        sources.go_offline(self.cfg)
         register_resolvers()
         is_local = "${infer_hub" not in str(node)
         if is_local and not any(path.startswith("data.") for path in self.missing):
@@ -151,6 +154,9 @@ class Inspection:
                 if parameter and self.value(source, key) is None and not fits(None, kinds(parameter)):
                     lacking.append(key)
                     break
+        either = sorted(alternatives(self.raw[reader])) if source == "data" else []
+        if either and not set(either) & set(self.raw[source]):
+            lacking.append(" or ".join(either))
         return lacking
 
     def value(self, group: str, key: str) -> Any:
@@ -163,17 +169,20 @@ class Inspection:
             return UNKNOWN
 
     def wrong_task(self) -> bool:
-        """Report a model with a task of its own under another built-in one."""
-        model, task = self.choices.get("model"), self.choices.get("task")
-        if model not in self.catalog.choices("model"):
+        """Report a built-in task that a model cannot be trained with: not its own, or that of other models alone."""
+        model, data, task = (self.choices.get(group) for group in ("model", "data", "task"))
+        named = model in self.catalog.choices("model") and task in self.catalog.choices("task")
+        if not named or not target_of(self.raw["task"]).startswith("runner."):
             return False
-        own = self.catalog.override("model", model, "task")
-        if own in (None, task) or not str(self.raw["task"].get("_target_")).startswith("runner."):
+        own, owners = self.catalog.override("model", model, "task"), self.catalog.owners(task)
+        brought = data in self.catalog.choices("data") and self.catalog.override("data", data, "task") == task
+        if own == task or (own is None and (brought or not owners)):
             return False
-        self.report(
-            f"model={model} cannot be trained with task={task}: it has a task of its own, {own}. "
-            f"Leave task= out, or name a task class of your own."
-        )
+        why = f"it has a task of its own, {own}" if own else f"that is the task of {', '.join(owners)}"
+        remedy = "Leave task= out, or name a task class of your own."
+        if not target_of(self.raw["model"]).startswith("runner."):
+            remedy += f" Or say in conf/model/{model}.yaml whose task it is: override /task@_global_.task: {task}"
+        self.report(f"model={model} cannot be trained with task={task}: {why}. {remedy}")
         return True
 
     def pair_text(self, model_lacks: list[str], task_lacks: list[str], model_lacks_of_task: list[str]) -> str:
@@ -374,6 +383,11 @@ def takes(found: Signature | None, path: str) -> list[str]:
 def references(raw: Any) -> set[str]:
     """Return {"data.x", "task.y"} for the interpolations in a raw value."""
     return {f"{source}.{key}" for source in ("data", "task") for key in needed(raw, source)}
+
+
+def target_of(node: dict[str, Any]) -> str:
+    """Return the class a node names, or an empty text."""
+    return str(node.get("_target_", ""))
 
 
 def signature_of(target: Any) -> Signature | None:

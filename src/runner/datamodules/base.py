@@ -117,6 +117,7 @@ class DataModule(LightningDataModule):
         self.declared: dict[str, Any] = {}  # facts of the configuration, checked by setup
         self.seed = 0  # of the order of training batches
         self.row_weights: Tensor | None = None  # how often each training row is drawn; None = each once an epoch
+        self.bucket = False  # whether rows of similar length come together in training
         self.inputs: Inputs | None = None
         self.targets: Targets | None = None
         self.prepared: Prepared | None = None
@@ -297,4 +298,4 @@ class DataModule(LightningDataModule):
     def _loader(self, rows: Split, batch_size: int, shuffle: bool = False) -> Loader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         weights = self.row_weights if shuffle else None
-        return Loader(rows, batch_size, shuffle, self.seed, rank, world_size, weights)
+        return Loader(rows, batch_size, shuffle, self.seed, rank, world_size, weights, self.bucket)

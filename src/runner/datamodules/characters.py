@@ -18,7 +18,7 @@ from runner.datamodules.movie_reviews import FILE, PACKAGE, reviews
 from runner.errors import UserError
 from runner.splits import PARTS
 from runner.tables.files import TableFile
-from runner.text import SPECIALS, UNK, Vocabulary
+from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary
 
 SHARES = (0.9, 0.95)  # where training and validation end, as shares of the text
 CHUNK = 1 << 20  # characters handled at a time
@@ -92,7 +92,7 @@ class Characters(DataModule):
                     f"data.context_len={self.context_len} and the next character. Give more text or a shorter context."
                 )
         made = {part: StreamSplit(stream, self.context_len) for part, stream in streams.items()}
-        inputs = TextInputs("text", "char", vocabulary, max_len=None)
+        inputs = TextInputs("text", Pipeline(TokenSettings("char")), vocabulary)
         rows = Windows(streams, self.context_len, vocabulary)
         return Prepared(inputs, None, **made, rows=rows, source=source, digest=digest)
 

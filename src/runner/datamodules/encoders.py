@@ -5,14 +5,13 @@ Shape letters: B batch, T time (tokens of the longest row), F features, D target
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from runner.errors import UserError, closest
-from runner.text import PAD, UNK, Vocabulary, tokenizer, truncated
+from runner.text import PAD, SPECIALS, UNK, Pipeline, Vocabulary
 
 
 def cells(rows: list[dict], column: str) -> list:
@@ -33,56 +32,48 @@ class TextInputs:
 
     Args:
         column: name of the raw column.
-        tokenizer: name of the function text -> tokens (see runner.text).
+        pipeline: the function text -> tokens.
         vocabulary: numbers of the tokens.
-        max_len: tokens kept of a row; None = all.
-        truncate: which part of a longer row is kept: head, tail or both.
     """
 
     kind = "text"
 
-    def __init__(
-        self, column: str, tokenizer: str, vocabulary: Vocabulary, max_len: int | None, truncate: str = "head"
-    ):
+    def __init__(self, column: str, pipeline: Pipeline, vocabulary: Vocabulary):
         self.column = column
-        self.tokenizer = tokenizer
+        self.pipeline = pipeline
         self.vocabulary = vocabulary
-        self.max_len = max_len
-        self.truncate = truncate
+
+    @property
+    def max_len(self) -> int | None:
+        """Tokens kept of a row; None = all."""
+        return self.pipeline.max_len
 
     @property
     def columns(self) -> dict[str, str]:
         return {self.column: "string"}
 
+    def tokens(self, rows: list[dict]) -> list[list[str]]:
+        """Return the tokens of each row; a row without any has one that is unknown."""
+        return [self.pipeline(str(text)) or [SPECIALS[UNK]] for text in cells(rows, self.column)]
+
     def encode(self, rows: list[dict]) -> tuple[Tensor]:
         """Return token numbers (B, T), int64, PAD behind shorter rows."""
-        texts = [str(text) for text in cells(rows, self.column)]
-        numbers = [tokens_of(text, tokenizer(self.tokenizer), self.max_len, self.truncate) for text in texts]
-        numbers = [self.vocabulary.encode(row) or [UNK] for row in numbers]
+        numbers = [self.vocabulary.encode(tokens) for tokens in self.tokens(rows)]
         longest = max(map(len, numbers), default=1)
         return (torch.tensor([row + [PAD] * (longest - len(row)) for row in numbers], dtype=torch.int64),)
 
     def features(self, rows: list[dict]) -> list[str]:
-        """Return the texts themselves: scikit-learn's vectorisers take them as they are."""
+        """Return the texts as scikit-learn's vectorisers take them: as they are, or the words that have been found."""
+        if self.pipeline.settings.finds_words:
+            return [" ".join(tokens) for tokens in self.tokens(rows)]
         return [str(text) for text in cells(rows, self.column)]
 
     def state(self) -> dict:
-        return {
-            "column": self.column,
-            "tokenizer": self.tokenizer,
-            "vocabulary": self.vocabulary.state(),
-            "max_len": self.max_len,
-            "truncate": self.truncate,
-        }
+        return {"column": self.column, **self.pipeline.state(), "vocabulary": self.vocabulary.state()}
 
     @classmethod
     def from_state(cls, state: dict) -> "TextInputs":
-        return cls(**(state | {"vocabulary": Vocabulary(**state["vocabulary"])}))
-
-
-def tokens_of(text: str, tokenize: Any, max_len: int | None, truncate: str) -> list[str]:
-    """Return the tokens of a text that a net gets to see."""
-    return truncated(tokenize(text), max_len, truncate)
+        return cls(state["column"], Pipeline.from_state(state), Vocabulary(**state["vocabulary"]))
 
 
 class NumberInputs:

@@ -28,9 +28,12 @@ class HubTexts(DataModule):
         num_targets: declared number of real-valued targets, 1.
         vocab_size: words in the vocabulary at most, PAD and UNK included.
         max_len: words kept of a text.
-        tokenizer: word, regex, char, or the dotted path of a function text -> tokens.
+        tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens.
         min_count: words rarer than this in the training split become UNK.
         truncate: which part of a longer text is kept: head, tail or both.
+        stopwords: language whose stop words are left out, such as english or chinese; None = none are.
+        stem: language whose stemmer cuts the words, such as english; None = they stay as they are.
+        bucket: whether texts of similar length come together in a training batch, so that there is less padding.
         batch_size: rows of a training batch.
         eval_batch_size: rows of a validation or test batch; None = at least 256.
         split_seed: of the division into splits.
@@ -53,6 +56,9 @@ class HubTexts(DataModule):
         tokenizer: str = "word",
         min_count: int = 1,
         truncate: Literal["head", "tail", "both"] = "head",
+        stopwords: str | None = None,
+        stem: str | None = None,
+        bucket: bool = False,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
         split_seed: int = 0,
@@ -61,7 +67,8 @@ class HubTexts(DataModule):
     ):
         super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
         self.path, self.label, self.revision, self.subset, self.target = path, label, revision, subset, target
-        self.settings = TextSettings(text, tokenizer, vocab_size, max_len, min_count, truncate)
+        self.settings = TextSettings(text, tokenizer, vocab_size, max_len, min_count, truncate, stopwords, stem)
+        self.bucket = bucket
         self.declared = {"num_classes": num_classes, "num_targets": num_targets}
 
     def prepare(self) -> Prepared:

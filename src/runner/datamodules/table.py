@@ -28,9 +28,12 @@ class Table(DataModule):
         in_features: declared number of number columns.
         vocab_size: words in the vocabulary at most, PAD and UNK included.
         max_len: words kept of a text.
-        tokenizer: word, regex, char, or the dotted path of a function text -> tokens.
+        tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens.
         min_count: words rarer than this in the training split become UNK.
         truncate: which part of a longer text is kept: head, tail or both.
+        stopwords: language whose stop words are left out, such as english or chinese; None = none are.
+        stem: language whose stemmer cuts the words, such as english; None = they stay as they are.
+        bucket: whether texts of similar length come together in a training batch, so that there is less padding.
         encoding: of text formats, such as utf-8, latin-1, cp1252, utf-16, gbk.
         delimiter: between the cells of CSV and TSV files; None = comma or tab by the file's ending.
         quoted: whether quotation marks enclose cells; False = they are ordinary characters.
@@ -56,6 +59,9 @@ class Table(DataModule):
         tokenizer: str = "word",
         min_count: int = 1,
         truncate: Literal["head", "tail", "both"] = "head",
+        stopwords: str | None = None,
+        stem: str | None = None,
+        bucket: bool = False,
         encoding: str = "utf-8",
         delimiter: str | None = None,
         quoted: bool = True,
@@ -68,7 +74,9 @@ class Table(DataModule):
         super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
         columns = tuple(features) if features is not None else None
         self.reading = rows.Settings(str(path), text, label, columns, target, encoding, delimiter, quoted)
-        self.encoding = TextSettings(text, tokenizer, vocab_size, max_len, min_count, truncate) if text else None
+        words = (tokenizer, vocab_size, max_len, min_count, truncate, stopwords, stem)
+        self.encoding = TextSettings(text, *words) if text else None
+        self.bucket = bucket and text is not None
         self.declared = {"num_classes": num_classes, "num_targets": num_targets, "in_features": in_features}
 
     def prepare(self) -> Prepared:

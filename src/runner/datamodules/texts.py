@@ -8,7 +8,7 @@ the raw texts (`texts.bin`, UTF-8, with `text_offsets.npy`), `targets.npy`, the 
 import json
 from array import array
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -19,10 +19,10 @@ import torch
 from runner import cache
 from runner.batches import Subset, TextSplit
 from runner.datamodules.base import Prepared, SplitSettings
-from runner.datamodules.encoders import Classes, Numbers, Targets, TextInputs, tokens_of
+from runner.datamodules.encoders import Classes, Numbers, Targets, TextInputs
 from runner.errors import UserError
 from runner.splits import PARTS
-from runner.text import UNK, Vocabulary, tokenizer
+from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary, subwords
 
 CHUNK = 1 << 16  # rows handled at a time
 
@@ -46,6 +46,8 @@ class TextSettings:
         max_len: tokens kept of a row.
         min_count: rarer tokens become UNK.
         truncate: which part of a longer row is kept: head, tail or both.
+        stopwords: language whose stop words are left out; None = none are.
+        stem: language whose stemmer cuts the words; None = they stay as they are.
     """
 
     column: str
@@ -54,6 +56,13 @@ class TextSettings:
     max_len: int
     min_count: int = 1
     truncate: str = "head"
+    stopwords: str | None = None
+    stem: str | None = None
+
+    def pipeline(self, subword: dict | None = None) -> Pipeline:
+        """Return the function text -> tokens; `subword` is what bpe or wordpiece has learnt."""
+        tokens = TokenSettings(self.tokenizer, self.stopwords, self.stem)
+        return Pipeline(tokens, self.max_len, self.truncate, subword)
 
 
 class StoredTexts:
@@ -130,8 +139,7 @@ def prepare_texts(
             Numbers.fit(target_names or [], target[index["train"]]),
             {"num_targets": target.shape[1]},
         )
-    vocabulary = Vocabulary(meta["vocabulary"])
-    inputs = TextInputs(settings.column, settings.tokenizer, vocabulary, settings.max_len, settings.truncate)
+    inputs = TextInputs(settings.column, settings.pipeline(meta["subword"]), Vocabulary(meta["vocabulary"]))
     tokens = np.load(folder / "tokens.npy", mmap_mode="r")
     store = TextSplit(tokens, np.load(folder / "offsets.npy"), targets.encode(target), settings.max_len)
     made = {part: Subset(store, torch.from_numpy(index[part])) for part in PARTS}
@@ -146,45 +154,77 @@ def _write(
     splitting: SplitSettings,
     class_names: Sequence[str] | None,
 ) -> None:
-    """Fill a prepared folder from one pass over the rows.
-
-    Words get provisional numbers in the order of their first appearance. The vocabulary is made from the
-    counts of the training rows once the split is known, and the provisional numbers are then exchanged for
-    the final ones.
-    """
-    words, found = _stream(folder, rows, settings, class_names)
-    lengths = np.diff(found.offsets)
+    """Fill a prepared folder from one pass over the rows."""
+    pipeline = settings.pipeline()
+    is_trained = pipeline.settings.is_trained
+    words, found = _stream(folder, rows, None if is_trained else pipeline, class_names)
+    total = len(found.text_offsets) - 1
     target = found.target if class_names is None else found.target.astype(np.int64)
     own = found.own if found.own.any() else None
-    splits = splitting(len(lengths), None if class_names is None else target, own)
+    splits = splitting(total, None if class_names is None else target, own)
+    if is_trained:
+        subword, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
+    else:
+        subword, offsets = None, found.offsets
+        vocabulary = _number(folder, settings, words, offsets, splits.train)
+    np.save(folder / "offsets.npy", offsets)
+    np.save(folder / "text_offsets.npy", found.text_offsets)
+    np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
+    for part, index in zip(PARTS, splits, strict=True):
+        np.save(folder / f"{part}.npy", index)
+    meta = json.dumps({"vocabulary": vocabulary.tokens, "subword": subword}, ensure_ascii=False)
+    (folder / "meta.json").write_text(meta, encoding="utf-8")
 
+
+def _number(
+    folder: Path, settings: TextSettings, words: list[str], offsets: np.ndarray, train: np.ndarray
+) -> Vocabulary:
+    """Exchange the provisional numbers, those of the words' first appearance, for those of the vocabulary.
+
+    The vocabulary is made from the counts of the training rows, which are known only now.
+    """
+    lengths = np.diff(offsets)
     provisional = np.memmap(folder / "provisional.bin", dtype=np.int32, mode="r")
     in_training = np.zeros(len(lengths), dtype=bool)
-    in_training[splits.train] = True
+    in_training[train] = True
     counts = np.zeros(len(words), dtype=np.int64)
     for start, end in _chunks(len(lengths)):
-        tokens = provisional[found.offsets[start] : found.offsets[end]]
+        tokens = provisional[offsets[start] : offsets[end]]
         keep = np.repeat(in_training[start:end], lengths[start:end])
         counts += np.bincount(tokens[keep], minlength=len(words))
     seen = {word: int(count) for word, count in zip(words, counts, strict=True) if count}
     vocabulary = Vocabulary.build(seen, settings.vocab_size, settings.min_count)
 
     final = np.fromiter((vocabulary.numbers.get(word, UNK) for word in words), dtype=np.int32, count=len(words))
-    shape = (int(found.offsets[-1]),)
+    shape = (int(offsets[-1]),)
     tokens = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=np.int32, shape=shape)
     for start, end in _chunks(shape[0]):
         tokens[start:end] = final[provisional[start:end]]
     tokens.flush()
     del provisional, tokens
     (folder / "provisional.bin").unlink()
+    return vocabulary
 
-    np.save(folder / "offsets.npy", found.offsets)
-    np.save(folder / "text_offsets.npy", found.text_offsets)
-    np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
-    for part, index in zip(PARTS, splits, strict=True):
-        np.save(folder / f"{part}.npy", index)
-    meta = json.dumps({"vocabulary": vocabulary.tokens}, ensure_ascii=False)
-    (folder / "meta.json").write_text(meta, encoding="utf-8")
+
+def _learn(
+    folder: Path, settings: TextSettings, text_offsets: np.ndarray, train: np.ndarray
+) -> tuple[dict, Vocabulary, np.ndarray]:
+    """Learn the pieces of words from the training rows, then cut all rows; return the offsets of the rows, too."""
+    (folder / "provisional.bin").unlink()
+
+    def texts(rows: Iterable[int]) -> Iterator[str]:
+        with open(folder / "texts.bin", "rb") as handle:
+            for row in rows:
+                yield _slice(handle, int(text_offsets[row]), int(text_offsets[row + 1]))
+
+    subword = subwords.train(settings.tokenizer, texts(train), settings.vocab_size, settings.min_count)
+    pipeline, vocabulary = settings.pipeline(subword), Vocabulary(subwords.vocabulary(subword))
+    numbers, offsets = array("i"), array("q", [0])
+    for text in texts(range(len(text_offsets) - 1)):
+        numbers.extend(vocabulary.encode(pipeline(text) or [SPECIALS[UNK]]))
+        offsets.append(len(numbers))
+    np.save(folder / "tokens.npy", np.array(numbers, dtype=np.int32))
+    return subword, vocabulary, np.array(offsets)
 
 
 class _Found(NamedTuple):
@@ -197,10 +237,12 @@ class _Found(NamedTuple):
 
 
 def _stream(
-    folder: Path, rows: Iterable[TextRow], settings: TextSettings, class_names: Sequence[str] | None
+    folder: Path, rows: Iterable[TextRow], pipeline: Pipeline | None, class_names: Sequence[str] | None
 ) -> tuple[list[str], _Found]:
-    """Write provisional tokens and texts of all rows; return the words by their provisional numbers."""
-    tokenize = tokenizer(settings.tokenizer)
+    """Write texts and provisional tokens of all rows; return the words by their provisional numbers.
+
+    Without a pipeline there are no tokens yet.
+    """
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__  # a new word gets the next number
     class_numbers = {name: number for number, name in enumerate(class_names or ())}
@@ -208,7 +250,7 @@ def _stream(
     offsets, text_offsets, target, own = array("q", [0]), array("q", [0]), array("d"), array("b")
     with open(folder / "provisional.bin", "wb") as tokens_file, open(folder / "texts.bin", "wb") as texts_file:
         for row in rows:
-            tokens = tokens_of(row.text, tokenize, settings.max_len, settings.truncate) or ["<unk>"]
+            tokens = (pipeline(row.text) or [SPECIALS[UNK]]) if pipeline else []
             array("i", map(numbers.__getitem__, tokens)).tofile(tokens_file)
             text = row.text.encode("utf-8", "replace")
             texts_file.write(text)

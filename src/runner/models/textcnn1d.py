@@ -10,6 +10,7 @@ Shape letters: B batch, T time (words), E embedding, N filters, w width in words
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runner.models.layers.embeddings import load_vectors, word_embedding
 from runner.models.layers.windows import at_least, max_over_time
 from runner.models.ranges import check_share, check_size
 
@@ -44,13 +45,16 @@ class TextCNN1d(nn.Module):
         check_size(vocab_size=vocab_size, num_outputs=num_outputs, embed_dim=embed_dim, num_filters=num_filters)
         check_size(kernel_size=kernel_size, hidden_dim=hidden_dim)
         check_share(dropout=dropout)
-        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
+        self.embedding = word_embedding(vocab_size, embed_dim, reach=0.05)  # as Keras draws them
         self.convolution = nn.Conv1d(embed_dim, num_filters, kernel_size)
         self.hidden = nn.Linear(num_filters, hidden_dim)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden_dim, num_outputs)
         self.kernel_size = kernel_size
-        nn.init.uniform_(self.embedding.weight[1:], -0.05, 0.05)  # as Keras draws them
+
+    def load_vectors(self, matrix: Tensor) -> None:
+        """Begin with these word vectors (V, E)."""
+        load_vectors(self.embedding, matrix)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens, int64 (B, T) with padding 0 at the end, to scores (B, K)."""

@@ -67,12 +67,17 @@ def beats(one: list[float], other: list[float]) -> bool:
 
 
 def chosen_columns(state: SweepState, columns: list[str] | None) -> list[str]:
-    """Return the metrics for the tables: those asked for, or those of the sweep and the same of the test split."""
+    """Return the metrics for the tables: those asked for, or those of the sweep and the same of the test split.
+
+    The accuracy of classifiers is always told, though the best one is chosen by another metric.
+    """
     known = {name for job in state.jobs.values() for name in job.values}
     if columns:
         return columns
     chosen = [metric for metric in state.metrics if metric in known]
     chosen += [test for metric in chosen if (test := metric.replace("val/", "test/")) in known and test not in chosen]
+    if "test/accuracy" in known - set(chosen):
+        chosen.append("test/accuracy")
     return chosen or sorted(name for name in known if "/" in name)[:MOST_COLUMNS]
 
 

@@ -210,6 +210,8 @@ class Task(LightningModule):
         if watches and (self.monitor is None or not self.automatic_optimization):
             raise UserError("schedule=plateau watches task.monitor, and this task has none. Take another schedule.")
         how = {"scheduler": scheduler, "interval": "epoch" if watches else "step", "monitor": self.monitor}
+        if watches and self.monitor.startswith("val/"):
+            how |= {"frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}  # known after a validation
         return {"optimizer": optimizer, "lr_scheduler": how}
 
     def schedules(self) -> list:

@@ -15,6 +15,7 @@ from runner.errors import UserError
 from runner.tables.rows import read_rows
 from runner.tracking.stored import model_folder
 from runner.tracking.tracker import find_run
+from runner.verbs.explain import show_words
 from runner.verbs.predict import BATCH, Predictor
 
 DELIMITERS = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
@@ -24,7 +25,7 @@ def answer(settings: dict[str, str | None], row: dict[str, str], outputs: Path) 
     """Answer what the command line asks for; one row is printed for people, many are written as CSV or JSON lines.
 
     Args:
-        settings: run, input, output, resume, allow and tracking.uri of the command line.
+        settings: run, input, output, resume, explain, figure, allow and tracking.uri of the command line.
         row: the raw columns given on the command line, such as {"text": "..."}.
         outputs: the folder with the runs and their database.
     """
@@ -34,9 +35,12 @@ def answer(settings: dict[str, str | None], row: dict[str, str], outputs: Path) 
         raise UserError("give either a row (text=...) or input=FILE, not both")
     if output and Path(output).suffix not in DELIMITERS:
         raise UserError(f"output is a file that ends in {', '.join(DELIMITERS)}; received {output!r}")
-    again = truth(settings["resume"])
+    again = truth(settings["resume"], "resume")
     if again and not (output and file not in (None, "-")):
         raise UserError("resume=true goes on with an output file: it needs input=FILE and output=FILE")
+    explained = truth(settings.get("explain"), "explain")
+    if (explained or settings.get("figure")) and not (explained and row and not output):
+        raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
     found = find_run(settings["tracking.uri"], outputs, settings["run"], status="FINISHED")
     predictor = Predictor(model_folder(found, settings["tracking.uri"], outputs))
     if row:
@@ -48,6 +52,8 @@ def answer(settings: dict[str, str | None], row: dict[str, str], outputs: Path) 
     if row and not output:
         for name, value in next(predictor.answers(rows)).items():
             print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+        if explained:
+            show_words(predictor, row, Path(settings["figure"] or "explanation.png"))
         return 0
     if not output:
         for one in predictor.answers(rows):
@@ -62,11 +68,11 @@ def answer(settings: dict[str, str | None], row: dict[str, str], outputs: Path) 
     return 0
 
 
-def truth(word: str | None) -> bool:
+def truth(word: str | None, name: str) -> bool:
     """Read true or false of the command line."""
     if word in (None, "false", "true"):
         return word == "true"
-    raise UserError(f"resume is true or false, received {word!r}")
+    raise UserError(f"{name} is true or false, received {word!r}")
 
 
 def stamp(file: str) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from runner.tracking.tracker import find_run
 MOST_RUNS = 50
 WIDEST = 5  # runs that stand side by side; more stand one below the other
 GROUPS = ("model", "data", "task", "optim", "schedule", "experiment")
-HIDDEN = ("tracking.", "resume", "allow")
+HIDDEN = ("tracking.", "resume", "allow", "offline")
 MOST_PANELS = 3
 
 

@@ -1,0 +1,153 @@
+"""Chapter 7: trains the text models and writes the tables of docs/chapters-7-9.md from what they reach.
+
+    python benchmarks/texts.py --folder kept                          # all rows; started again, it goes on
+    python benchmarks/texts.py --folder kept --only reviews r8        # some rows
+    python benchmarks/texts.py --folder kept --polarity rt_polarity   # and the ten folds of all 10 662 sentences
+    python benchmarks/texts.py --folder kept --minutes 4              # begin no run after so many minutes
+
+Every line of a table is one or more commands `runner ...`, run in this process and without MLflow; the folder keeps
+results.jsonl, one line a run. Runs that are in it are not repeated. --table only writes the tables.
+"""
+
+import argparse
+import json
+import statistics
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+
+from runner.catalog import config_path
+from runner.tables.resolvers import register_resolvers
+from runner.train import train
+
+DOCUMENT = Path(__file__).parent.parent / "docs" / "chapters-7-9.md"
+SEEDS = [["seed=1"], ["seed=2"], ["seed=3"]]
+FOLDS = [[f"data.fold={fold}"] for fold in range(10)]
+ONCE: list[list[str]] = [[]]
+PAPER = "experiment=ch07_textcnn_paper"
+GLOVE = "model={} vectors=glove data.tokenizer=penn data.bucket=true"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table.
+
+    Args:
+        table: reviews, polarity or others.
+        name: first column.
+        command: what is typed behind `runner`.
+        wanted: the figure to reach, in words.
+        variants: further overrides, one list for each run.
+    """
+
+    table: str
+    name: str
+    command: str
+    wanted: str
+    variants: tuple[tuple[str, ...], ...]
+
+
+def row(table: str, name: str, command: str, wanted: str, variants: list[list[str]]) -> Row:
+    return Row(table, name, command, wanted, tuple(map(tuple, variants)))
+
+
+ROWS = [
+    row("others", "ten remarks", "experiment=ch07_toy", "10 of 10", SEEDS),
+    row("others", "r8", "experiment=ch07_reuters", "0.95", SEEDS),
+    row("others", "r52", "experiment=ch07_reuters data=r52", "", ONCE),
+    row("others", "r8, tf-idf", "experiment=ch07_tfidf data=r8", "", ONCE),
+    row("others", "chinese_reviews", "model=fasttext data=chinese_reviews optim.lr=0.005", "0.85", SEEDS),
+    row("others", "ratings", "model=fasttext data=ratings optim.lr=0.005", "", ONCE),
+    row("others", "author_age", "model=fasttext data=author_age optim.lr=0.005", "", ONCE),
+    row("reviews", "tf-idf, logistic regression", "experiment=ch07_tfidf", "", ONCE),
+    row("reviews", "fasttext", "model=fasttext optim.lr=0.005", "0.72", SEEDS),
+    row("reviews", "textcnn, the book's sizes", "experiment=ch07_textcnn", "0.72", SEEDS),
+    row("reviews", "textcnn1d", "experiment=ch07_textcnn1d", "0.72", SEEDS),
+    row("reviews", "textcnn static", GLOVE.format("textcnn model.mode=static"), "0.72", SEEDS),
+    row("reviews", "textcnn non_static", GLOVE.format("textcnn model.mode=non_static"), "0.72", SEEDS),
+    row("reviews", "textcnn_multichannel", "experiment=ch07_textcnn_multichannel", "0.72", SEEDS),
+    row("reviews", "textcnn rand", "model=textcnn data.tokenizer=penn data.bucket=true", "0.72", SEEDS),
+    row("polarity", "CNN-static", f"{PAPER} vectors=glove model.mode=static", "81.0", FOLDS),
+    row("polarity", "CNN-rand", PAPER, "76.1", FOLDS),
+    row("polarity", "CNN-multichannel", f"{PAPER} vectors=glove model.mode=multichannel", "81.1", FOLDS),
+    row("polarity", "CNN-non-static", f"{PAPER} vectors=glove model.mode=non_static", "81.5", FOLDS),
+]
+
+
+def run(overrides: list[str], folder: Path) -> dict:
+    """Train once; return the metrics of the run."""
+    with initialize_config_dir(str(config_path()), version_base="1.3"):
+        cfg = compose("config", overrides=overrides)
+    OmegaConf.resolve(cfg)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        return train(cfg, Path(scratch))
+
+
+def results(folder: Path) -> dict[tuple[str, ...], dict]:
+    """Return what has been run: overrides -> metrics."""
+    file = folder / "results.jsonl"
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
+    return {tuple(one["overrides"]): one["metrics"] for one in map(json.loads, lines)}
+
+
+def line(each: Row, done: dict[tuple[str, ...], dict]) -> str | None:
+    """Return the line of a table, or None if nothing of it has been run."""
+    found = [done[key] for variant in each.variants if (key := (*each.command.split(), *variant)) in done]
+    if not found:
+        return None
+    values = [metrics["test/accuracy"] for metrics in found]
+    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    seconds = statistics.mean(metrics["duration_seconds"] for metrics in found)
+    return (
+        f"| {each.name} | `runner {each.command}` | {each.wanted} | {statistics.mean(values):.3f}{spread} | "
+        f"{len(values)} | {seconds:.0f} s |"
+    )
+
+
+def write(done: dict[tuple[str, ...], dict]) -> None:
+    """Put the tables into the document, between their marks."""
+    text = DOCUMENT.read_text(encoding="utf-8")
+    for table in ("others", "reviews", "polarity"):
+        begin, end = f"<!-- {table}: begin -->", f"<!-- {table}: end -->"
+        lines = [found for each in ROWS if each.table == table and (found := line(each, done))]
+        head = "| what | command | to reach | test accuracy | runs | time of a run |\n|---|---|---|---|---|---|\n"
+        before, after = text.split(begin)[0], text.split(end)[1]
+        text = f"{before}{begin}\n{head}{chr(10).join(lines)}\n{end}{after}"
+    DOCUMENT.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--only", nargs="+", default=[], help="names of rows, or of tables")
+    parser.add_argument("--polarity", type=Path, help="folder with rt-polarity.pos and rt-polarity.neg")
+    parser.add_argument("--minutes", type=float, default=float("inf"))
+    parser.add_argument("--table", action="store_true")
+    options = parser.parse_args()
+    register_resolvers()
+    options.folder.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
+    done = results(options.folder)
+    for each in ROWS if not options.table else []:
+        if options.only and not {each.name, each.table} & set(options.only):
+            continue
+        if each.table == "polarity" and options.polarity is None:
+            continue
+        for variant in each.variants:
+            key = (*each.command.split(), *variant)
+            if key in done or time.monotonic() - started > 60 * options.minutes:
+                continue
+            place = [f"data.path={options.polarity}"] if each.table == "polarity" else []
+            done[key] = run([*key, *place], options.folder)
+            with open(options.folder / "results.jsonl", "a", encoding="utf-8") as file:
+                file.write(json.dumps({"overrides": key, "metrics": done[key]}) + "\n")
+            print(*key, f"{done[key]['test/accuracy']:.4f} {done[key]['duration_seconds']:.0f} s", flush=True)
+    write(done)
+
+
+if __name__ == "__main__":
+    main()

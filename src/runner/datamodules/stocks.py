@@ -1,0 +1,213 @@
+"""Daily prices: windows of the last days and the days that follow, divided by time.
+
+Sources: the package bokeh-sampledata (daily prices of five companies, 2000 to 2013), the package arch (two indices,
+1999 to 2018), or tables of the user, such as the two files trainset.csv and testset.csv of the course book, chapter 8,
+section 5. The book scales with the test days as well; here the scale is that of the training days alone.
+
+Nothing looks ahead: the last `test_days` are the test split, the `val_days` before them the validation split, and a
+window belongs to the split in which all the days lie that it has to predict. The days it is predicted from may lie
+before that split, never after its own targets.
+
+Shape letters: S days of the series, N windows, T days of a window, C features, D days ahead.
+"""
+
+import csv
+import datetime
+import gzip
+import hashlib
+import itertools
+import math
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from runner import cache, sources
+from runner.datamodules.base import DataModule, Prepared
+from runner.datamodules.encoders import Numbers, SequenceInputs
+from runner.datamodules.tensors import SequenceRows, tensor_splits
+from runner.errors import UserError, closest
+from runner.splits import Splits
+from runner.tables.rows import read_rows
+
+SHARES = ("bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz", "data")  # package, file, extra
+PACKAGED = dict.fromkeys(("AAPL", "FB", "GOOG", "IBM", "MSFT"), SHARES) | {
+    "SP500": ("arch", "arch/data/sp500/sp500.csv.gz", None),
+    "NASDAQ": ("arch", "arch/data/nasdaq/nasdaq.csv.gz", None),
+}
+
+
+class Series(NamedTuple):
+    """Values (S, C) of consecutive days, one line that says where they come from, and their SHA-256."""
+
+    values: np.ndarray
+    source: str
+    digest: str
+
+
+class Stocks(DataModule):
+    """Windows of daily prices and the prices of the next days; metrics are in the price's own unit.
+
+    Args:
+        symbol: which of the packaged series: AAPL, FB, GOOG, IBM, MSFT, SP500 or NASDAQ.
+        path: a table of the user, oldest day first, or several one after the other; None = the packaged series.
+        column: what is predicted.
+        features: what the net sees of each day; has to hold `column`.
+        num_steps: days of a window.
+        num_channels: declared number of features.
+        num_targets: days ahead that are predicted.
+        val_days: days of the validation split.
+        test_days: days of the test split, the last ones.
+        scale: minmax = the training days lie in 0 .. 1; standard = they have mean 0 and standard deviation 1.
+        batch_size: windows of a training batch.
+        eval_batch_size: windows of a validation or test batch; None = at least 256.
+    """
+
+    def __init__(
+        self,
+        symbol: Literal["AAPL", "FB", "GOOG", "IBM", "MSFT", "SP500", "NASDAQ"] = "GOOG",
+        path: str | list[str] | None = None,
+        column: str = "Open",
+        features: list[str] | tuple[str, ...] = ("Open",),
+        num_steps: int = 60,
+        num_channels: int = 1,
+        num_targets: int = 1,
+        val_days: int = 125,
+        test_days: int = 125,
+        scale: Literal["minmax", "standard"] = "minmax",
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+    ):
+        super().__init__(batch_size, eval_batch_size)
+        sizes = {"num_steps": num_steps, "num_targets": num_targets, "val_days": val_days, "test_days": test_days}
+        for name, size in sizes.items():
+            if size < 1:
+                raise UserError(f"data.{name} must be at least 1, received {size}.")
+        if symbol not in PACKAGED:
+            raise UserError(f"data.symbol is one of {', '.join(PACKAGED)}, received {symbol!r}.")
+        if scale not in ("minmax", "standard"):
+            raise UserError(f"data.scale is minmax or standard, received {scale!r}.")
+        if column not in features:
+            raise UserError(
+                f"data.features={list(features)} has to hold data.column={column}: the past of what is next."
+            )
+        self.declared = {"num_channels": num_channels}
+        self.symbol, self.column, self.features = symbol, column, list(features)
+        self.paths = [path] if isinstance(path, str) else list(path or [])
+        self.num_steps, self.num_targets = num_steps, num_targets
+        self.val_days, self.test_days = val_days, test_days
+        self.scale = scale
+
+    @property
+    def target_channel(self) -> int:
+        """Which channel of a window is the series that is forecast."""
+        return self.features.index(self.column)
+
+    def prepare(self) -> Prepared:
+        series = self.read_files() if self.paths else self.read_packaged()
+        values = series.values  # (S, C)
+        starts = window_splits(len(values), self.num_steps, self.num_targets, self.val_days, self.test_days)
+        seen = values[: len(values) - self.val_days - self.test_days]  # the training days
+        shift, width = scale_of(seen, self.scale)
+        target = self.target_channel
+        names = [f"{self.column}+{number}" for number in range(1, self.num_targets + 1)]
+        inputs = SequenceInputs("window", shift, width, self.num_steps)
+        repeated = [shift[target]] * self.num_targets, [width[target]] * self.num_targets
+        targets = Numbers(names, *repeated)
+        everything = np.arange(len(values) - self.num_steps - self.num_targets + 1)
+        windows = values[everything[:, None] + np.arange(self.num_steps)]  # (N, T, C)
+        ahead = np.arange(self.num_steps, self.num_steps + self.num_targets)
+        following = values[:, target][everything[:, None] + ahead]  # (N, D)
+        made = tensor_splits(inputs.scale(windows), targets.encode(following), starts)
+        rows = SequenceRows("window", windows, following, starts)
+        facts = {"num_channels": values.shape[1]}
+        return Prepared(inputs, targets, **made, rows=rows, source=series.source, digest=series.digest, facts=facts)
+
+    def read_packaged(self) -> Series:
+        """Read the series of a package."""
+        package, inner, extra = PACKAGED[self.symbol]
+        file = sources.package_file(package, inner, extra)
+        with gzip.open(file, "rt", newline="", encoding="utf-8") as handle:
+            rows = [row for row in csv.DictReader(handle) if row.get("Ticker", self.symbol) == self.symbol]
+        shown = f"{sources.package_source(package, inner)}, {self.symbol}"
+        return Series(self.numbers((f"row {n}", row) for n, row in enumerate(rows, 2)), shown, cache.file_digest(file))
+
+    def read_files(self) -> Series:
+        """Read the tables of the user, one after the other."""
+        rows = itertools.chain.from_iterable(read_rows(path) for path in self.paths)
+        values = self.numbers(rows)
+        digests = "".join(cache.file_digest(Path(path)) for path in self.paths)
+        return Series(values, f"file {', '.join(self.paths)}", hashlib.sha256(digests.encode()).hexdigest())
+
+    def numbers(self, rows: Iterable[tuple[str, dict]]) -> np.ndarray:
+        """Return the features of every day (S, C).
+
+        Raises:
+            UserError: a column is missing, a cell is no number, or a day comes before the one above it.
+        """
+        values = list(self.days(rows))
+        needed = self.num_steps + self.num_targets + self.val_days + self.test_days
+        if len(values) < needed:
+            raise UserError(
+                f"There are {len(values)} days, and at least {needed} are needed: data.num_steps={self.num_steps} and "
+                f"data.num_targets={self.num_targets} for one window to train on, data.val_days={self.val_days}, "
+                f"data.test_days={self.test_days}. Make one of them smaller."
+            )
+        return np.array(values, dtype=np.float64)
+
+    def days(self, rows: Iterable[tuple[str, dict]]) -> Iterator[list[float]]:
+        """Yield the features of one day after the other (C,)."""
+        before = None
+        for where, row in rows:
+            for name in self.features:
+                if name not in row:
+                    near = closest(name, map(str, row))
+                    raise UserError(
+                        f'{where}: there is no column "{name}"; there are: {", ".join(map(str, row))}.{near}'
+                    )
+            day = date_of(row)
+            if day and before and day < before:
+                raise UserError(
+                    f"{where}: {day} comes after {before}. A forecast needs the days in their order, oldest first."
+                )
+            before = day or before
+            yield [number(row[name], f'{where}, column "{name}"') for name in self.features]
+
+
+def window_splits(days: int, steps: int, ahead: int, val_days: int, test_days: int) -> Splits:
+    """Divide windows by the days they have to predict; a window is numbered by its first day.
+
+    Windows whose targets lie in two splits belong to none.
+    """
+    last = np.arange(steps, days - ahead + 1)  # the first day to predict of each window
+    ends = (0, days - test_days - val_days, days - test_days, days)
+    return Splits(*(np.flatnonzero((last >= start) & (last + ahead <= end)) for start, end in itertools.pairwise(ends)))
+
+
+def scale_of(values: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
+    """What is subtracted from each column (S, C), and what it is divided by; 1 for a constant column."""
+    if scale == "minmax":
+        shift, width = values.min(axis=0), np.ptp(values, axis=0)
+    else:
+        shift, width = values.mean(axis=0), values.std(axis=0)
+    return shift, np.where(width > 0, width, 1.0)
+
+
+def number(cell: object, where: str) -> float:
+    """Read a number, with or without commas between thousands."""
+    try:
+        value = float(str(cell).replace(",", ""))
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise UserError(f"{where}: {cell!r} is not a number. Correct the cell, or take the day out.")
+    return value
+
+
+def date_of(row: dict) -> datetime.date | None:
+    """Return the day of a row, where it has a column Date written as 2013-01-31; other dates are passed over."""
+    try:
+        return datetime.date.fromisoformat(str(row.get("Date"))[:10])
+    except ValueError:
+        return None

@@ -1,0 +1,75 @@
+"""Ten short remarks on somebody's work, friendly or not: the smallest data for a text model."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from runner.datamodules.base import DataModule, Prepared, SplitSettings
+from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
+from runner.splits import Splits
+
+REMARKS = {
+    "Nicely done!": "friendly",
+    "Good work": "friendly",
+    "A great effort": "friendly",
+    "What a nice report": "friendly",
+    "Superb!": "friendly",
+    "Rather weak": "unfriendly",
+    "A poor effort!": "unfriendly",
+    "Not good": "unfriendly",
+    "Poor work": "unfriendly",
+    "You could do better": "unfriendly",
+}
+SOURCE = "made here: ten remarks"
+
+
+@dataclass(frozen=True)
+class Everything(SplitSettings):
+    """All rows in every split."""
+
+    def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
+        return Splits(*(np.arange(rows) for _ in range(3)))
+
+
+class ToyDocuments(DataModule):
+    """The ten remarks. Training, validation and test are the same ten: there are no others.
+
+    Args:
+        num_classes: declared number of classes, 2.
+        vocab_size: words in the vocabulary at most, PAD and UNK included.
+        max_len: words kept of a remark.
+        tokenizer: word, regex, penn, char, bpe, wordpiece, or the dotted path of a function text -> tokens.
+        batch_size: remarks of a training batch.
+    """
+
+    def __init__(
+        self,
+        num_classes: int = 2,
+        vocab_size: int = 50,
+        max_len: int = 4,
+        tokenizer: str = "word",
+        batch_size: int = 10,
+    ):
+        super().__init__(batch_size)
+        self.settings = TextSettings("text", tokenizer, vocab_size, max_len)
+        self.declared = {"num_classes": num_classes}
+
+    def prepare(self) -> Prepared:
+        return prepare_texts(
+            "toy_documents",
+            remarks,
+            self.settings,
+            Everything(),
+            source=SOURCE,
+            digest=hashlib.sha256(repr(REMARKS).encode()).hexdigest(),
+            reading={"rows": "all in every split"},
+            class_names=["unfriendly", "friendly"],
+        )
+
+
+def remarks() -> Iterator[TextRow]:
+    """Yield the remarks."""
+    for text, label in REMARKS.items():
+        yield TextRow(text, label)

@@ -1,0 +1,121 @@
+"""Which words of a text mattered for a net's answer.
+
+A net that weighs its words itself says how: its method `attention(tokens)` returns (B, T), or None where it is set
+otherwise. For any other net that reads tokens through `nn.Embedding` or `nn.EmbeddingBag` the score is divided among
+the words by integrated gradients.
+
+Source: Mukund Sundararajan, Ankur Taly and Qiqi Yan, Axiomatic Attribution for Deep Networks, ICML 2017,
+arXiv:1703.01365: the word vectors grow from zero to what they are, and each word is credited with the change of the
+score along its vector. The credits of all words add up to the whole change.
+
+Shape letters: B batch, T time (tokens), E embedding, K outputs.
+"""
+
+import inspect
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runner.errors import UserError
+
+STEPS = 64  # of the path from zero to the word vectors
+
+
+class Explanation(NamedTuple):
+    """What each token of each text is worth, (B, T); how that was found; and the column of the answer it is about."""
+
+    weights: Tensor
+    method: str
+    column: Tensor
+
+
+def explain(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Explanation:
+    """Explain the largest score of each text.
+
+    Args:
+        net: from tokens to scores (B, K), in evaluation mode.
+        tokens: int64 (B, T), padding 0.
+        steps: of the path; more are more exact.
+
+    Raises:
+        UserError: the net gives no scores of whole texts, or reads its tokens through no embedding.
+    """
+    with torch.no_grad():
+        scores = net(tokens)
+    if not isinstance(scores, Tensor) or scores.ndim != 2:
+        raise UserError(f"explain=true is for nets that score whole texts; {type(net).__name__} answers otherwise")
+    column = scores.argmax(dim=1)  # (B,)
+    if inspect.ismethod(attention := getattr(net, "attention", None)):  # and no layer of that name
+        with torch.no_grad():
+            weights = attention(tokens)
+        if weights is not None:
+            return Explanation(weights, "attention weights", column)
+    return Explanation(integrated_gradients(net, tokens, column, steps), "integrated gradients", column)
+
+
+def integrated_gradients(net: nn.Module, tokens: Tensor, column: Tensor, steps: int = STEPS) -> Tensor:
+    """Return the credit of each token for the score in `column` (B,), float32 (B, T)."""
+    embeddings = [module for module in net.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
+    if not embeddings:
+        raise UserError(
+            f"explain=true needs a net that reads words through an embedding; {type(net).__name__} has none"
+        )
+    credit = torch.zeros(tokens.shape, device=tokens.device)
+    rows = torch.arange(len(tokens), device=tokens.device)
+    # On a GPU torch's own recurrent layers learn in training mode only, unless cuDNN stands aside.
+    with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
+        for step in range(steps):
+            with shrunk(embeddings, (step + 0.5) / steps) as looked_up:
+                score = net(tokens)[rows, column].sum()
+            grads = torch.autograd.grad(score, [each.shrunk for each in looked_up], allow_unused=True)
+            for each, grad in zip(looked_up, grads, strict=True):
+                if grad is not None:
+                    credit += by_token(each, grad, tokens.size(1)) / steps
+    return credit.masked_fill(tokens == 0, 0.0)
+
+
+class LookedUp(NamedTuple):
+    """One call of an embedding: the module, what it was asked for, its whole answer, and what it answered instead."""
+
+    module: nn.Module
+    index: Tensor
+    whole: Tensor
+    shrunk: Tensor
+
+
+@contextmanager
+def shrunk(embeddings: list[nn.Module], share: float):
+    """Let embeddings answer with a share of their vectors, 0 .. 1; yields the list of their calls."""
+    calls: list[LookedUp] = []
+
+    def answer(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        less = (output.detach() * share).requires_grad_()
+        calls.append(LookedUp(module, inputs[0], output.detach(), less))
+        return less
+
+    hooks = [module.register_forward_hook(answer) for module in embeddings]
+    try:
+        yield calls
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def by_token(call: LookedUp, grad: Tensor, length: int) -> Tensor:
+    """Divide what a call is worth among the tokens of the texts, (B, length)."""
+    if isinstance(call.module, nn.EmbeddingBag):
+        padding = -1 if call.module.padding_idx is None else call.module.padding_idx
+        real = call.index != padding  # (B, T)
+        vectors = F.embedding(call.index, call.module.weight.detach())  # (B, T, E)
+        worth = (vectors * grad.unsqueeze(1)).sum(dim=2) * real  # (B, T)
+        if call.module.mode == "mean":
+            worth = worth / real.sum(dim=1, keepdim=True).clamp(min=1)
+    else:
+        worth = (call.whole * grad).sum(dim=-1)  # as the index: (B, T ...)
+        worth = worth.reshape(len(worth), worth.size(1), -1).sum(dim=2)
+    span = getattr(call.module, "span", 1)  # an n-gram stands at its last word and is shared by all of its words
+    worth = F.pad(worth, (0, max(length + span - 1 - worth.size(1), 0)))
+    return sum(worth[:, back : back + length] for back in range(span)) / span

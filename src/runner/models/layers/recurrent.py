@@ -1,0 +1,481 @@
+"""Recurrent layers: six cells, stacked, in one or both directions, for rows of unequal length.
+
+Sources: rnn: Elman, Finding Structure in Time, Cognitive Science 14, 1990, doi:10.1207/s15516709cog1402_1. lstm:
+Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the forget gate of Gers et al. 2000. gru: Cho et
+al. 2014, arXiv:1406.1078 (the reset gate after the product, as in cuDNN and Keras). peephole: Gers and Schmidhuber
+2000, doi:10.1109/IJCNN.2000.861302, with full matrices in place of one weight a unit, as in the course book, chapter 9,
+section 5. coupled: the input gate is 1 - forget gate (Greff et al. 2015, arXiv:1503.04069, "CIFG"). minimal: h' = xK +
+hR, the course book, chapter 9, section 1. Weights are drawn as Keras draws them, which the book uses.
+
+rnn, lstm and gru run in torch's own kernels. The other cells project all steps at once, and their backward pass is
+written out below, because autograd would take most of the time of so small steps.
+
+Shape letters: T time, B batch, I inputs of a layer, H hidden units of a direction, D outputs of a layer, G gates.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from runner.models.ranges import check_choice, check_share, check_size
+
+CellName = Literal["rnn", "lstm", "gru", "peephole", "coupled", "minimal"]
+MergeName = Literal["concat", "sum", "mul", "mean"]
+State = tuple[Tensor, ...]  # h, and for some cells c: (B, H) each
+
+
+# The cells. `forward` runs over a whole sequence; `project` and `step` are the same in plain equations, for what the
+# fast way cannot do: a mask on the recurrent state, and torch.export.
+
+
+class Kernel(nn.Module):
+    """A layer that torch has a fast kernel for, in one direction.
+
+    Args:
+        kernel: torch's layer.
+        states: tensors that go from step to step: 1 (h) or 2 (h and c).
+    """
+
+    def __init__(self, kernel: nn.RNNBase, states: int = 1):
+        super().__init__()
+        self.kernel = kernel
+        self.states = states
+        gates = kernel.weight_hh_l0.size(0) // kernel.hidden_size
+        draw(kernel.weight_ih_l0, kernel.weight_hh_l0, gates)
+        nn.init.zeros_(kernel.bias_ih_l0)
+        nn.init.zeros_(kernel.bias_hh_l0)
+
+    def forward(self, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Inputs (T, B, I) to hidden states (T, B, H); `keep` (B, H) is multiplied to what a step sees of the last."""
+        return self.kernel(inputs)[0] if keep is None else step_by_step(self, inputs, keep)
+
+    def project(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, self.kernel.weight_ih_l0, self.kernel.bias_ih_l0)
+
+    def recall(self, seen: Tensor) -> Tensor:
+        return F.linear(seen, self.kernel.weight_hh_l0, self.kernel.bias_hh_l0)
+
+
+class Elman(Kernel):
+    """h' = tanh(W x + U h + b).
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int):
+        super().__init__(nn.RNN(input_dim, hidden_dim))
+
+    def step(self, now: Tensor, state: State, seen: Tensor) -> State:
+        return (torch.tanh(now + self.recall(seen)),)
+
+
+class LSTM(Kernel):
+    """Gates i, f, o and candidate g; c' = f c + i g, h' = o tanh(c').
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int):
+        super().__init__(nn.LSTM(input_dim, hidden_dim), states=2)
+        nn.init.ones_(self.kernel.bias_ih_l0.data[hidden_dim : 2 * hidden_dim])  # remember, at first
+
+    def step(self, now: Tensor, state: State, seen: Tensor) -> State:
+        i, f, g, o = (now + self.recall(seen)).chunk(4, dim=1)  # (B, H) each
+        cell = torch.sigmoid(f) * state[1] + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
+class GRU(Kernel):
+    """Gates r, z and candidate n; h' = (1 - z) n + z h.
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int):
+        super().__init__(nn.GRU(input_dim, hidden_dim))
+
+    def step(self, now: Tensor, state: State, seen: Tensor) -> State:
+        (r, z, n), (recalled_r, recalled_z, recalled_n) = now.chunk(3, dim=1), self.recall(seen).chunk(3, dim=1)
+        reset, update = torch.sigmoid(r + recalled_r), torch.sigmoid(z + recalled_z)  # (B, H) each
+        return (torch.lerp(torch.tanh(n + reset * recalled_n), state[0], update),)
+
+
+class Own(nn.Module):
+    """A cell whose backward pass is written in this file, in one direction.
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units.
+        gates: G, blocks of H numbers that are computed from the inputs of a step.
+        states: tensors that go from step to step: 1 (h) or 2 (h and c).
+        bias: whether there is one.
+    """
+
+    fast: type[torch.autograd.Function]
+
+    def __init__(self, input_dim: int, hidden_dim: int, gates: int, states: int, bias: bool = True):
+        super().__init__()
+        self.states = states
+        self.weight_ih = nn.Parameter(torch.empty(gates * hidden_dim, input_dim))
+        self.weight_hh = nn.Parameter(torch.empty(gates * hidden_dim, hidden_dim))
+        self.bias = nn.Parameter(torch.zeros(gates * hidden_dim)) if bias else None
+        draw(self.weight_ih, self.weight_hh, gates)
+
+    def forward(self, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
+        """Inputs (T, B, I) to hidden states (T, B, H); `keep` (B, H) is multiplied to what a step sees of the last."""
+        if keep is not None or torch.compiler.is_compiling() or not torch.is_grad_enabled():
+            return step_by_step(self, inputs, keep)
+        kind = self.weight_hh.dtype
+        with torch.autocast(inputs.device.type, enabled=False):  # many small sums one after another: in full precision
+            return self.fast.apply(inputs.to(kind), *self.weights())
+
+    def weights(self) -> tuple[Tensor, ...]:
+        """What `fast` is called with after the inputs."""
+        return self.weight_ih, self.weight_hh, self.bias
+
+    def project(self, inputs: Tensor) -> Tensor:
+        return F.linear(inputs, self.weight_ih, self.bias)
+
+    def recall(self, seen: Tensor) -> Tensor:
+        return F.linear(seen, self.weight_hh)
+
+
+class PeepholeLSTM(Own):
+    """An LSTM whose gates see c as well: i and f the last one, o the new one, each through a full matrix.
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int):
+        super().__init__(input_dim, hidden_dim, gates=4, states=2)  # i, f, g, o
+        self.weight_ch = nn.Parameter(torch.empty(3 * hidden_dim, hidden_dim))  # i, f, o
+        self.fast = PeepholeFunction
+        for block in self.weight_ch.data.chunk(3):
+            nn.init.orthogonal_(block)
+        nn.init.ones_(self.bias.data[hidden_dim : 2 * hidden_dim])  # remember, at first
+
+    def weights(self) -> tuple[Tensor, ...]:
+        return self.weight_ih, self.weight_hh, self.weight_ch, self.bias
+
+    def step(self, now: Tensor, state: State, seen: Tensor) -> State:
+        i, f, g, o = (now + self.recall(seen)).chunk(4, dim=1)  # (B, H) each
+        to_i, to_f, to_o = self.weight_ch.chunk(3)  # (H, H) each
+        last = state[1]
+        cell = torch.sigmoid(f + F.linear(last, to_f)) * last + torch.sigmoid(i + F.linear(last, to_i)) * torch.tanh(g)
+        return torch.sigmoid(o + F.linear(cell, to_o)) * torch.tanh(cell), cell
+
+
+class CoupledLSTM(Own):
+    """An LSTM that takes in just as much as it forgets: c' = f c + (1 - f) g.
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int):
+        super().__init__(input_dim, hidden_dim, gates=3, states=2)  # f, g, o
+        self.fast = CoupledFunction
+        nn.init.ones_(self.bias.data[:hidden_dim])  # remember, at first
+
+    def step(self, now: Tensor, state: State, seen: Tensor) -> State:
+        f, g, o = (now + self.recall(seen)).chunk(3, dim=1)  # (B, H) each
+        cell = torch.lerp(torch.tanh(g), state[1], torch.sigmoid(f))
+        return torch.sigmoid(o) * torch.tanh(cell), cell
+
+
+class MinimalRNN(Own):
+    """h' = xK + hR, without an activation and without a bias.
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units.
+    """
+
+    def __init__(self, input_dim: int, hidden_dim: int):
+        super().__init__(input_dim, hidden_dim, gates=1, states=1, bias=False)
+        self.fast = MinimalFunction
+        # The book's range. R then shrinks what it is applied to (its largest eigenvalue is near 0.03 sqrt(H)), and
+        # nothing grows over a hundred steps.
+        nn.init.uniform_(self.weight_ih, -0.05, 0.05)
+        nn.init.uniform_(self.weight_hh, -0.05, 0.05)
+
+    def weights(self) -> tuple[Tensor, ...]:
+        return self.weight_ih, self.weight_hh
+
+    def step(self, now: Tensor, state: State, seen: Tensor) -> State:
+        return (now + self.recall(seen),)
+
+
+CELLS: dict[str, Callable[[int, int], Kernel | Own]] = {
+    "rnn": Elman,
+    "lstm": LSTM,
+    "gru": GRU,
+    "peephole": PeepholeLSTM,
+    "coupled": CoupledLSTM,
+    "minimal": MinimalRNN,
+}
+
+
+def draw(weight_ih: Tensor, weight_hh: Tensor, gates: int) -> None:
+    """Draw input weights (GH, I) by Glorot and recurrent weights (GH, H) as orthogonal matrices, gate by gate."""
+    for to_gate, back in zip(weight_ih.data.chunk(gates), weight_hh.data.chunk(gates), strict=True):
+        nn.init.xavier_uniform_(to_gate)
+        nn.init.orthogonal_(back)
+
+
+def step_by_step(cell: Kernel | Own, inputs: Tensor, keep: Tensor | None) -> Tensor:
+    """Run a cell by its equations: inputs (T, B, I), keep (B, H) or None, to hidden states (T, B, H)."""
+    projected = cell.project(inputs)  # (T, B, GH)
+    units = cell.weight_hh.size(1) if isinstance(cell, Own) else cell.kernel.hidden_size
+    state = (projected.new_zeros(projected.size(1), units),) * cell.states  # (B, H) each
+    hidden = []
+    for now in projected.unbind(0):
+        state = cell.step(now, state, state[0] if keep is None else state[0] * keep)
+        hidden.append(state[0])
+    return torch.stack(hidden)
+
+
+# The same in both directions of differentiation. The gates of all steps lie in one array (T, B, GH); in the backward
+# pass it holds first the derivative of each gate's activation, then the gradient of each gate. What depends on
+# no other step (activations' derivatives, gradients of the weights) is done for all steps at once.
+
+
+class PeepholeFunction(torch.autograd.Function):
+    """`PeepholeLSTM` with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight_ih: Tensor, weight_hh: Tensor, weight_ch: Tensor, bias: Tensor):
+        steps, rows, units = inputs.size(0), inputs.size(1), weight_hh.size(1)
+        gates = F.linear(inputs, weight_ih, bias)  # (T, B, 4H): i, f, g, o
+        hidden, cells = inputs.new_zeros(2, steps + 1, rows, units)  # step t reads place t, writes place t + 1
+        squashed = inputs.new_empty(steps, rows, units)  # tanh(c)
+        recall, to_if, to_o = weight_hh.t(), weight_ch[: 2 * units].t(), weight_ch[2 * units :].t()
+        for t, (z, h, last, cell, tanh) in enumerate(zip(gates, hidden, cells, cells[1:], squashed, strict=False)):
+            z.addmm_(h, recall)
+            i_f, g, o = z.split([2 * units, units, units], dim=1)
+            i_f.addmm_(last, to_if).sigmoid_()
+            torch.mul(i_f[:, units:], last, out=cell).addcmul_(i_f[:, :units], g.tanh_())
+            o.addmm_(cell, to_o).sigmoid_()
+            torch.mul(o, torch.tanh(cell, out=tanh), out=hidden[t + 1])
+        ctx.save_for_backward(inputs, weight_ih, weight_hh, weight_ch, gates, hidden, cells, squashed)
+        return hidden[1:].clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor):
+        inputs, weight_ih, weight_hh, weight_ch, gates, hidden, cells, squashed = ctx.saved_tensors
+        units = weight_hh.size(1)
+        to_if, to_o = weight_ch[: 2 * units], weight_ch[2 * units :]
+        i, f, g, o = gates.chunk(4, dim=2)  # (T, B, H) each
+        slope = slopes(gates, tanh_at=2)  # (T, B, 4H)
+        slope_i, slope_f, slope_g, slope_o = slope.chunk(4, dim=2)
+        slope_i.mul_(g), slope_f.mul_(cells[:-1]), slope_g.mul_(i), slope_o.mul_(squashed)
+        through = torch.addcmul(o, o, squashed * squashed, value=-1)  # dh/dc
+        dc = torch.zeros_like(hidden[0])
+        dh = grad[-1]
+        for t in range(len(gates) - 1, -1, -1):
+            z = slope[t]
+            do = z[:, 3 * units :].mul_(dh)
+            dc.addcmul_(dh, through[t]).addmm_(do, to_o)
+            z[:, : 3 * units].view(-1, 3, units).mul_(dc.unsqueeze(1))
+            dc.mul_(f[t]).addmm_(z[:, : 2 * units], to_if)
+            if t:
+                dh = torch.addmm(grad[t - 1], z, weight_hh)
+        flat = slope.flatten(0, 1)  # (TB, 4H)
+        d_if, d_o = flat[:, : 2 * units], flat[:, 3 * units :]
+        d_ch = torch.cat([d_if.t() @ cells[:-1].flatten(0, 1), d_o.t() @ cells[1:].flatten(0, 1)])
+        return *outer_gradients(slope, inputs, weight_ih, hidden), d_ch, flat.sum(dim=0)
+
+
+class CoupledFunction(torch.autograd.Function):
+    """`CoupledLSTM` with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight_ih: Tensor, weight_hh: Tensor, bias: Tensor):
+        steps, rows, units = inputs.size(0), inputs.size(1), weight_hh.size(1)
+        gates = F.linear(inputs, weight_ih, bias)  # (T, B, 3H): f, g, o
+        hidden, cells = inputs.new_zeros(2, steps + 1, rows, units)  # step t reads place t, writes place t + 1
+        squashed = inputs.new_empty(steps, rows, units)  # tanh(c)
+        recall = weight_hh.t()
+        for t, (z, h, last, cell, tanh) in enumerate(zip(gates, hidden, cells, cells[1:], squashed, strict=False)):
+            f, g, o = z.addmm_(h, recall).chunk(3, dim=1)
+            torch.lerp(g.tanh_(), last, f.sigmoid_(), out=cell)
+            torch.mul(o.sigmoid_(), torch.tanh(cell, out=tanh), out=hidden[t + 1])
+        ctx.save_for_backward(inputs, weight_ih, weight_hh, gates, hidden, cells, squashed)
+        return hidden[1:].clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor):
+        inputs, weight_ih, weight_hh, gates, hidden, cells, squashed = ctx.saved_tensors
+        units = weight_hh.size(1)
+        f, g, o = gates.chunk(3, dim=2)  # (T, B, H) each
+        slope = slopes(gates, tanh_at=1)  # (T, B, 3H)
+        slope_f, slope_g, slope_o = slope.chunk(3, dim=2)
+        slope_f.mul_(cells[:-1] - g), slope_g.mul_(1 - f), slope_o.mul_(squashed)
+        through = torch.addcmul(o, o, squashed * squashed, value=-1)  # dh/dc
+        dc = torch.zeros_like(hidden[0])
+        dh = grad[-1]
+        for t in range(len(gates) - 1, -1, -1):
+            z = slope[t]
+            z[:, 2 * units :].mul_(dh)
+            dc.addcmul_(dh, through[t])
+            z[:, : 2 * units].view(-1, 2, units).mul_(dc.unsqueeze(1))
+            dc.mul_(f[t])
+            if t:
+                dh = torch.addmm(grad[t - 1], z, weight_hh)
+        return *outer_gradients(slope, inputs, weight_ih, hidden), slope.flatten(0, 1).sum(dim=0)
+
+
+class MinimalFunction(torch.autograd.Function):
+    """`MinimalRNN` with its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: Tensor, weight_ih: Tensor, weight_hh: Tensor):
+        hidden = F.pad(F.linear(inputs, weight_ih), (0, 0, 0, 0, 1, 0))  # (T + 1, B, H), place 0 is the start
+        recall = weight_hh.t()
+        for t in range(1, len(hidden)):
+            hidden[t].addmm_(hidden[t - 1], recall)
+        ctx.save_for_backward(inputs, weight_ih, weight_hh, hidden)
+        return hidden[1:].clone()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: Any, grad: Tensor):
+        inputs, weight_ih, weight_hh, hidden = ctx.saved_tensors
+        slope = grad.clone(memory_format=torch.contiguous_format)  # (T, B, H)
+        for t in range(len(slope) - 1, 0, -1):
+            slope[t - 1].addmm_(slope[t], weight_hh)
+        return outer_gradients(slope, inputs, weight_ih, hidden)
+
+
+def slopes(gates: Tensor, tanh_at: int) -> Tensor:
+    """Derivative of each gate's activation from its value (T, B, GH): a sigmoid, but for the gate that is a tanh."""
+    units = gates.size(2) // 4 if tanh_at == 2 else gates.size(2) // 3
+    slope = torch.addcmul(gates, gates, gates, value=-1)  # s' = s - s^2
+    g = gates[..., tanh_at * units : (tanh_at + 1) * units]
+    slope[..., tanh_at * units : (tanh_at + 1) * units] = 1 - g * g
+    return slope
+
+
+def outer_gradients(slope: Tensor, inputs: Tensor, weight_ih: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:
+    """Gradients of inputs, weight_ih and weight_hh from those of the gates (T, B, GH), all steps at once."""
+    flat = slope.flatten(0, 1)  # (TB, GH)
+    return slope @ weight_ih, flat.t() @ inputs.flatten(0, 1), flat.t() @ hidden[:-1].flatten(0, 1)
+
+
+# Layers.
+
+
+def join(merge: str, forward: Tensor, backward: Tensor) -> Tensor:
+    """Merge what the two directions say, (..., H) each, to (..., D)."""
+    if merge == "concat":
+        return torch.cat([forward, backward], dim=-1)
+    if merge == "mul":
+        return forward * backward
+    return (forward + backward) / (2 if merge == "mean" else 1)
+
+
+class Recurrent(nn.Module):
+    """Layers of one cell, one above the other, in one or both directions.
+
+    Args:
+        input_dim: numbers a step.
+        hidden_dim: units of a layer in each direction.
+        cell: rnn, lstm, gru, peephole, coupled or minimal.
+        num_layers: layers.
+        bidirectional: whether each layer also reads from the last step to the first.
+        merge: how the two directions become one output: concat, sum, mul (product) or mean.
+        dropout: share of the outputs between the layers dropped in training, in [0, 1).
+        variational: whether the same units are dropped at every step, those of the inputs of each layer and of its
+            recurrent state too (Gal and Ghahramani 2016, arXiv:1512.05287); the steps are then slow ones.
+
+    Raises:
+        ValueError: a size below 1, an unknown cell or merge, or a dropout outside [0, 1).
+    """
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        cell: CellName = "lstm",
+        num_layers: int = 1,
+        bidirectional: bool = False,
+        merge: MergeName = "concat",
+        dropout: float = 0.0,
+        variational: bool = False,
+    ):
+        super().__init__()
+        check_size(input_dim=input_dim, hidden_dim=hidden_dim, num_layers=num_layers)
+        check_choice(CELLS, cell=cell)
+        check_choice(("concat", "sum", "mul", "mean"), merge=merge)
+        check_share(dropout=dropout)
+        self.hidden_dim, self.bidirectional, self.merge = hidden_dim, bidirectional, merge
+        self.dropout, self.variational = dropout, variational
+        self.output_dim = 2 * hidden_dim if bidirectional and merge == "concat" else hidden_dim
+        widths = [input_dim] + [self.output_dim] * (num_layers - 1)
+        self.forwards = nn.ModuleList(CELLS[cell](width, hidden_dim) for width in widths)
+        self.backwards = nn.ModuleList(CELLS[cell](width, hidden_dim) for width in widths if bidirectional)
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Inputs (B, T, I) and lengths, int64 (B,), to outputs (B, T, D) and the last output of each row (B, D).
+
+        The last output of the backward direction is the one at the first step. Outputs behind the end of a row mean
+        nothing. No lengths = all rows are full.
+        """
+        steps = inputs.transpose(0, 1)  # (T, B, I)
+        order = mirrored(steps, lengths) if self.bidirectional else None
+        for layer, ahead in enumerate(self.forwards):
+            steps = self.dropped(steps, first=layer == 0)
+            read = ahead(steps, self.kept(steps))  # (T, B, H)
+            last = final(read, lengths)
+            if order is not None:
+                back = self.backwards[layer](reorder(steps, order), self.kept(steps))  # (T, B, H), last step first
+                last = join(self.merge, last, final(back, lengths))
+                read = join(self.merge, read, reorder(back, order))
+            steps = read
+        return steps.transpose(0, 1), last
+
+    def dropped(self, steps: Tensor, first: bool) -> Tensor:
+        """Drop some of the inputs (T, B, I) of a layer; those of the first one only where it is the same ones."""
+        if not self.variational:
+            return steps if first else F.dropout(steps, self.dropout, self.training)
+        return steps * F.dropout(torch.ones_like(steps[0]), self.dropout, self.training) if self.training else steps
+
+    def kept(self, steps: Tensor) -> Tensor | None:
+        """What the recurrent state of a layer is multiplied with at every step (B, H); None = nothing is dropped."""
+        if not (self.variational and self.training and self.dropout):
+            return None
+        return F.dropout(steps.new_ones(steps.size(1), self.hidden_dim), self.dropout)
+
+
+def mirrored(steps: Tensor, lengths: Tensor | None) -> Tensor:
+    """Numbers of the rows of (T * B, I) that turn each row's real steps around and leave its padding, (T * B,)."""
+    place = torch.arange(steps.size(0), device=steps.device).unsqueeze(1)  # (T, 1)
+    row = torch.arange(steps.size(1), device=steps.device)  # (B,)
+    ends = torch.full_like(row, steps.size(0)) if lengths is None else lengths  # (B,)
+    return (torch.where(place < ends, ends - 1 - place, place) * steps.size(1) + row).flatten()
+
+
+def reorder(steps: Tensor, order: Tensor) -> Tensor:
+    """Steps (T, B, I) in the order of `mirrored`, which is its own inverse."""
+    return steps.flatten(0, 1).index_select(0, order).view(steps.shape)
+
+
+def final(steps: Tensor, lengths: Tensor | None) -> Tensor:
+    """The last real step of each row: (T, B, H) and lengths (B,) to (B, H)."""
+    if lengths is None:
+        return steps[-1]
+    return steps.gather(0, (lengths - 1).view(1, -1, 1).expand(1, -1, steps.size(2))).squeeze(0)

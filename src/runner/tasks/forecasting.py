@@ -1,0 +1,78 @@
+"""Forecasting: the next values of a series from a window of the last ones.
+
+The net returns (B, D), D days ahead, on the scale of the targets; metrics are in the data's own units. Beside each
+stands the error of the naive forecast "tomorrow is like today", which a useful model has to undercut.
+"""
+
+from collections.abc import Callable
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
+
+from runner import table_figures
+from runner.losses import ValueLoss
+from runner.named import DottedPath
+from runner.tasks.regression import Regression
+
+
+class Forecasting(Regression):
+    """Regression on the values that follow a window, and what the last value of the window would have done.
+
+    Args:
+        net: returns (B, D).
+        num_outputs: D, values ahead.
+        loss: of the scaled targets: mse, mae, huber, the dotted path of a function, or a node with `_target_`.
+        optimizer: builds the optimizer from the parameters.
+        schedule: builds the learning-rate schedule from the optimizer.
+        monitor: the validation metric that picks the best checkpoint.
+        mode: min or max of that metric.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        num_outputs: int,
+        loss: ValueLoss | DottedPath = "mse",
+        optimizer: Callable | None = None,
+        schedule: Callable | None = None,
+        monitor: str | None = "val/rmse",
+        mode: Literal["min", "max"] = "min",
+    ):
+        super().__init__(net, num_outputs, loss, optimizer, schedule, monitor, mode)
+        self.channel = 0  # of the windows: the series that is forecast
+        self.register_buffer("channel_mean", torch.zeros(()))
+        self.register_buffer("channel_std", torch.ones(()))
+        self.naive = MetricCollection(
+            {"naive_rmse": MeanSquaredError(squared=False), "naive_mae": MeanAbsoluteError()}, compute_groups=False
+        )
+
+    def connect(self, data: Any) -> None:
+        super().connect(data)
+        self.channel = data.target_channel
+        self.channel_mean.fill_(float(data.inputs.mean[self.channel]))
+        self.channel_std.fill_(float(data.inputs.std[self.channel]))
+
+    def last_values(self, windows: Tensor) -> Tensor:
+        """The last value of each window (B, T, C), in the data's own units, once for each value ahead, (B, D)."""
+        last = windows[:, -1, self.channel] * self.channel_std + self.channel_mean  # (B,)
+        return last.unsqueeze(1).expand(-1, self.num_targets)
+
+    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
+        self.naive.update(self.last_values(batch[0]), self.unscale(batch[-1]))
+        return super().evaluation_step(batch)
+
+    def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
+        self.naive.reset()
+
+    def evaluation_metrics(self) -> dict[str, float]:
+        naive = {name: float(value) for name, value in self.naive.compute().items()}
+        return super().evaluation_metrics() | naive
+
+    def figures(self) -> dict[str, Any]:
+        actual, predicted = (
+            values.compute().cpu().view(-1, self.num_targets).numpy() for values in (self.actual, self.predicted)
+        )  # (N, D), (N, D)
+        return super().figures() | {"forecast": table_figures.forecast(actual, predicted)}

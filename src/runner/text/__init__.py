@@ -1,0 +1,22 @@
+"""From a text to numbers and back: tokenisers, words that are left out, stems, subwords, the vocabulary."""
+
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.tokenizers import TOKENIZERS, char, jieba, penn, regex, tokenizer, truncated, word
+from runner.text.vocabulary import PAD, SPECIALS, UNK, Vocabulary
+
+__all__ = [
+    "PAD",
+    "SPECIALS",
+    "TOKENIZERS",
+    "UNK",
+    "Pipeline",
+    "TokenSettings",
+    "Vocabulary",
+    "char",
+    "jieba",
+    "penn",
+    "regex",
+    "tokenizer",
+    "truncated",
+    "word",
+]

@@ -1,0 +1,105 @@
+"""Tokenisers that need no training: functions from a text to its tokens."""
+
+import functools
+import importlib
+import importlib.util
+import re
+import warnings
+from collections.abc import Callable
+
+from runner import cache, safety
+from runner.errors import UserError, closest
+
+_WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
+_PENN = re.compile(r"n't\b|'(?:s|m|d|re|ve|ll)\b|\w+?(?=n't\b)|\w+|[^\w\s]")
+_WORD_OR_MARK = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
+
+Tokenizer = Callable[[str], list[str]]
+
+
+def word(text: str) -> list[str]:
+    """Return the words in lower case; punctuation is dropped, apostrophes inside a word stay."""
+    return _WORD.findall(text.lower())
+
+
+def regex(text: str) -> list[str]:
+    """Return the words in lower case and every punctuation mark as a token of its own."""
+    return _WORD_OR_MARK.findall(text.lower())
+
+
+def penn(text: str) -> list[str]:
+    """Return words and marks in lower case, contractions in two as in the Penn Treebank and GloVe: did n't."""
+    return _PENN.findall(text.lower().replace("\u2019", "'"))
+
+
+def char(text: str) -> list[str]:
+    """Return the characters as they are."""
+    return list(text)
+
+
+def jieba(text: str) -> list[str]:
+    """Return the words of a Chinese text in lower case; blanks and punctuation are dropped.
+
+    Source: the package jieba: the likeliest path through a graph of all words of a dictionary, and a hidden Markov
+    model for what is not in it.
+
+    Raises:
+        UserError: the package is not installed.
+    """
+    return [token for token in _chinese()(text.lower()) if _WORD.match(token)]
+
+
+@functools.cache
+def _chinese() -> Tokenizer:
+    """Load the dictionary of jieba, which takes a second and is done once."""
+    if importlib.util.find_spec("jieba") is None:
+        raise UserError('data.tokenizer=jieba needs the package jieba: pip install "runner[data]"')
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what jieba imports is old
+        from jieba import Tokenizer, setLogLevel
+    setLogLevel("WARNING")
+    segmenter = Tokenizer()
+    folder = cache.folder() / "jieba"  # where it keeps its dictionary; it would take the common folder for files
+    folder.mkdir(parents=True, exist_ok=True)
+    segmenter.tmp_dir = str(folder)
+    return segmenter.lcut
+
+
+TOKENIZERS: dict[str, Tokenizer] = {"word": word, "regex": regex, "penn": penn, "char": char, "jieba": jieba}
+TRAINED = ("bpe", "wordpiece")  # see `runner.text.subwords`
+
+
+def tokenizer(name: str) -> Tokenizer:
+    """Return the function text -> tokens called `name`: one of TOKENIZERS or a dotted path to the user's own.
+
+    Raises:
+        UserError: no tokeniser has this name.
+    """
+    if name in TOKENIZERS:
+        return TOKENIZERS[name]
+    module, _, function = name.rpartition(".")
+    if not module:
+        known = (*TOKENIZERS, *TRAINED)
+        raise UserError(
+            f'data.tokenizer="{name}" is not known. Allowed: {", ".join(known)}, or the dotted path of '
+            f"a function of your own.{closest(name, known)}"
+        )
+    safety.check_function("data.tokenizer", name)
+    try:
+        return getattr(importlib.import_module(module), function)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise UserError(f'data.tokenizer="{name}" cannot be imported: {error}.') from error
+
+
+def truncated(tokens: list, max_len: int | None, keep: str = "head") -> list:
+    """Return at most `max_len` tokens: the first ones (head), the last ones (tail) or half of each (both)."""
+    if max_len is None or len(tokens) <= max_len:
+        return tokens
+    if keep == "head":
+        return tokens[:max_len]
+    if keep == "tail":
+        return tokens[len(tokens) - max_len :]
+    if keep == "both":
+        last = max_len // 2
+        return tokens[: max_len - last] + tokens[len(tokens) - last :]
+    raise UserError(f'data.truncate="{keep}" is not known. Allowed: head, tail, both.')

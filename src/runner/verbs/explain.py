@@ -1,0 +1,74 @@
+"""`runner predict ... explain=true`: which words of a text mattered, on the screen and as a figure."""
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+from torch import nn
+
+from runner import figures
+from runner.datamodules.encoders import TextInputs
+from runner.errors import UserError
+from runner.explain import Explanation, explain
+from runner.verbs.predict import Predictor, cleaned
+
+STRONG = 0.15  # share of the largest weight from which a word is coloured
+
+
+def show_words(predictor: Predictor, row: dict, figure: Path, console: Console | None = None) -> None:
+    """Print the text with its weighty words coloured, and draw what each word is worth.
+
+    Args:
+        predictor: the trained model.
+        row: the raw columns of one text.
+        figure: the file to draw, .png, .pdf or .svg.
+        console: where to print; None = the screen.
+    """
+    if figure.suffix not in (".png", ".pdf", ".svg"):
+        raise UserError(f"figure is a file that ends in .png, .pdf or .svg; received {str(figure)!r}")
+    words, found = explained(predictor, row)
+    weights = found.weights[0]
+    label = answer_name(predictor, int(found.column[0]))
+    console = console or Console(highlight=False, soft_wrap=True)
+    console.print(coloured(words, weights.tolist()))
+    console.print(f"words for {label} are green, words against it red; {found.method}:")
+    order = weights.abs().argsort(descending=True, stable=True)[:10].tolist()
+    for place in order:
+        console.print(Text(f"  {weights[place]:+.4f}  {words[place]}"))
+    figure.parent.mkdir(parents=True, exist_ok=True)
+    figures.word_weights(words, weights.numpy(), f"{label}: {found.method}").savefig(figure)
+    console.print(str(figure), markup=False)
+
+
+def explained(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
+    """Return the words that a net gets to see of a text, those it does not know marked, and what they are worth."""
+    task, data = predictor.task, predictor.data
+    if not isinstance(task.net, nn.Module) or not isinstance(data.inputs, TextInputs):
+        raise UserError(f"explain=true is for nets that read texts; this is {type(task.net).__name__}")
+    clean = cleaned(row, predictor.columns, "the row")
+    (tokens,) = task.raw_inputs([clean], data)
+    found = explain(task.net, tokens)
+    words = data.inputs.tokens([clean])[0]
+    known = data.inputs.vocabulary.numbers
+    marked = [word if word in known else f"{word} (unknown)" for word in words]
+    return marked, Explanation(found.weights.cpu(), found.method, found.column.cpu())
+
+
+def answer_name(predictor: Predictor, column: int) -> str:
+    """Return what a column of the net's answer stands for."""
+    data: Any = predictor.data
+    return (data.class_names or data.target_names)[column]
+
+
+def coloured(words: list[str], weights: list[float]) -> Text:
+    """Return the words in their order, the weighty ones in colour."""
+    largest = max(map(abs, weights), default=0.0) or 1.0
+    text = Text()
+    for word, weight in zip(words, weights, strict=True):
+        share = weight / largest
+        color = "green" if share > 0 else "red"
+        style = "" if abs(share) < STRONG else f"bold {color}" if abs(share) > 0.5 else color
+        text.append(word, style=style)
+        text.append(" ")
+    return text
