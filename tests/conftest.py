@@ -67,6 +67,7 @@ def signals_and_logs() -> Iterator[None]:
     root.setLevel(level)
     for handler in [handler for handler in root.handlers if handler not in outputs]:
         root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from runner.datamodules.ionosphere import Ionosphere
 from runner.datamodules.iris import Iris
 from runner.datamodules.mnist import FILES, MNIST
 from runner.datamodules.mnist_5k import MNIST5k
-from runner.datamodules.movie_reviews import MovieReviews, reviews
+from runner.datamodules.movie_reviews import MovieReviews, packaged
 from runner.datamodules.noisy_sine import NoisySine
 from runner.datamodules.quadratic import Quadratic
 from runner.datamodules.table import Table
@@ -246,17 +246,15 @@ def test_movie_reviews_are_what_the_table_of_sources_says():
     for split in (data.train, data.val, data.test):
         assert abs(whole(split)[1].float().mean() - 0.5) < 0.01
     assert len(data.inputs.vocabulary) == 10_000
-    coded = {row.text: row.target for row in reviews("rotten_tomatoes")}
+    coded = {row.text: row.target for row in packaged("rotten_tomatoes").rows()}
     assert coded["simplistic , silly and tedious ."] == "negative"
     assert coded["effective but too-tepid biopic"] == "positive"
 
 
 def test_imdb_has_no_duplicates_and_no_markup():
-    texts = [row.text for row in reviews("imdb")]
+    texts = [row.text for row in packaged("imdb").rows()]
     assert len(texts) == len(set(texts)) == 24_904
     assert not any("<br />" in text for text in texts)
-    with pytest.raises(UserError, match=r'Did you mean "imdb"\?'):
-        MovieReviews("imbd")
 
 
 def test_cross_validation_tests_every_flower_once():

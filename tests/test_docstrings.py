@@ -9,7 +9,7 @@ import pytest
 import runner.datamodules
 import runner.models
 import runner.tasks
-from runner.checks.signatures import describe_arguments
+from runner.checks.signatures import describe_arguments, find
 
 
 def public_classes() -> list[type]:
@@ -33,7 +33,7 @@ def test_docstring_names_the_arguments(cls: type) -> None:
     assert cls.__doc__, "every public class says what it is"
     if getattr(cls, "_is_protocol", False):
         return
-    meanings = describe_arguments(inspect.getdoc(cls))
+    meanings = describe_arguments(find(f"{cls.__module__}.{cls.__qualname__}").doc)
     arguments = inspect.signature(cls).parameters
     assert list(meanings) == list(arguments)
     kinds = {parameter.kind for parameter in arguments.values()}

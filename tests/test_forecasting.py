@@ -107,7 +107,7 @@ class Repeats(nn.Module):
         self.unused = nn.Parameter(torch.zeros(()))
 
     def forward(self, windows):
-        return windows[:, -1, self.channel : self.channel + 1].expand(-1, self.ahead)
+        return windows[:, -1, self.channel : self.channel + 1].repeat(1, self.ahead)
 
 
 def test_naive_forecast_and_units(tmp_path) -> None:

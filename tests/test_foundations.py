@@ -110,11 +110,11 @@ def solved(nets: list[torch.nn.Module]) -> list[int]:
 
 def test_eight_units_learn_exclusive_or_and_a_perceptron_does_not():
     nets, perceptrons = [], []
-    for seed in range(1, 11):
+    for seed in range(1, 31):
         torch.manual_seed(seed)
-        nets.append(MLP(2, 2, [8]))
+        nets.append(MLP(2, 2, [8], activation="leaky_relu"))
         perceptrons.append(Perceptron(2, 2))
-    assert solved(nets) == [4] * 10
+    assert solved(nets) == [4] * 30
     assert max(solved(perceptrons)) <= 3
 
 

@@ -1,4 +1,4 @@
-"""`data=hub` against a small server that answers as the hub does, in a program of its own (clients read addresses early)."""
+"""`data=hub` against a small server that answers as the hub does, in a program of its own."""
 
 import hashlib
 import json

@@ -77,7 +77,7 @@ def test_archive_that_cannot_be_fetched_says_three_ways(wheel, monkeypatch):
                      "archives/absent_data-2.0-py3-none-any.whl", "data.path=FOLDER"):  # fmt: skip
         assert fragment in str(caught.value)
     monkeypatch.setenv("RUNNER_OFFLINE", "1")
-    with pytest.raises(UserError, match="offline=true .* forbids it"):
+    with pytest.raises(UserError, match=r"offline=true .* forbids it"):
         sources.archive(wheel)
 
 

@@ -149,5 +149,5 @@ def test_pieces_are_learnt_and_travel_as_json(kind, pieces):
 
 def test_a_word_that_was_never_seen_is_made_of_pieces():
     state = subwords.train("wordpiece", TEXTS, vocab_size=60, min_count=1)
-    pieces = subwords.tokenizer(state)("planet")
-    assert len(pieces) > 1 and "".join(piece.removeprefix("##") for piece in pieces) == "planet"
+    pieces = subwords.tokenizer(state)("fillo")
+    assert len(pieces) > 1 and "".join(piece.removeprefix("##") for piece in pieces) == "fillo"

@@ -132,13 +132,15 @@ def test_textcnn_begins_with_the_vectors(mode, learnt):
 
 def test_a_net_and_its_vectors_have_to_fit():
     with pytest.raises(UserError, match=r"set\s+model.embed_dim=3"):
-        give_vectors(TextCNN(9, 2, embed_dim=4), Given(3), DATA)
+        give_vectors(TextCNN(9, 2, embed_dim=4, mode="static"), Given(3), DATA)
     with pytest.raises(UserError, match="room for 4"):
-        give_vectors(TextCNN(4, 2, embed_dim=3), Given(3), DATA)
+        give_vectors(TextCNN(4, 2, embed_dim=3, mode="static"), Given(3), DATA)
     with pytest.raises(UserError, match="no place for word vectors"):
         give_vectors(torch.nn.Linear(2, 2), Given(3), DATA)
     with pytest.raises(UserError, match="type vectors=glove"):
         give_vectors(TextCNN(9, 2, mode="static"), None, DATA)
+    with pytest.raises(UserError, match=r"model\.mode=non_static"):
+        give_vectors(TextCNN(9, 2, embed_dim=3), Given(3), DATA)
     assert give_vectors(TextCNN(9, 2), None, DATA) is None
 
 

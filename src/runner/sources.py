@@ -1,9 +1,9 @@
 """Where data comes from: a file inside an installed package, an archive fetched once, an address, or a
 dataset hub.
 
-Fetched files are kept in the cache folder (see cache.py) and used from there ever after. The setting offline=true and the
-environment variable RUNNER_OFFLINE=1 forbid every fetch. Archives go through the ordinary clients, pip, npm and apt,
-which know the user's index; no address is written here.
+Fetched files are kept in the cache folder (see cache.py) and used from there ever after. The setting offline=true and
+the environment variable RUNNER_OFFLINE=1 forbid every fetch. Archives go through the ordinary clients, pip, npm and
+apt, which know the user's index; no address is written here.
 """
 
 import importlib.metadata
@@ -147,7 +147,7 @@ def _fetched(wanted: Archive, folder: Path, target: Path, otherwise: str) -> Pat
         tried = f"{shlex.join(command)}\n    {said or 'it delivered no file ' + wanted.filename}"
     raise UserError(
         f"{wanted} is not in the cache and could not be fetched.\n  tried: {tried}\nThree ways to get the data:\n"
-        f"  1. connect this machine to its package index (and leave out offline=true), then run the same command again;\n"
+        f"  1. connect this machine to its package index (without offline=true), then run the same command again;\n"
         f"  2. fetch the file elsewhere ({wanted.by_hand}) and copy it to {target};\n  3. "
         f"{otherwise or 'read the same data from your own files: data=csv data.path=FILE'}."
     )
@@ -266,7 +266,7 @@ def url(address: str) -> Path:
             reason = getattr(error, "reason", None) or error
             raise UserError(
                 f"{address} could not be fetched.\n  tried: a download, which ended with: {reason}\nThree ways to get "
-                f"the data:\n  1. check the address and the connection (and leave out offline=true), then run it again;\n"
+                f"the data:\n  1. check the address and the connection (without offline=true), then run it again;\n"
                 f"  2. fetch the file elsewhere and copy it to {target};\n  3. read your own copy: data.path=FILE."
             ) from error
         finally:
@@ -313,7 +313,7 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
         raise UserError(
             f'The dataset "{path}" could not be loaded.\n'
             f"  tried: {call}, which ended with: {reason}\nThree ways to get the data:\n  1. check the spelling and "
-            f"the connection to the hub (and leave out offline=true), then run it again;\n  2. copy the dataset's folder "
+            f"the connection to the hub (without offline=true), then run it again;\n  2. copy the dataset's folder "
             f"here and give it: data.path=FOLDER;\n  3. export it to a table: data=csv data.path=FILE data.text=COLUMN "
             f"data.label=COLUMN."
         ) from error

@@ -210,7 +210,8 @@ class Inspection:
         if not named:
             return start
         readers, readable = self.catalog.readers(data), self.catalog.readable(model)
-        reasons = [self.reasons[key] for key in (*model_lacks, *task_lacks) if key in self.reasons]
+        lacks_each = [key for lack in (*model_lacks, *task_lacks) for key in lack.split(" or ")]
+        reasons = [self.reasons[key] for key in lacks_each if key in self.reasons]
         if reasons:
             return " ".join([start, *dict.fromkeys(reasons)])
         return (

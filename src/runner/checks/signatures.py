@@ -91,7 +91,7 @@ def find(target: str) -> Signature:
         {parameter.name: parameter for parameter in parameters},
         is_open,
         kind,
-        doc=_doc(node),
+        doc=_doc_with_arguments(module, node),
         module_doc=_doc(module.tree),
         file=str(module.path),
         line=node.lineno,
@@ -104,6 +104,21 @@ def _doc(node: ast.AST | None) -> str:
     inner = [item for item in getattr(node, "body", []) if getattr(item, "name", None) == "__init__"]
     if isinstance(node, ast.ClassDef) and inner and "Args:" not in doc:
         doc = f"{doc}\n\n{ast.get_docstring(inner[-1]) or ''}".strip()
+    return doc
+
+
+def _doc_with_arguments(module: "Module", node: ast.AST) -> str:
+    """Return a docstring; a class without a constructor has inherited one, and what its arguments mean."""
+    doc = _doc(node)
+    if "Args:" in doc:
+        return doc
+    if isinstance(node, ast.ClassDef) and not any(getattr(item, "name", "") == "__init__" for item in node.body):
+        for base in node.bases:
+            found = resolve(module, base)
+            if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef):
+                _, found_args, meanings = _doc_with_arguments(*found).partition("Args:")
+                if found_args:
+                    return f"{doc}\n\nArgs:{meanings}"
     return doc
 
 

@@ -14,7 +14,7 @@ from runner import cache, sources
 from runner.batches import StreamSplit
 from runner.datamodules.base import DataModule, Prepared
 from runner.datamodules.encoders import TextInputs
-from runner.datamodules.movie_reviews import FILE, PACKAGE, reviews
+from runner.datamodules.movie_reviews import FILE, PACKAGE, packaged
 from runner.errors import UserError
 from runner.splits import PARTS
 from runner.tables.files import TableFile
@@ -106,7 +106,7 @@ class Characters(DataModule):
             for _, cells in TableFile(self.path, encoding=self.encoding, format="txt").rows():
                 yield cells["text"] + "\n"
             return
-        texts = [row.text for row in reviews("imdb")]  # the file has all negative ones first
+        texts = [row.text for row in packaged("imdb").rows()]  # the file has all negative ones first
         for number in np.random.default_rng(0).permutation(len(texts)):
             yield texts[number] + "\n"
 

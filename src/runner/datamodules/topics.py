@@ -11,12 +11,10 @@ import io
 import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal
 
 from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
-from runner.errors import UserError, closest
+from runner.datamodules.text_classes import Found, TextClasses
+from runner.datamodules.texts import TextRow
 
 ARCHIVE = sources.Archive(
     kind="pip",
@@ -32,68 +30,33 @@ OTHERWISE = (
 )
 
 
-class Topics(DataModule):
-    """Texts with one topic each; the test split is the collection's own.
+class R8(TextClasses):
+    """5 485 and 2 189 news with one of 8 topics; the test split is the collection's own, as in all of this file."""
 
-    Args:
-        collection: r8 (5 485 and 2 189 news, 8 topics), r52 (6 532 and 2 568 news, 52 topics) or newsgroups (11 293
-            and 7 528 letters, 20 topics).
-        num_classes: declared number of topics.
-        vocab_size: words in the vocabulary at most, PAD and UNK included.
-        max_len: words kept of a text.
-        tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens.
-        min_count: words rarer than this in the training split become UNK.
-        truncate: which part of a longer text is kept: head, tail or both.
-        stopwords: language whose stop words are left out, such as english or chinese; None = none are.
-        stem: language whose stemmer cuts the words, such as english; None = they stay as they are.
-        bucket: whether texts of similar length come together in a training batch, so that there is less padding.
-        batch_size: texts of a training batch.
-        eval_batch_size: texts of a validation or test batch; None = at least 256.
-        split_seed: of the division into splits.
-        fold: which of `folds` parts of the training texts is passed over in choosing; the next is for validation.
-        folds: number of equal parts.
-    """
+    collection = "r8"
 
-    def __init__(
-        self,
-        collection: Literal["r8", "r52", "newsgroups"] = "r8",
-        num_classes: int = 8,
-        vocab_size: int = 10_000,
-        max_len: int = 200,
-        tokenizer: str = "word",
-        min_count: int = 1,
-        truncate: Literal["head", "tail", "both"] = "head",
-        stopwords: str | None = None,
-        stem: str | None = None,
-        bucket: bool = False,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 10,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
-        if collection not in FILES:
-            raise UserError(
-                f'data.collection="{collection}" is not known. Allowed: {", ".join(FILES)}.{closest(collection, FILES)}'
-            )
-        self.collection = collection
-        self.settings = TextSettings("text", tokenizer, vocab_size, max_len, min_count, truncate, stopwords, stem)
-        self.bucket = bucket
-        self.declared = {"num_classes": num_classes}
-
-    def prepare(self) -> Prepared:
-        file = sources.archive(ARCHIVE, OTHERWISE)
-        return prepare_texts(
+    def find(self) -> Found:
+        file, digest = self.fetched(ARCHIVE, OTHERWISE)
+        return Found(
             self.collection,
             lambda: topics(file, self.collection),
-            self.settings,
-            self.splitting,
-            source=f"{ARCHIVE}, {FILES[self.collection]}",
-            digest=ARCHIVE.sha256,
+            class_names(file, digest, self.collection),
+            source=f"{self.path or ARCHIVE}, {FILES[self.collection]}",
+            digest=digest,
             reading={"collection": self.collection},
-            class_names=class_names(file, self.collection),
         )
+
+
+class R52(R8):
+    """6 532 and 2 568 news with one of 52 topics."""
+
+    collection = "r52"
+
+
+class Newsgroups(R8):
+    """11 293 and 7 528 letters to one of 20 newsgroups."""
+
+    collection = "newsgroups"
 
 
 def topics(file: Path, collection: str) -> Iterator[TextRow]:
@@ -112,12 +75,12 @@ def table(data: str) -> Iterator[tuple[str, str]]:
             yield cells[0], cells[1]
 
 
-def class_names(file: Path, collection: str) -> list[str]:
+def class_names(file: Path, digest: str, collection: str) -> list[str]:
     """Return the topics in alphabetical order, remembered after the first time."""
 
     def write(folder: Path) -> None:
         found = sorted({row.target for row in topics(file, collection)})
         (folder / "topics.json").write_text(json.dumps(found), encoding="utf-8")
 
-    key = {"digest": ARCHIVE.sha256, "collection": collection}
+    key = {"digest": digest, "collection": collection}
     return json.loads((cache.prepared("topics", key, write) / "topics.json").read_text(encoding="utf-8"))

@@ -68,7 +68,13 @@ class TextCNN(nn.Module):
         self.needs_vectors = mode != "rand"
 
     def load_vectors(self, matrix: Tensor) -> None:
-        """Begin with these word vectors (V, E), in both channels if there are two."""
+        """Begin with these word vectors (V, E), in both channels if there are two.
+
+        Raises:
+            ValueError: the vectors do not fit, or the mode is rand.
+        """
+        if not self.needs_vectors:
+            raise ValueError("mode=rand learns word vectors from scratch: type model.mode=non_static, or static")
         load_vectors(self.embedding, matrix)
         if self.fixed is not None:
             load_vectors(self.fixed, matrix)

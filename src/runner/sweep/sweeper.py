@@ -360,7 +360,7 @@ class Sweep:
             (state.job_folder(number) / TRIAL_FILE).write_text(json.dumps(about), encoding="utf-8")
         job.status = "running"
         state.save()
-        log.info("job %d of %d: %s", number, state.total, varied or "nothing varies")
+        log.info("job %d (%d of %d): %s", number, number + 1, state.total, varied or "nothing varies")
 
     def reserve(self, number: int) -> Any:
         """Create the run in MLflow that a job will begin."""

@@ -52,7 +52,8 @@ class Table:
     def print(self, console: Any) -> None:
         from rich import box, table
 
-        drawn = table.Table(*self.header, title=self.title, title_justify="left", box=box.SIMPLE_HEAD)
+        columns = [table.Column(name, overflow="fold") for name in self.header]  # a narrow terminal hides nothing
+        drawn = table.Table(*columns, title=self.title, title_justify="left", box=box.SIMPLE_HEAD)
         for row in self.cells(lambda text: text.replace("[", r"\["), lambda text: f"[bold]{text}[/]"):
             drawn.add_row(*row)
         console.print(drawn)

@@ -57,7 +57,7 @@ class Forecasting(Regression):
     def last_values(self, windows: Tensor) -> Tensor:
         """The last value of each window (B, T, C), in the data's own units, once for each value ahead, (B, D)."""
         last = windows[:, -1, self.channel] * self.channel_std + self.channel_mean  # (B,)
-        return last.unsqueeze(1).expand(-1, self.num_targets)
+        return last.unsqueeze(1).repeat(1, self.num_targets)
 
     def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
         self.naive.update(self.last_values(batch[0]), self.unscale(batch[-1]))

@@ -13,6 +13,7 @@ written out below, because autograd would take most of the time of so small step
 Shape letters: T time, B batch, I inputs of a layer, H hidden units of a direction, D outputs of a layer, G gates.
 """
 
+import itertools
 from collections.abc import Callable
 from typing import Any, Literal
 
@@ -136,7 +137,7 @@ class Own(nn.Module):
             return step_by_step(self, inputs, keep)
         kind = self.weight_hh.dtype
         with torch.autocast(inputs.device.type, enabled=False):  # many small sums one after another: in full precision
-            return self.fast.apply(inputs.to(kind), *self.weights())
+            return self.fast.apply(inputs.to(kind).contiguous(), *self.weights())
 
     def weights(self) -> tuple[Tensor, ...]:
         """What `fast` is called with after the inputs."""
@@ -160,7 +161,7 @@ class PeepholeLSTM(Own):
     def __init__(self, input_dim: int, hidden_dim: int):
         super().__init__(input_dim, hidden_dim, gates=4, states=2)  # i, f, g, o
         self.weight_ch = nn.Parameter(torch.empty(3 * hidden_dim, hidden_dim))  # i, f, o
-        self.fast = PeepholeFunction
+        self.fast = _PeepholeFunction
         for block in self.weight_ch.data.chunk(3):
             nn.init.orthogonal_(block)
         nn.init.ones_(self.bias.data[hidden_dim : 2 * hidden_dim])  # remember, at first
@@ -186,7 +187,7 @@ class CoupledLSTM(Own):
 
     def __init__(self, input_dim: int, hidden_dim: int):
         super().__init__(input_dim, hidden_dim, gates=3, states=2)  # f, g, o
-        self.fast = CoupledFunction
+        self.fast = _CoupledFunction
         nn.init.ones_(self.bias.data[:hidden_dim])  # remember, at first
 
     def step(self, now: Tensor, state: State, seen: Tensor) -> State:
@@ -205,7 +206,7 @@ class MinimalRNN(Own):
 
     def __init__(self, input_dim: int, hidden_dim: int):
         super().__init__(input_dim, hidden_dim, gates=1, states=1, bias=False)
-        self.fast = MinimalFunction
+        self.fast = _MinimalFunction
         # The book's range. R then shrinks what it is applied to (its largest eigenvalue is near 0.03 sqrt(H)), and
         # nothing grows over a hundred steps.
         nn.init.uniform_(self.weight_ih, -0.05, 0.05)
@@ -247,12 +248,13 @@ def step_by_step(cell: Kernel | Own, inputs: Tensor, keep: Tensor | None) -> Ten
     return torch.stack(hidden)
 
 
-# The same in both directions of differentiation. The gates of all steps lie in one array (T, B, GH); in the backward
-# pass it holds first the derivative of each gate's activation, then the gradient of each gate. What depends on
-# no other step (activations' derivatives, gradients of the weights) is done for all steps at once.
+# The fast way. The gates of all steps lie in one array (T, B, GH); the backward pass has another, which first holds the
+# derivative of each gate's activation times what the gate is multiplied with, then the gradient of each gate. All that
+# depends on no other step (projections, derivatives, gradients of the weights) is done for all steps at once; with s =
+# sigmoid(x), ds/dx = s - s^2, with h = o tanh(c), dh/dc = o - h tanh(c).
 
 
-class PeepholeFunction(torch.autograd.Function):
+class _PeepholeFunction(torch.autograd.Function):
     """`PeepholeLSTM` with its gradient."""
 
     @staticmethod
@@ -262,13 +264,15 @@ class PeepholeFunction(torch.autograd.Function):
         hidden, cells = inputs.new_zeros(2, steps + 1, rows, units)  # step t reads place t, writes place t + 1
         squashed = inputs.new_empty(steps, rows, units)  # tanh(c)
         recall, to_if, to_o = weight_hh.t(), weight_ch[: 2 * units].t(), weight_ch[2 * units :].t()
-        for t, (z, h, last, cell, tanh) in enumerate(zip(gates, hidden, cells, cells[1:], squashed, strict=False)):
+        i, f, g, o = gates.chunk(4, dim=2)  # (T, B, H) each, as views
+        states = hidden[:-1], hidden[1:], cells[:-1], cells[1:], squashed
+        views = zip(gates, gates[..., : 2 * units], i, f, g, o, *states, strict=True)
+        for z, z_if, z_i, z_f, z_g, z_o, h, h_new, c, c_new, tanh in views:
             z.addmm_(h, recall)
-            i_f, g, o = z.split([2 * units, units, units], dim=1)
-            i_f.addmm_(last, to_if).sigmoid_()
-            torch.mul(i_f[:, units:], last, out=cell).addcmul_(i_f[:, :units], g.tanh_())
-            o.addmm_(cell, to_o).sigmoid_()
-            torch.mul(o, torch.tanh(cell, out=tanh), out=hidden[t + 1])
+            z_if.addmm_(c, to_if).sigmoid_()
+            torch.mul(z_f, c, out=c_new).addcmul_(z_i, z_g.tanh_())
+            z_o.addmm_(c_new, to_o).sigmoid_()
+            torch.mul(z_o, torch.tanh(c_new, out=tanh), out=h_new)
         ctx.save_for_backward(inputs, weight_ih, weight_hh, weight_ch, gates, hidden, cells, squashed)
         return hidden[1:].clone()
 
@@ -279,27 +283,32 @@ class PeepholeFunction(torch.autograd.Function):
         units = weight_hh.size(1)
         to_if, to_o = weight_ch[: 2 * units], weight_ch[2 * units :]
         i, f, g, o = gates.chunk(4, dim=2)  # (T, B, H) each
-        slope = slopes(gates, tanh_at=2)  # (T, B, 4H)
-        slope_i, slope_f, slope_g, slope_o = slope.chunk(4, dim=2)
-        slope_i.mul_(g), slope_f.mul_(cells[:-1]), slope_g.mul_(i), slope_o.mul_(squashed)
-        through = torch.addcmul(o, o, squashed * squashed, value=-1)  # dh/dc
-        dc = torch.zeros_like(hidden[0])
-        dh = grad[-1]
+        slope = torch.empty_like(gates)
+        d_i, d_f, d_g, d_o = slope.chunk(4, dim=2)
+        torch.addcmul(i, i, i, value=-1, out=d_i).mul_(g)
+        torch.addcmul(f, f, f, value=-1, out=d_f).mul_(cells[:-1])
+        torch.addcmul(i, torch.mul(i, g, out=d_g), g, value=-1, out=d_g)
+        torch.addcmul(hidden[1:], hidden[1:], o, value=-1, out=d_o)
+        through = torch.addcmul(o, hidden[1:], squashed, value=-1)  # dh/dc
+        ifg = slope[..., : 3 * units].unflatten(2, (3, units))  # (T, B, 3, H)
+        views = [part.unbind(0) for part in (slope, ifg, slope[..., : 2 * units], d_o, through, f)]
+        dh, dc = grad[-1], torch.zeros_like(hidden[0])
         for t in range(len(gates) - 1, -1, -1):
-            z = slope[t]
-            do = z[:, 3 * units :].mul_(dh)
-            dc.addcmul_(dh, through[t]).addmm_(do, to_o)
-            z[:, : 3 * units].view(-1, 3, units).mul_(dc.unsqueeze(1))
-            dc.mul_(f[t]).addmm_(z[:, : 2 * units], to_if)
+            z, z_ifg, z_if, z_o, dh_dc, forget = (part[t] for part in views)
+            dc.addcmul_(dh, dh_dc).addmm_(z_o.mul_(dh), to_o)
+            z_ifg.mul_(dc.unsqueeze(1))
+            dc.mul_(forget).addmm_(z_if, to_if)
             if t:
                 dh = torch.addmm(grad[t - 1], z, weight_hh)
         flat = slope.flatten(0, 1)  # (TB, 4H)
-        d_if, d_o = flat[:, : 2 * units], flat[:, 3 * units :]
-        d_ch = torch.cat([d_if.t() @ cells[:-1].flatten(0, 1), d_o.t() @ cells[1:].flatten(0, 1)])
-        return *outer_gradients(slope, inputs, weight_ih, hidden), d_ch, flat.sum(dim=0)
+        d_ch = torch.cat(
+            [flat[:, : 2 * units].t() @ cells[:-1].flatten(0, 1), flat[:, 3 * units :].t() @ cells[1:].flatten(0, 1)]
+        )
+        d_inputs, d_ih, d_hh, d_bias = outer_gradients(slope, inputs, weight_ih, hidden)
+        return d_inputs, d_ih, d_hh, d_ch, d_bias
 
 
-class CoupledFunction(torch.autograd.Function):
+class _CoupledFunction(torch.autograd.Function):
     """`CoupledLSTM` with its gradient."""
 
     @staticmethod
@@ -309,10 +318,12 @@ class CoupledFunction(torch.autograd.Function):
         hidden, cells = inputs.new_zeros(2, steps + 1, rows, units)  # step t reads place t, writes place t + 1
         squashed = inputs.new_empty(steps, rows, units)  # tanh(c)
         recall = weight_hh.t()
-        for t, (z, h, last, cell, tanh) in enumerate(zip(gates, hidden, cells, cells[1:], squashed, strict=False)):
-            f, g, o = z.addmm_(h, recall).chunk(3, dim=1)
-            torch.lerp(g.tanh_(), last, f.sigmoid_(), out=cell)
-            torch.mul(o.sigmoid_(), torch.tanh(cell, out=tanh), out=hidden[t + 1])
+        states = hidden[:-1], hidden[1:], cells[:-1], cells[1:], squashed
+        views = zip(gates, *gates.chunk(3, dim=2), *states, strict=True)
+        for z, f, g, o, h, h_new, c, c_new, tanh in views:
+            z.addmm_(h, recall)
+            torch.lerp(g.tanh_(), c, f.sigmoid_(), out=c_new)
+            torch.mul(o.sigmoid_(), torch.tanh(c_new, out=tanh), out=h_new)
         ctx.save_for_backward(inputs, weight_ih, weight_hh, gates, hidden, cells, squashed)
         return hidden[1:].clone()
 
@@ -322,32 +333,34 @@ class CoupledFunction(torch.autograd.Function):
         inputs, weight_ih, weight_hh, gates, hidden, cells, squashed = ctx.saved_tensors
         units = weight_hh.size(1)
         f, g, o = gates.chunk(3, dim=2)  # (T, B, H) each
-        slope = slopes(gates, tanh_at=1)  # (T, B, 3H)
-        slope_f, slope_g, slope_o = slope.chunk(3, dim=2)
-        slope_f.mul_(cells[:-1] - g), slope_g.mul_(1 - f), slope_o.mul_(squashed)
-        through = torch.addcmul(o, o, squashed * squashed, value=-1)  # dh/dc
-        dc = torch.zeros_like(hidden[0])
-        dh = grad[-1]
+        slope = torch.empty_like(gates)
+        d_f, d_g, d_o = slope.chunk(3, dim=2)
+        torch.addcmul(f, f, f, value=-1, out=d_f).mul_(cells[:-1] - g)
+        torch.mul(g, g, out=d_g).neg_().add_(1).mul_(1 - f)
+        torch.addcmul(hidden[1:], hidden[1:], o, value=-1, out=d_o)
+        through = torch.addcmul(o, hidden[1:], squashed, value=-1)  # dh/dc
+        fg = slope[..., : 2 * units].unflatten(2, (2, units))  # (T, B, 2, H)
+        views = [part.unbind(0) for part in (slope, fg, d_o, through, f)]
+        dh, dc = grad[-1], torch.zeros_like(hidden[0])
         for t in range(len(gates) - 1, -1, -1):
-            z = slope[t]
-            z[:, 2 * units :].mul_(dh)
-            dc.addcmul_(dh, through[t])
-            z[:, : 2 * units].view(-1, 2, units).mul_(dc.unsqueeze(1))
-            dc.mul_(f[t])
+            z, z_fg, z_o, dh_dc, forget = (part[t] for part in views)
+            z_o.mul_(dh)
+            z_fg.mul_(dc.addcmul_(dh, dh_dc).unsqueeze(1))
+            dc.mul_(forget)
             if t:
                 dh = torch.addmm(grad[t - 1], z, weight_hh)
-        return *outer_gradients(slope, inputs, weight_ih, hidden), slope.flatten(0, 1).sum(dim=0)
+        return outer_gradients(slope, inputs, weight_ih, hidden)
 
 
-class MinimalFunction(torch.autograd.Function):
+class _MinimalFunction(torch.autograd.Function):
     """`MinimalRNN` with its gradient."""
 
     @staticmethod
     def forward(ctx: Any, inputs: Tensor, weight_ih: Tensor, weight_hh: Tensor):
         hidden = F.pad(F.linear(inputs, weight_ih), (0, 0, 0, 0, 1, 0))  # (T + 1, B, H), place 0 is the start
         recall = weight_hh.t()
-        for t in range(1, len(hidden)):
-            hidden[t].addmm_(hidden[t - 1], recall)
+        for before, now in itertools.pairwise(hidden):
+            now.addmm_(before, recall)
         ctx.save_for_backward(inputs, weight_ih, weight_hh, hidden)
         return hidden[1:].clone()
 
@@ -356,24 +369,17 @@ class MinimalFunction(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor):
         inputs, weight_ih, weight_hh, hidden = ctx.saved_tensors
         slope = grad.clone(memory_format=torch.contiguous_format)  # (T, B, H)
-        for t in range(len(slope) - 1, 0, -1):
-            slope[t - 1].addmm_(slope[t], weight_hh)
-        return outer_gradients(slope, inputs, weight_ih, hidden)
-
-
-def slopes(gates: Tensor, tanh_at: int) -> Tensor:
-    """Derivative of each gate's activation from its value (T, B, GH): a sigmoid, but for the gate that is a tanh."""
-    units = gates.size(2) // 4 if tanh_at == 2 else gates.size(2) // 3
-    slope = torch.addcmul(gates, gates, gates, value=-1)  # s' = s - s^2
-    g = gates[..., tanh_at * units : (tanh_at + 1) * units]
-    slope[..., tanh_at * units : (tanh_at + 1) * units] = 1 - g * g
-    return slope
+        for later, now in itertools.pairwise(reversed(slope.unbind(0))):
+            now.addmm_(later, weight_hh)
+        return outer_gradients(slope, inputs, weight_ih, hidden)[:3]
 
 
 def outer_gradients(slope: Tensor, inputs: Tensor, weight_ih: Tensor, hidden: Tensor) -> tuple[Tensor, ...]:
-    """Gradients of inputs, weight_ih and weight_hh from those of the gates (T, B, GH), all steps at once."""
+    """Gradients of inputs, weight_ih, weight_hh and bias from those of the gates (T, B, GH), all steps at once."""
     flat = slope.flatten(0, 1)  # (TB, GH)
-    return slope @ weight_ih, flat.t() @ inputs.flatten(0, 1), flat.t() @ hidden[:-1].flatten(0, 1)
+    seen = torch.cat([inputs, hidden[:-1]], dim=2).flatten(0, 1)  # (TB, I + H)
+    d_ih, d_hh = (flat.t() @ seen).split([inputs.size(2), hidden.size(2)], dim=1)
+    return slope @ weight_ih, d_ih, d_hh, flat.t().mv(flat.new_ones(len(flat)))
 
 
 # Layers.
