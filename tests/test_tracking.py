@@ -372,10 +372,8 @@ def test_a_busy_database_is_waited_out(tracker, outputs):
     run.id  # noqa: B018 (wait until the run is open)
     lock = sqlite3.connect(outputs / "mlflow.db", isolation_level=None)
     lock.execute("BEGIN EXCLUSIVE")
-    before = time.monotonic()
     for step in range(100):
-        run.metrics({"loss": 1.0}, step=step)
-    assert time.monotonic() - before < 1.0
+        run.metrics({"loss": 1.0}, step=step)  # if this waited, it would wait for ever
     time.sleep(3.0)
     lock.execute("COMMIT")
     lock.close()
