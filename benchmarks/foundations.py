@@ -23,9 +23,10 @@ DOCUMENT = Path(__file__).parent.parent / "docs" / "chapters-2-5.md"
 BEGIN, END = "<!-- table: begin -->", "<!-- table: end -->"
 ONCE: list[list[str]] = [[]]
 SEEDS = [[f"seed={seed}"] for seed in range(1, 4)]
-# The settings of chapter 3 were chosen while looking at the splits 0 to 4; these have not been looked at.
+# The settings of chapter 3 were chosen while looking at the splits 0 to 4, those of ionosphere at 0 to 9.
 SPLITS = [[f"data.split_seed={split}"] for split in range(5, 10)]
 SEEDS_AND_SPLITS = [[f"seed={seed}", f"data.split_seed={seed + 4}"] for seed in range(1, 6)]
+IONOSPHERE = [[f"seed={seed}", f"data.split_seed={seed + 9}"] for seed in range(1, 6)]
 REMEDIES = ("plain", "bias", "weights", "oversampling")
 
 Runs = list[dict]
@@ -131,7 +132,7 @@ ROWS = [
     Row("xor", "experiment=ch02_xor", "4 of 4 with 8 units", at_least(1.0), SEEDS),
     Row("xor_perceptron", "model=perceptron data=xor optim.lr=0.05", "at most 3 of 4",
         lambda runs: (f"accuracy {runs[0]['test/accuracy']:.2f}", runs[0]["test/accuracy"] <= 0.75)),
-    Row("ionosphere", "experiment=ch03_ionosphere", "accuracy 0.90", at_least(0.90), SEEDS_AND_SPLITS),
+    Row("ionosphere", "experiment=ch03_ionosphere", "accuracy 0.90", at_least(0.90), IONOSPHERE),
     Row("iris", "experiment=ch03_iris", "accuracy 0.94", at_least(0.94), SEEDS_AND_SPLITS),
     Row("boston", "experiment=ch03_boston", "mlp below least squares on 4 splits of 5", boston, SPLITS),
     Row("curve", "experiment=ch03_curve", "mse to the true sine below 0.01", below(0.01), SEEDS),

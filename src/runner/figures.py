@@ -84,6 +84,7 @@ def optimizer_curves(curves: dict[str, dict[str, np.ndarray]]) -> Figure:
                     fontsize=7, title="loss at the end", title_fontsize=8, loc="center left",
                     bbox_to_anchor=(1.0, 0.5))  # fmt: skip
         axes.set_yscale("log")
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
         axes.set_ylabel(f"{split} loss")
     return figure

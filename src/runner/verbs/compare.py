@@ -14,7 +14,7 @@ from runner.tracking.stored import client
 from runner.tracking.tracker import find_run
 
 MOST_RUNS = 50
-WIDEST = 5  # runs that stand side by side; more stand one below the other
+WIDEST = 5  # runs of one table
 GROUPS = ("model", "data", "task", "optim", "schedule", "experiment")
 HIDDEN = ("tracking.", "resume", "allow", "offline")
 MOST_PANELS = 3
@@ -41,7 +41,7 @@ def compare(which: list[str], settings: dict[str, str | None], outputs: Path) ->
         raise UserError(f"there is one run only, {runs[0].info.run_id}: two or more can be compared")
     labels = names(runs)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
-    console.print(side_by_side(labels, runs))
+    console.print(*side_by_side(labels, runs), sep="\n")
     drawn = figures.compared_curves(curves(tracker, runs, labels))
     target.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(target)
@@ -60,6 +60,7 @@ def runs_of(tracker: Any, experiment: str) -> list[Any]:
     runs = tracker.search_runs(
         [found.experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST_RUNS + 1
     )
+    runs = [run for run in runs if "runner.model" in run.data.tags]  # the parent run of a sweep has no settings
     if not runs:
         raise UserError(f'the experiment "{experiment}" has no runs yet')
     if len(runs) > MOST_RUNS:
@@ -99,8 +100,8 @@ def metrics_of(run: Any) -> dict[str, float]:
     return final or last
 
 
-def side_by_side(labels: list[str], runs: list[Any]) -> Table:
-    """Return the table: a column for each run, or a row for each where they are many."""
+def side_by_side(labels: list[str], runs: list[Any]) -> list[Table]:
+    """Return tables with a column for each run; where the runs are many, several tables with the same rows."""
     rows = differing([settings_of(run) for run in runs])
     status = [run.info.status.lower() for run in runs]
     if set(status) != {"finished"}:
@@ -108,15 +109,14 @@ def side_by_side(labels: list[str], runs: list[Any]) -> Table:
     metrics = [metrics_of(run) for run in runs]
     for name in sorted({name for each in metrics for name in each}):
         rows[name] = [f"{each[name]:.4f}" if name in each else "" for each in metrics]
-    if len(runs) <= WIDEST:
-        table = Table("", *(Column(label, overflow="fold") for label in labels))
+    tables = []
+    for first in range(0, len(runs), WIDEST):
+        some = slice(first, first + WIDEST)
+        table = Table(Column(no_wrap=True), *(Column(label, overflow="fold") for label in labels[some]))
         for name, cells in rows.items():
-            table.add_row(name, *cells)
-        return table
-    table = Table("", *rows)
-    for number, label in enumerate(labels):
-        table.add_row(label, *(cells[number] for cells in rows.values()))
-    return table
+            table.add_row(name, *cells[some])
+        tables.append(table)
+    return tables
 
 
 def curves(tracker: Any, runs: list[Any], labels: list[str]) -> dict[str, dict[str, list]]:
