@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule, Trainer, seed_everything
+from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 from torchmetrics import MetricCollection
@@ -188,7 +189,11 @@ class Task(LightningModule):
         save_model(self.net, str(folder / "weights.safetensors"))
 
     def load_weights(self, folder: Path) -> None:
-        load_model(self.net, str(folder / "weights.safetensors"))
+        file = folder / "weights.safetensors"
+        try:
+            load_model(self.net, str(file))
+        except SafetensorError as error:
+            raise UserError(f"{file} is damaged, or no file of weights: {error}") from None
 
     def forward(self, *inputs: Tensor) -> Any:
         return self.net(*inputs)
