@@ -271,7 +271,7 @@ RUNS = {
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_run_with_everything_resumes_exactly(name, tmp_path):
+def test_a_run_with_everything_resumes_exactly(name, tmp_path, no_figures):
     model, *overrides = RUNS[name]
     cfg = settings(model, *overrides, "callbacks.checkpoint.every_n_steps=2")
     whole, halves = tmp_path / "whole", tmp_path / "halves"

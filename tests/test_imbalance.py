@@ -159,7 +159,7 @@ def trained(folder, rare: list[str], *overrides: str) -> dict:
     return train(cfg, folder)
 
 
-def test_every_remedy_finds_more_of_the_rare_class(rare, tmp_path):
+def test_every_remedy_finds_more_of_the_rare_class(rare, tmp_path, no_figures):
     plain = trained(tmp_path / "plain", rare)["val/balanced_accuracy"]
     for number, choice in enumerate(["imbalance=[bias,class_weight]", "imbalance=oversample", "threshold=validation"]):
         found = trained(tmp_path / str(number), rare, f"task.{choice}")

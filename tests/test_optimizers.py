@@ -227,7 +227,9 @@ class FirstNets(Callback):
         ]
 
 
-def test_the_experiment_draws_all_of_them(tmp_path):
+def test_the_experiment_draws_all_of_them(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr("runner.train.draw", lambda folder, figures, *rest: drawn.update(figures))
     with initialize_config_dir(str(config_path()), version_base="1.3"):
         compared = set(compose("config", ["experiment=optimizers"]).task.optimizers)
     assert compared == set(NAMES.split())
@@ -236,4 +238,5 @@ def test_the_experiment_draws_all_of_them(tmp_path):
     assert all(torch.equal(state[name], first.states[0][name]) for state in first.states for name in state)
     assert {f"test/loss_{name}" for name in compared} <= set(metrics)
     assert len({round(metrics[f"train/loss_{name}"], 9) for name in compared - {"amsgrad"}}) == len(compared) - 1
-    assert (tmp_path / "figures" / "optimizers.png").exists()
+    panels = drawn["optimizers"].axes
+    assert len(panels) == 2 and all(len(panel.get_lines()) == len(compared) for panel in panels)
