@@ -17,7 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from runner.models.layers.recurrent import CELLS, Recurrent, step_by_step
+from runner.models.layers.cells import CELLS, step_by_step
+from runner.models.layers.recurrent import Recurrent
 
 BARS = {"lstm": ("nn.LSTM", 0.95), "gru": ("nn.GRU", 0.95), "peephole": ("nn.LSTM", 0.5)}
 

@@ -5,11 +5,12 @@ import textwrap
 import pytest
 
 from runner import contracts
+from runner.tiny import compose_tiny, tiny
 
 
 def test_contracts(model: str, request: pytest.FixtureRequest, subtests: pytest.Subtests) -> None:
     folders = request.config.getoption("--config-dir")
-    for name, check in contracts.contracts(contracts.compose_tiny([f"model={model}"], folders)).items():
+    for name, check in contracts.contracts(compose_tiny([f"model={model}"], folders)).items():
         with subtests.test(name):
             check()
 
@@ -26,12 +27,12 @@ def test_contracts(model: str, request: pytest.FixtureRequest, subtests: pytest.
 )
 def test_contracts_follow_from_what_a_model_is(overrides: list[str], expected: set[str]) -> None:
     always = {"save_load", "deterministic", "gradients", "no_mixing", "learns", "export"}
-    assert set(contracts.contracts(contracts.compose_tiny(overrides))) == always | expected
+    assert set(contracts.contracts(compose_tiny(overrides))) == always | expected
 
 
 def test_checks_change_nothing() -> None:
-    task, batch = contracts.tiny(contracts.compose_tiny(["model=textcnn"]))
-    twin, _ = contracts.tiny(contracts.compose_tiny(["model=textcnn"]))
+    task, batch = tiny(compose_tiny(["model=textcnn"]))
+    twin, _ = tiny(compose_tiny(["model=textcnn"]))
     for check in (contracts.check_gradients, contracts.check_learns, contracts.check_export):
         check(task, batch)
     contracts.check_deterministic(task, twin, batch)
@@ -51,7 +52,7 @@ def test_checks_change_nothing() -> None:
     ],
 )
 def test_batch_follows_from_the_facts(overrides: list[str], shapes: list[tuple[int, ...]]) -> None:
-    _, batch = contracts.tiny(contracts.compose_tiny(overrides))
+    _, batch = tiny(compose_tiny(overrides))
     assert [tuple(value.shape) for value in batch] == shapes
 
 
@@ -205,7 +206,7 @@ def test_a_contract_notices(name, yaml, contract, message, tmp_path, monkeypatch
     monkeypatch.syspath_prepend(tmp_path)
     (tmp_path / "conf" / "model").mkdir(parents=True)
     (tmp_path / "conf" / "model" / "mine.yaml").write_text(yaml.format(name=name))
-    cfg = contracts.compose_tiny(["model=mine"], [tmp_path / "conf"])
+    cfg = compose_tiny(["model=mine"], [tmp_path / "conf"])
     if contract is None:
         assert set(contracts.broken(cfg).values()) == {None}
         return
@@ -217,4 +218,4 @@ def test_a_model_without_a_known_fact(tmp_path) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("_target_: torch.nn.Linear\nin_features: 3\nout_features: 2\n")
     with pytest.raises(ValueError, match=r"in_features: \$\{data.in_features\}"):
-        contracts.contracts(contracts.compose_tiny(["model=mine"], [tmp_path]))
+        contracts.contracts(compose_tiny(["model=mine"], [tmp_path]))

@@ -7,21 +7,18 @@ import pytest
 import torch
 from torch import nn
 
-from runner import contracts
 from runner.errors import UserError
+from runner.tiny import compose_tiny, tiny
 from runner.tracking.lookup import find_run
 from runner.verbs import export
 
 LENGTHS = (1, 3, 5, 8)  # tokens of a row
 SETTINGS = dict.fromkeys(("run", "format", "output", "allow", "tracking.uri"))
-WITH_EXTRA = pytest.mark.skipif(
-    importlib.util.find_spec("onnxruntime") is None, reason="the extra export is not installed"
-)
 
 
 def batches(model: str) -> tuple[nn.Module, list[tuple[torch.Tensor, ...]]]:
     """A tiny net, and inputs of it of several batch sizes and lengths."""
-    task, batch = contracts.tiny(contracts.compose_tiny([f"model={model}"]))
+    task, batch = tiny(compose_tiny([f"model={model}"]))
     generator = torch.Generator().manual_seed(0)
     found = []
     for rows, length in zip(export.ROWS, LENGTHS, strict=True):
@@ -46,7 +43,6 @@ def test_answers_are_those_of_the_net(net_name: str, form: str, tmp_path: Path) 
     assert (tmp_path / f"net{export.ENDINGS[form]}").exists()
 
 
-@WITH_EXTRA
 @pytest.mark.parametrize("net_name", ["textcnn", "char_rnn"])
 def test_onnx_answers_are_those_of_the_net(net_name: str, tmp_path: Path) -> None:
     import onnxruntime

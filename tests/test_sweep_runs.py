@@ -117,7 +117,6 @@ def test_an_interrupted_sweep_goes_on_in_workers(command):
 
 @pytest.mark.slow
 def test_optuna_through_the_command(command):
-    pytest.importorskip("optuna")
     sweep = ["sweep=mlp", "sweep.trials=3", "+sweep.pruner_options.n_startup_trials=1", "sweep.name=it"]
     code, text = command.run("-m", *COMMON, *sweep, "trainer.max_epochs=2", "optim.lr=tag(log,interval(1e-5,1))")
     assert code == 0, text
@@ -131,7 +130,6 @@ def test_optuna_through_the_command(command):
 
 @pytest.mark.slow
 def test_submitit_runs_the_jobs(command):
-    pytest.importorskip("hydra_plugins.hydra_submitit_launcher")
     code, text = command.run(
         "-m", *COMMON, "seed=1,2", "trainer.max_epochs=2", "sweep.name=it", "hydra/launcher=submitit_local"
     )

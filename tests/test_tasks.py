@@ -13,7 +13,6 @@ from torch import nn
 
 from runner.batches import Loader, TensorSplit
 from runner.bundle import build_task
-from runner.contracts import compose_tiny, tiny
 from runner.errors import UserError
 from runner.tasks.adversarial import Adversarial
 from runner.tasks.base import RunningMeans, Task
@@ -22,6 +21,7 @@ from runner.tasks.classification import Classification
 from runner.tasks.estimator import Estimator
 from runner.tasks.regression import Regression
 from runner.tasks.variational import Variational
+from runner.tiny import compose_tiny, tiny
 
 
 class Given(nn.Module):

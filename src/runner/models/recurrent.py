@@ -2,7 +2,7 @@
 what it says, and a dense layer answers.
 
 Sources: the course book, chapters 8 and 9, whose models are settings of this one; the cells are those of
-`layers/recurrent.py`, each with its source there. Departure: the book's dense layer of chapter 9, section 4, has no
+`layers/cells.py`, each with its source there. Departure: the book's dense layer of chapter 9, section 4, has no
 activation, which makes it and the output layer one linear map; here it has a ReLU.
 
 Shape letters: B batch, T steps, C channels, E embedding, D outputs of the recurrent net, K outputs.
@@ -11,9 +11,10 @@ Shape letters: B batch, T steps, C channels, E embedding, D outputs of the recur
 import torch
 from torch import Tensor, nn
 
+from runner.models.layers.cells import CellName
 from runner.models.layers.embeddings import load_vectors, word_embedding
 from runner.models.layers.pooling import Pooling, PoolName, real_steps
-from runner.models.layers.recurrent import CellName, MergeName, Recurrent
+from runner.models.layers.recurrent import MergeName, Recurrent
 from runner.models.ranges import check_share, check_size
 
 

@@ -27,6 +27,7 @@ from runner.image_figures import Mistakes, image_figures
 from runner.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
 from runner.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.named import DottedPath
+from runner.tasks.answers import class_answers, class_columns
 from runner.tasks.base import Task
 
 SPLITS = ("train", "val", "test")
@@ -157,14 +158,10 @@ class Classification(Task):
         """One row an example: the label and the probability of every class."""
         logits = self.net(*inputs).float()  # (B, K)
         decided = (logits if self.threshold is None else self.threshold.shifted(logits)).argmax(dim=1)
-        return [
-            {"label": data.class_names[label]}
-            | {f"probability_{name}": value for name, value in zip(data.class_names, row, strict=True)}
-            for label, row in zip(decided.tolist(), logits.softmax(dim=1).tolist(), strict=True)
-        ]
+        return class_answers(data.class_names, decided.tolist(), logits.softmax(dim=1).tolist())
 
     def answer_columns(self, data: Any) -> dict[str, str]:
-        return {"label": "string"} | {f"probability_{name}": "double" for name in data.class_names}
+        return class_columns(data.class_names)
 
     def own_state(self) -> dict[str, Tensor]:
         """What belongs to the model beside its net: the class weights of the loss and the threshold."""

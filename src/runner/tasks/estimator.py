@@ -14,6 +14,7 @@ from pytorch_lightning import Trainer
 from sklearn import metrics as score
 
 from runner import figures
+from runner.tasks.answers import class_answers, class_columns
 from runner.tasks.base import Task
 
 
@@ -88,16 +89,13 @@ class Estimator(Task):
         if not self.classifies:
             values = np.asarray(self.net.predict(rows)).reshape(len(rows), -1)  # (N, D)
             return [dict(zip(data.target_names, row, strict=True)) for row in values.tolist()]
-        return [
-            {"label": data.class_names[int(np.argmax(row))]}
-            | {f"probability_{name}": value for name, value in zip(data.class_names, row, strict=True)}
-            for row in self.net.predict_proba(rows).tolist()
-        ]
+        probabilities = np.asarray(self.net.predict_proba(rows))  # (N, K)
+        return class_answers(data.class_names, probabilities.argmax(axis=1).tolist(), probabilities.tolist())
 
     def answer_columns(self, data: Any) -> dict[str, str]:
         if not self.classifies:
             return {name: "double" for name in data.target_names}
-        return {"label": "string"} | {f"probability_{name}": "double" for name in data.class_names}
+        return class_columns(data.class_names)
 
     def figures(self) -> dict[str, Any]:
         return self.drawn

@@ -43,7 +43,8 @@ def examine_model(overrides: list[str], folders: list[Path]) -> int:
         overrides: what one would type to train it, such as ["model=textcnn"].
         folders: folders with choices of one's own, as `--config-dir`.
     """
-    from runner.contracts import broken, compose_tiny
+    from runner.contracts import broken
+    from runner.tiny import compose_tiny
 
     console = Console(soft_wrap=True, highlight=False)
     found = broken(compose_tiny(overrides, folders))
