@@ -1,4 +1,4 @@
-"""Chapter 7: trains the text models and writes the tables of docs/chapters-7-9.md from what they reach.
+"""Chapters 7 to 9: trains text models and recurrent nets, writes the tables of docs/chapters-7-9.md from what they reach.
 
     python benchmarks/texts.py --folder kept                          # all rows; started again, it goes on
     python benchmarks/texts.py --folder kept --only reviews r8        # some rows
@@ -29,6 +29,13 @@ SEEDS = [["seed=1"], ["seed=2"], ["seed=3"]]
 FOLDS = [[f"data.fold={fold}"] for fold in range(10)]
 ONCE: list[list[str]] = [[]]
 PAPER = "experiment=ch07_textcnn_paper"
+TABLES = {  # name -> what is measured, how it is written
+    "others": ("test/accuracy", ".3f"),
+    "reviews": ("test/accuracy", ".3f"),
+    "polarity": ("test/accuracy", ".3f"),
+    "recurrent": ("test/accuracy", ".3f"),
+    "stocks": ("test/rmse", ".1f"),
+}
 GLOVE = "model={} vectors=glove data.tokenizer=penn data.bucket=true"
 
 
@@ -37,10 +44,10 @@ class Row:
     """A line of a table.
 
     Args:
-        table: reviews, polarity or others.
+        table: one of TABLES.
         name: first column.
         command: what is typed behind `runner`.
-        wanted: the figure to reach, in words.
+        wanted: the figure to reach, in words, or the name of a metric of the same run.
         variants: further overrides, one list for each run.
     """
 
@@ -71,8 +78,18 @@ ROWS = [
     row("reviews", "textcnn non_static", GLOVE.format("textcnn model.mode=non_static"), "0.72", SEEDS),
     row("reviews", "textcnn_multichannel", "experiment=ch07_textcnn_multichannel", "0.72", SEEDS),
     row("reviews", "textcnn rand", "model=textcnn data.tokenizer=penn data.bucket=true", "0.72", SEEDS),
+    row("reviews", "LSTM", "experiment=ch09_sentiment", "0.72", SEEDS),
+    row("reviews", "peephole LSTM", "experiment=ch09_peephole", "0.72", SEEDS),
+    row("reviews", "twin LSTM", "experiment=ch09_twin", "0.72", SEEDS),
+    row("recurrent", "imdb, LSTM", "experiment=ch09_sentiment data=imdb data.bucket=true", "0.86", ONCE),
+    row("recurrent", "har, GRU", "model=gru data=har", "0.90", SEEDS),
+    row("recurrent", "har, LSTM", "model=lstm data=har", "0.90", SEEDS),
+    row("recurrent", "har, h' = xK + hR", "experiment=ch09_har", "", SEEDS),
+    row("stocks", "Google, next day", "experiment=ch08_stock", "test/naive_rmse", SEEDS),
+    row("stocks", "S&P 500, next day", "experiment=ch08_stock data.symbol=SP500", "test/naive_rmse", ONCE),
     row("polarity", "CNN-static", f"{PAPER} vectors=glove model.mode=static", "81.0", FOLDS),
     row("polarity", "CNN-rand", PAPER, "76.1", FOLDS),
+    row("polarity", "CNN-rand, AdaDelta", f"{PAPER} optim=adadelta callbacks=default", "76.1", FOLDS[:3]),
     row("polarity", "CNN-multichannel", f"{PAPER} vectors=glove model.mode=multichannel", "81.1", FOLDS),
     row("polarity", "CNN-non-static", f"{PAPER} vectors=glove model.mode=non_static", "81.5", FOLDS),
 ]
@@ -99,22 +116,21 @@ def line(each: Row, done: dict[tuple[str, ...], dict]) -> str | None:
     found = [done[key] for variant in each.variants if (key := (*each.command.split(), *variant)) in done]
     if not found:
         return None
-    values = [metrics["test/accuracy"] for metrics in found]
-    spread = f" ± {statistics.stdev(values):.3f}" if len(values) > 1 else ""
+    metric, form = TABLES[each.table]
+    values = [metrics[metric] for metrics in found]
+    reached = f"{statistics.mean(values):{form}}" + (f" ± {statistics.stdev(values):{form}}" if len(values) > 1 else "")
+    wanted = f"{found[0][each.wanted]:{form}}" if each.wanted in found[0] else each.wanted
     seconds = statistics.mean(metrics["duration_seconds"] for metrics in found)
-    return (
-        f"| {each.name} | `runner {each.command}` | {each.wanted} | {statistics.mean(values):.3f}{spread} | "
-        f"{len(values)} | {seconds:.0f} s |"
-    )
+    return f"| {each.name} | `runner {each.command}` | {wanted} | {reached} | {len(values)} | {seconds:.0f} s |"
 
 
 def write(done: dict[tuple[str, ...], dict]) -> None:
     """Put the tables into the document, between their marks."""
     text = DOCUMENT.read_text(encoding="utf-8")
-    for table in ("others", "reviews", "polarity"):
+    for table, (metric, _) in TABLES.items():
         begin, end = f"<!-- {table}: begin -->", f"<!-- {table}: end -->"
         lines = [found for each in ROWS if each.table == table and (found := line(each, done))]
-        head = "| what | command | to reach | test accuracy | runs | time of a run |\n|---|---|---|---|---|---|\n"
+        head = f"| what | command | to reach | {metric} | runs | time of a run |\n|---|---|---|---|---|---|\n"
         before, after = text.split(begin)[0], text.split(end)[1]
         text = f"{before}{begin}\n{head}{chr(10).join(lines)}\n{end}{after}"
     DOCUMENT.write_text(text, encoding="utf-8")
@@ -145,7 +161,7 @@ def main() -> None:
             done[key] = run([*key, *place], options.folder)
             with open(options.folder / "results.jsonl", "a", encoding="utf-8") as file:
                 file.write(json.dumps({"overrides": key, "metrics": done[key]}) + "\n")
-            print(*key, f"{done[key]['test/accuracy']:.4f} {done[key]['duration_seconds']:.0f} s", flush=True)
+            print(*key, f"{done[key][TABLES[each.table][0]]:.4f} {done[key]['duration_seconds']:.0f} s", flush=True)
     write(done)
 
 

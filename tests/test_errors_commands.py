@@ -25,6 +25,7 @@ BROKEN = [
     ("model=mlp seed=1,2", ["seed=1,2", "--multirun"]),
     ("-m model=mlp seed=1,x", ["seed=x"]),
     ("model=mlp data=csv data.path=gone.csv data.label=y", ["gone.csv"]),
+    ("-m model=mlp seed=1,2 --cfg job", ["--cfg is for one run: leave -m out"]),
     # going on
     ("resume=last", ["there is no run that is FAILED or KILLED or RUNNING or UNKNOWN", "The last runs:"]),
     ("resume=nothing", ['there is no run "nothing"']),

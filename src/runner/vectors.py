@@ -6,7 +6,9 @@ once, before training; from then on the vectors are weights of the net, and a tr
 
 Sources: GloVe: Jeffrey Pennington, Richard Socher and Christopher Manning, EMNLP 2014; word2vec: Tomas Mikolov et al.,
 2013, arXiv:1310.4546. Words without a vector are drawn from a uniform distribution with the variance of the known
-ones, as in Kim 2014, arXiv:1408.5882, section 3.3.
+ones, as in Kim 2014, arXiv:1408.5882, section 3.3. Centring, then one length for all: a few numbers are far from 0 in
+nearly all words and say little (Jiaqi Mu and Pramod Viswanath 2018, arXiv:1702.01417), and the length is mostly how
+frequent a word is (Omer Levy, Yoav Goldberg and Ido Dagan 2015, section 3.3).
 
 Shape letters: V words of the vocabulary, D numbers of a vector, W words of a file.
 """
@@ -43,12 +45,16 @@ class Vectors:
 
     Args:
         dim: declared numbers of a vector.
+        length: the mean of the vocabulary is taken off, then each vector is brought to this length; None = vectors as
+            they are read.
     """
 
-    def __init__(self, dim: int):
+    def __init__(self, dim: int, length: float | None = None):
         if dim < 1:
             raise UserError(f"vectors.dim must be at least 1, received {dim}")
-        self.dim = dim
+        if length is not None and length <= 0:
+            raise UserError(f"vectors.length must be above 0, or null for vectors as they are; received {length}")
+        self.dim, self.length = dim, length
 
     def read(self, wanted: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
         """Yield (number, vector (D,)) for the words of `wanted` (word -> number) that the source has."""
@@ -74,6 +80,8 @@ class Vectors:
                 matrix[number], known[number] = vector, True
         if not known.any():
             raise UserError(f"{self} has no vector for any of the {len(wanted)} words of the vocabulary")
+        if self.length is not None:
+            matrix[known] = centred(matrix[known], self.length)
         reach = float(np.sqrt(3 * matrix[known].var()))  # U(-a, a) has variance a^2 / 3
         draw = np.random.default_rng(seed)
         matrix[~known] = draw.uniform(-reach, reach, (int((~known).sum()), self.dim))
@@ -88,10 +96,11 @@ class PackagedGlove(Vectors):
 
     Args:
         dim: declared numbers of a vector, 50.
+        length: see `Vectors`.
     """
 
-    def __init__(self, dim: int = 50):
-        super().__init__(dim)
+    def __init__(self, dim: int = 50, length: float | None = None):
+        super().__init__(dim, length)
 
     def __str__(self) -> str:
         return f"package {PACKAGE}"
@@ -114,12 +123,17 @@ class VectorFile(Vectors):
         dim: declared numbers of a vector.
         format: glove (a line a word), word2vec (the same after a line with two counts), word2vec_binary; None =
             recognised by the first lines.
+        length: see `Vectors`.
     """
 
     def __init__(
-        self, path: str, dim: int = 300, format: Literal["glove", "word2vec", "word2vec_binary"] | None = None
+        self,
+        path: str,
+        dim: int = 300,
+        format: Literal["glove", "word2vec", "word2vec_binary"] | None = None,
+        length: float | None = None,
     ):
-        super().__init__(dim)
+        super().__init__(dim, length)
         if format not in (None, *FORMATS):
             raise UserError(f"vectors.format is one of {', '.join(FORMATS)}, or null; received {format!r}")
         self.path, self.format = Path(path), format
@@ -194,6 +208,13 @@ class VectorFile(Vectors):
             if len(values) < 4 * size:
                 raise UserError(f"{self.path} ends after {number} of {words} words: the file is not whole")
             yield word.lstrip(b"\n").decode("utf-8", "replace"), np.frombuffer(values, dtype="<f4")
+
+
+def centred(vectors: np.ndarray, length: float) -> np.ndarray:
+    """Take the mean vector off and bring each vector (V, D) to one length; one that equals the mean stays zero."""
+    vectors = vectors - vectors.mean(axis=0)
+    norms = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return length * vectors / np.where(norms > 0, norms, 1)
 
 
 def is_number(text: bytes) -> bool:

@@ -31,11 +31,17 @@ from runner.errors import UserError, closest
 from runner.splits import Splits
 from runner.tables.rows import read_rows
 
-SHARES = ("bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz", "data")  # package, file, extra
-PACKAGED = dict.fromkeys(("AAPL", "FB", "GOOG", "IBM", "MSFT"), SHARES) | {
-    "SP500": ("arch", "arch/data/sp500/sp500.csv.gz", None),
-    "NASDAQ": ("arch", "arch/data/nasdaq/nasdaq.csv.gz", None),
-}
+SHARES = ("AAPL", "FB", "GOOG", "IBM", "MSFT")  # companies
+SHARES_PACKAGE, SHARES_FILE = "bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz"
+INDICES = {"SP500": "arch/data/sp500/sp500.csv.gz", "NASDAQ": "arch/data/nasdaq/nasdaq.csv.gz"}
+INDICES_ARCHIVE = sources.Archive(
+    kind="pip",
+    name="arch",
+    version="8.0.0",
+    filename="arch-8.0.0-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl",
+    sha256="975ec3bdf7926335742ac362251fafe32b448b8f194dead062f22a00beef772d",
+)
+OTHERWISE = "read a table of your own: data.path=FILE, one line a day, oldest first"
 
 
 class Series(NamedTuple):
@@ -84,8 +90,8 @@ class Stocks(DataModule):
         for name, size in sizes.items():
             if size < 1:
                 raise UserError(f"data.{name} must be at least 1, received {size}.")
-        if symbol not in PACKAGED:
-            raise UserError(f"data.symbol is one of {', '.join(PACKAGED)}, received {symbol!r}.")
+        if symbol not in (*SHARES, *INDICES):
+            raise UserError(f"data.symbol is one of {', '.join((*SHARES, *INDICES))}, received {symbol!r}.")
         if scale not in ("minmax", "standard"):
             raise UserError(f"data.scale is minmax or standard, received {scale!r}.")
         if column not in features:
@@ -125,13 +131,18 @@ class Stocks(DataModule):
         return Prepared(inputs, targets, **made, rows=rows, source=series.source, digest=series.digest, facts=facts)
 
     def read_packaged(self) -> Series:
-        """Read the series of a package."""
-        package, inner, extra = PACKAGED[self.symbol]
-        file = sources.package_file(package, inner, extra)
-        with gzip.open(file, "rt", newline="", encoding="utf-8") as handle:
-            rows = [row for row in csv.DictReader(handle) if row.get("Ticker", self.symbol) == self.symbol]
-        shown = f"{sources.package_source(package, inner)}, {self.symbol}"
-        return Series(self.numbers((f"row {n}", row) for n, row in enumerate(rows, 2)), shown, cache.file_digest(file))
+        """Read the series of a package: installed with the extra `data`, or fetched once."""
+        if self.symbol in INDICES:
+            inner = INDICES[self.symbol]
+            file = sources.archive(INDICES_ARCHIVE, OTHERWISE)
+            packed, source = sources.read_member(file, inner), f"{INDICES_ARCHIVE}, {inner}"
+        else:
+            file = sources.package_file(SHARES_PACKAGE, SHARES_FILE, "data")
+            packed, source = file.read_bytes(), sources.package_source(SHARES_PACKAGE, SHARES_FILE)
+        table = csv.DictReader(gzip.decompress(packed).decode("utf-8").splitlines())
+        rows = (row for row in table if row.get("Ticker", self.symbol) == self.symbol)
+        values = self.numbers((f"row {n}", row) for n, row in enumerate(rows, 2))
+        return Series(values, f"{source}, {self.symbol}", cache.file_digest(file))
 
     def read_files(self) -> Series:
         """Read the tables of the user, one after the other."""
