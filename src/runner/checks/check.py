@@ -27,9 +27,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.catalog import KINDS, Catalog, as_folder, config_path
-from runner.checks.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, signature_of, supplied_at, takes
+from runner.checks.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
 from runner.checks.phrases import plain
-from runner.checks.signatures import TargetError
+from runner.checks.signatures import TargetError, signature
 from runner.errors import closest
 from runner.safety import refusal, targets
 from runner.sweep import launchers, optuna_names
@@ -341,7 +341,7 @@ class Command:
             near = f" Did you mean {homes[0]}?" if homes else closest(part, keys)
             return f"there is no {part}.{near} Allowed: {', '.join(sorted(keys))}."
         owner = f"{where}={choices[where]}" if choices.get(where) else where
-        found = signature_of(node.get("_target_"))
+        found = signature(node.get("_target_"))
         if found and part in found.parameters and part not in supplied_at(where):
             value = override.input_line.partition("=")[2]
             return f"{owner} does not list {part}, but {found.target} takes it: write +{where}.{part}={value}"

@@ -1,4 +1,4 @@
-"""One composed configuration, held against the classes it names and the rule which model reads which data."""
+"""One composed configuration, held against the classes it names."""
 
 import re
 from collections.abc import Iterator
@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from runner.catalog import alternatives, needed
 from runner.checks.kinds import Kind, fits, kinds, named, words
-from runner.checks.phrases import joined, plain, show
+from runner.checks.pair import Pair, references
+from runner.checks.phrases import plain, show
 from runner.checks.signatures import Parameter, Signature, TargetError, find
 from runner.errors import UserError, closest
 
@@ -62,7 +62,7 @@ UNKNOWN = object()  # stands for a value that only the run itself can resolve
 
 
 class Inspection:
-    """One composed config against signatures, types and the rule which model reads which data."""
+    """One composed config against signatures and types, and whether its model reads its data."""
 
     def __init__(self, command: "Command", cfg: DictConfig, choices: dict[str, str | None]):
         self.command, self.cfg, self.choices = command, cfg, choices
@@ -107,7 +107,7 @@ class Inspection:
                 self.report(f"A run needs {key}, which ~ has taken out.{self.command.allowed(key)}")
         for path in self.missing:
             self.report(f"{path} must be typed{self.comment(path)}: write {path}=...")
-        self.check_pair()
+        self.excused |= Pair(self.command, self.cfg, self.raw, self.choices, self.reasons).check()
         for key, raw in self.raw.items():
             value = self.resolve(raw, self.cfg, key, key)
             self.check_node(key, raw, value)
@@ -120,112 +120,6 @@ class Inspection:
             return ""
         match = re.search(rf"^{re.escape(key)}:[^#\n]*#\s*(.*)$", self.catalog.text(group, name), re.M)
         return f" ({match[1]})" if match else ""
-
-    # Which model reads which data.
-
-    def check_pair(self) -> None:
-        nodes = {group: self.raw.get(group) for group in ("model", "data", "task")}
-        if not all(isinstance(node, dict) for node in nodes.values()):
-            return
-        if self.wrong_task():
-            self.excused |= {f"task.{key}" for key in needed(nodes["model"], "task")}
-            self.excused |= {f"data.{key}" for key in needed(nodes["task"], "data")}
-            return
-        model_lacks = self.lacking("model", "data")
-        task_lacks = self.lacking("task", "data")
-        model_lacks_of_task = self.lacking("model", "task")
-        self.excused |= {f"data.{key}" for key in (*model_lacks, *task_lacks)}
-        self.excused |= {f"task.{key}" for key in model_lacks_of_task}
-        self.excused |= {f"task.{key}" for key, raw in nodes["task"].items() if self.excused & references(raw)}
-        if model_lacks or task_lacks or model_lacks_of_task:
-            self.report(self.pair_text(model_lacks, task_lacks, model_lacks_of_task))
-
-    def lacking(self, reader: str, source: str) -> list[str]:
-        """Return the keys that one node reads of another and that are not there, or null where null is of no use."""
-        lacking = []
-        found = signature_of(self.raw[reader].get("_target_"))
-        for key in sorted(needed(self.raw[reader], source)):
-            if key not in self.raw[source]:
-                lacking.append(key)
-                continue
-            places = [name for name, raw in self.raw[reader].items() if raw == f"${{{source}.{key}}}"]
-            for name in places:
-                parameter = found.parameters.get(name) if found else None
-                if parameter and self.value(source, key) is None and not fits(None, kinds(parameter)):
-                    lacking.append(key)
-                    break
-        either = sorted(alternatives(self.raw[reader])) if source == "data" else []
-        if either and not set(either) & set(self.raw[source]):
-            lacking.append(" or ".join(either))
-        return lacking
-
-    def value(self, group: str, key: str) -> Any:
-        """Return a resolved value, or UNKNOWN; problems are reported when its own node is checked."""
-        if "${hydra:" in str(self.raw[group][key]):
-            return UNKNOWN
-        try:
-            return self.cfg[group][key]
-        except OmegaConfBaseException:
-            return UNKNOWN
-
-    def wrong_task(self) -> bool:
-        """Report a built-in task that a model cannot be trained with: not its own, or that of other models alone."""
-        model, data, task = (self.choices.get(group) for group in ("model", "data", "task"))
-        named = model in self.catalog.choices("model") and task in self.catalog.choices("task")
-        if not named or not target_of(self.raw["task"]).startswith("runner."):
-            return False
-        own, owners = self.catalog.override("model", model, "task"), self.catalog.owners(task)
-        brought = data in self.catalog.choices("data") and self.catalog.override("data", data, "task") == task
-        if own == task or (own is None and (brought or not owners)):
-            return False
-        why = f"it has a task of its own, {own}" if own else f"that is the task of {', '.join(owners)}"
-        remedy = "Leave task= out, or name a task class of your own."
-        if not target_of(self.raw["model"]).startswith("runner."):
-            remedy += f" Or say in conf/model/{model}.yaml whose task it is: override /task@_global_.task: {task}"
-        self.report(f"model={model} cannot be trained with task={task}: {why}. {remedy}")
-        return True
-
-    def pair_text(self, model_lacks: list[str], task_lacks: list[str], model_lacks_of_task: list[str]) -> str:
-        model, data, task = (self.choices.get(group) for group in ("model", "data", "task"))
-        named = model in self.catalog.choices("model") and data in self.catalog.choices("data")
-        usual = self.catalog.task(model, data) if named else task
-        has_own = named and self.catalog.override("model", model, "task") is not None
-        if task != usual:  # somebody typed the task
-            facts = [*model_lacks, *task_lacks]
-            why = f"data={data} has no {joined(facts)}" if facts else f"it gives no {joined(model_lacks_of_task)}"
-            start = f"model={model} and data={data} do not go with task={task}: {why}."
-            if self.catalog.can_read(model, data):
-                return f"{start} Leave task= out: the task of this pair is {usual}."
-        elif model_lacks or has_own:
-            facts = list(dict.fromkeys([*model_lacks, *task_lacks]))
-            lacks = f"it needs {joined(facts)}, which {data} does not have"
-            start = f"{self.label('model')} cannot read {self.label('data')}: {lacks}."
-        elif task_lacks:
-            start = f"{self.label('data')} cannot be used with task={task}: it has no {joined(task_lacks)}."
-        else:
-            start = (
-                f"{self.label('model')} cannot read {self.label('data')}: {data} comes with task={task}, "
-                f"which has no {joined(model_lacks_of_task)}."
-            )
-        if not named:
-            return start
-        readers, readable = self.catalog.readers(data), self.catalog.readable(model)
-        lacks_each = [key for lack in (*model_lacks, *task_lacks) for key in lack.split(" or ")]
-        reasons = [self.reasons[key] for key in lacks_each if key in self.reasons]
-        if reasons:
-            return " ".join([start, *dict.fromkeys(reasons)])
-        return (
-            f"{start} {data} can be read by: {', '.join(readers) or 'no model'}. "
-            f"{model} can read: {', '.join(readable) or 'no data'}."
-        )
-
-    def label(self, group: str) -> str:
-        """Return "model=textcnn", with a remark where nobody typed it."""
-        name = self.choices.get(group)
-        typed = {typed.key for typed in self.command.typed} & {group, "experiment"}
-        return f"{group}={name}" + ("" if typed or name != self.catalog.default(group) else " (the default)")
-
-    # Values.
 
     def resolve(self, raw: Any, parent: DictConfig | ListConfig, key: Any, path: str) -> Any:
         """Return a plain value with interpolations resolved, UNKNOWN where that cannot be known; report failures."""
@@ -379,23 +273,6 @@ def supplied_at(path: str) -> set[str]:
 def takes(found: Signature | None, path: str) -> list[str]:
     """Return the arguments a user may give."""
     return [key for key in found.parameters if key not in supplied_at(path)] if found else []
-
-
-def references(raw: Any) -> set[str]:
-    """Return {"data.x", "task.y"} for the interpolations in a raw value."""
-    return {f"{source}.{key}" for source in ("data", "task") for key in needed(raw, source)}
-
-
-def target_of(node: dict[str, Any]) -> str:
-    """Return the class a node names, or an empty text."""
-    return str(node.get("_target_", ""))
-
-
-def signature_of(target: Any) -> Signature | None:
-    try:
-        return find(target) if isinstance(target, str) else None
-    except TargetError:
-        return None
 
 
 def has_unknown(value: Any) -> bool:

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from runner.errors import closest
 
@@ -55,10 +55,10 @@ class Signature:
     line: int = 0
 
 
-def signature(target: str) -> Signature | None:
+def signature(target: Any) -> Signature | None:
     """Return what the class or function at a dotted path takes, or None if there is none."""
     try:
-        return find(target)
+        return find(target) if isinstance(target, str) else None
     except TargetError:
         return None
 
