@@ -290,9 +290,8 @@ def test_tfidf_linear_is_the_pipeline_of_scikit_learn(labels, tmp_path) -> None:
     fitted = TfidfLinear(num_classes=classes, vocab_size=100).fit(TEXTS, labels)
     loaded = TfidfLinear(num_classes=classes, vocab_size=100)
     loaded.load_state(through_a_file(fitted.state(), tmp_path / "state.pt"))
-    pipeline = make_pipeline(
-        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(C=5.0, max_iter=1000)
-    ).fit(TEXTS, labels)
+    vectorizer = TfidfVectorizer(token_pattern=r"\b\w+\b", ngram_range=(1, 2), sublinear_tf=True)
+    pipeline = make_pipeline(vectorizer, LogisticRegression(C=5.0, max_iter=1000)).fit(TEXTS, labels)
     asked = [*TEXTS, "a good plot", "never seen", ""]
     np.testing.assert_allclose(fitted.predict_proba(asked), pipeline.predict_proba(asked))
     np.testing.assert_array_equal(loaded.predict_proba(asked), fitted.predict_proba(asked))
@@ -310,6 +309,12 @@ def test_tfidf_linear_keeps_a_place_for_classes_without_examples() -> None:
 def test_tfidf_linear_keeps_the_most_frequent_ngrams() -> None:
     estimator = TfidfLinear(num_classes=2, vocab_size=2, max_ngram=2).fit(TEXTS, [1, 1, 0, 0, 0, 1])
     assert len(estimator.state()["ngrams"]) == 4
+
+
+def test_tfidf_linear_reads_words_of_one_letter() -> None:
+    estimator = TfidfLinear(num_classes=2, vocab_size=100).fit(["很 好", "好 书", "不 好", "不 行"], [1, 1, 0, 0])
+    assert {"好", "不", "不 行"} <= set(estimator.state()["ngrams"])
+    assert estimator.predict(["不"]).tolist() == [0]
 
 
 def test_tfidf_linear_on_the_packaged_sentences() -> None:

@@ -16,6 +16,8 @@ from numpy.typing import ArrayLike
 
 from runner.models.ranges import check_size
 
+WORD = r"\b\w+\b"  # scikit-learn's own pattern passes words of one letter over, which most Chinese texts are full of
+
 
 class TfidfLinear:
     """An estimator of classes from raw texts.
@@ -39,7 +41,7 @@ class TfidfLinear:
 
         self.num_classes = num_classes
         self.vectorizer = TfidfVectorizer(
-            ngram_range=(1, max_ngram), sublinear_tf=True, max_features=vocab_size * max_ngram
+            token_pattern=WORD, ngram_range=(1, max_ngram), sublinear_tf=True, max_features=vocab_size * max_ngram
         )
         self.classifier = LogisticRegression(C=c, max_iter=1000)
 

@@ -30,8 +30,8 @@ class TokenSettings:
 
     @property
     def finds_words(self) -> bool:
-        """Whether the words are others than those that stand between blanks in the text."""
-        return self.tokenizer == "jieba" or bool(self.stopwords or self.stem)
+        """Whether the words are others than those that stand between blanks and marks in the text."""
+        return self.tokenizer not in ("word", "regex", "penn") or bool(self.stopwords or self.stem)
 
 
 class Pipeline:
