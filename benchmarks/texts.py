@@ -31,6 +31,13 @@ ONCE: list[list[str]] = [[]]
 PAPER = "experiment=ch07_textcnn_paper"
 MULTICHANNEL = "vectors=glove model.mode=multichannel"
 ADADELTA = f"{PAPER} optim=adadelta callbacks=default"
+GLOVE = "model={} vectors=glove data.tokenizer=penn data.bucket=true"
+ATTENTION = "model=gru model.bidirectional=true model.pool=attention vectors=glove data.tokenizer=penn data.bucket=true"
+CHARACTERS = "data=chinese_reviews data.tokenizer=char data.max_len=300 data.vocab_size=60000 model.max_ngram=3"
+CHINESE = (
+    "model=textcnn model.kernel_sizes=[2,3,4] data=chinese_reviews data.tokenizer=char data.max_len=250 "
+    "task.monitor=val/accuracy task.mode=max"
+)
 TABLES = {  # name -> what is measured, how it is written
     "others": ("test/accuracy", ".3f"),
     "reviews": ("test/accuracy", ".3f"),
@@ -38,7 +45,6 @@ TABLES = {  # name -> what is measured, how it is written
     "recurrent": ("test/accuracy", ".3f"),
     "stocks": ("test/rmse", ".1f"),
 }
-GLOVE = "model={} vectors=glove data.tokenizer=penn data.bucket=true"
 
 
 @dataclass(frozen=True)
@@ -64,13 +70,6 @@ def row(table: str, name: str, command: str, wanted: str, variants: list[list[st
     return Row(table, name, command, wanted, tuple(map(tuple, variants)))
 
 
-ATTENTION = "model=gru model.bidirectional=true model.pool=attention vectors=glove data.tokenizer=penn data.bucket=true"
-CHARACTERS = "data=chinese_reviews data.tokenizer=char data.max_len=300 data.vocab_size=60000 model.max_ngram=3"
-CHINESE = (
-    "model=textcnn model.kernel_sizes=[2,3,4] data=chinese_reviews data.tokenizer=char data.max_len=250 "
-    "task.monitor=val/accuracy task.mode=max"
-)
-
 ROWS = [
     row("others", "ten remarks", "experiment=ch07_toy", "10 of 10", SEEDS),
     row("others", "r8", "experiment=ch07_reuters", "0.95", SEEDS),
@@ -92,13 +91,7 @@ ROWS = [
     row("reviews", "textcnn rand", "model=textcnn data.tokenizer=penn data.bucket=true", "0.72", SEEDS),
     row("reviews", "textcnn rand, paper", PAPER, "0.72", SEEDS),
     row("reviews", "textcnn non_static, paper", f"{PAPER} vectors=glove model.mode=non_static", "0.72", SEEDS),
-    row(
-        "reviews",
-        "textcnn multichannel, paper",
-        f"{PAPER} {MULTICHANNEL}",
-        "0.72",
-        SEEDS,
-    ),
+    row("reviews", "textcnn multichannel, paper", f"{PAPER} {MULTICHANNEL}", "0.72", SEEDS),
     row("reviews", "LSTM", "experiment=ch09_sentiment", "0.72", SEEDS),
     row("reviews", "peephole LSTM", "experiment=ch09_peephole", "0.72", SEEDS),
     row("reviews", "twin LSTM", "experiment=ch09_twin", "0.72", SEEDS),

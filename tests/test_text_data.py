@@ -101,6 +101,13 @@ def test_chinese_reviews_come_once_and_never_in_both_classes():
     assert {"很", "好", "质量"} <= set(data.inputs.vocabulary.tokens) | {"很好"}
 
 
+def test_estimators_read_the_characters_that_were_asked_for():
+    data = ChineseReviews(tokenizer="char")
+    data.setup()
+    raw = data.raw("train", 1)
+    assert data.features(raw) == [" ".join(data.inputs.tokens(raw)[0])] != [raw[0]["text"]]
+
+
 @pytest.mark.parametrize(
     ("reviews", "classes", "found"),
     [
