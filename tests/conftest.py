@@ -2,6 +2,7 @@
 
 import logging
 import os
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,6 +53,16 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         del os.environ["RUNNER_CACHE"]
     else:
         os.environ["RUNNER_CACHE"] = before
+
+
+@pytest.fixture(autouse=True)
+def same_numbers() -> None:
+    """Let every test draw the same numbers, whatever ran before it: the order of the tests changes, they do not."""
+    random.seed(0)
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed(0)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(0)
 
 
 @pytest.fixture(autouse=True)

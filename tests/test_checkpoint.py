@@ -133,12 +133,17 @@ def test_a_damaged_last_checkpoint_falls_back_to_the_previous_one(folder, save, 
         assert "last.ckpt is damaged" in caplog.text
 
 
-def test_without_any_checkpoint_there_is_none(folder, save, caplog):
+def test_without_any_checkpoint_there_is_none(folder):
     assert newest_checkpoint(folder) is None
+
+
+def test_with_damaged_checkpoints_only_the_run_does_not_quietly_begin_anew(folder, save, caplog):
     save(1.0)
-    (folder / "last.ckpt").write_bytes(b"damaged")
-    assert newest_checkpoint(folder) is None
-    assert "going back to what came before it" in caplog.text
+    last = folder / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.raises(UserError, match="train anew, with the same command without resume="):
+        newest_checkpoint(folder)
+    assert "last.ckpt is damaged" in caplog.text
 
 
 def test_a_checkpoint_that_runs_code_is_refused(tmp_path):

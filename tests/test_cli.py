@@ -182,6 +182,8 @@ print(out.getvalue())
         (["--cfg", "job", "model=mlp"], ["hidden_dims", "seed: 1", "data:"]),
         (["--info", "defaults", "model=mlp"], ["model/mlp", "data/iris"]),
         (["model=mlp", "--help"], ["hidden_dims"]),
+        (["model=mlp", "--cfg", "job", "--package", "model"], ["hidden_dims"]),
+        (["model=textcnn", "data=iris", "--cfg", "job"], ["kernel_sizes", "Iris"]),
     ],
     ids=" ".join,
 )

@@ -26,6 +26,10 @@ BROKEN = [
     ("-m model=mlp seed=1,x", ["seed=x"]),
     ("model=mlp data=csv data.path=gone.csv data.label=y", ["gone.csv"]),
     ("-m model=mlp seed=1,2 --cfg job", ["--cfg is for one run: leave -m out"]),
+    ("-m model=mlp seed=1,2 --help", ["--help is for one run: leave -m out"]),
+    ("model=mlp,lstm --help", ["model=mlp,lstm: for several runs add --multirun"]),
+    ("model=textcn --cfg job", ['Did you mean "textcnn"?']),
+    ("model=mlp model.hidden=[8] --info", ["model=mlp has no key hidden"]),
     # going on
     ("resume=last", ["there is no run that is FAILED or KILLED or RUNNING or UNKNOWN", "The last runs:"]),
     ("resume=nothing", ['there is no run "nothing"']),

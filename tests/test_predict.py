@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -42,6 +43,14 @@ def predict(recorded, **settings) -> int:
     folder, ids = recorded
     settings["run"] = ids[settings["run"]]
     return answer.answer({**PREDICT, **{k: str(v) for k, v in settings.items()}}, {}, folder / "outputs")
+
+
+def test_a_model_of_another_version_says_so(recorded, tmp_path: Path) -> None:
+    shutil.copytree(bundle(recorded, "iris"), tmp_path / "model")
+    config = tmp_path / "model" / "config.yaml"
+    config.write_text(config.read_text().replace("hidden_dims", "layers"))
+    with pytest.raises(UserError, match=r"does not fit this version .*'layers'"):
+        Predictor(tmp_path / "model")
 
 
 def test_every_kind_of_file_gives_the_same_answers(recorded, tmp_path: Path) -> None:

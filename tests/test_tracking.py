@@ -19,6 +19,7 @@ import pytest
 from runner.errors import UserError
 from runner.tracking.git import git_state
 from runner.tracking.place import hide_password, resolve_uri
+from runner.tracking.store import Store
 from runner.tracking.tracker import Tracker, TrackingError, find_run, flatten, ui
 
 # Tests that use MLflow in this process meet warnings of MLflow and SQLAlchemy, which are not ours to mend.
@@ -116,7 +117,7 @@ def test_no_point_is_lost_or_doubled(tracker, outputs):
 def test_points_are_seen_while_the_run_goes_on(tracker, outputs):
     run = begin(tracker)
     run.metrics({"loss": 1.0}, step=1)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while not query(outputs, "SELECT * FROM metrics WHERE run_uuid = ?", run.id):
         assert time.monotonic() < deadline
         time.sleep(0.1)
@@ -307,7 +308,7 @@ CHILD = """
         run.flush()
         print(run.id, flush=True)
         if sys.argv[2] == "fork" and os.fork() == 0:  # a worker that keeps the pipe open after its parent's death
-            time.sleep(8)
+            time.sleep(40)
             os._exit(0)
         time.sleep(600)
 """
@@ -321,7 +322,7 @@ def test_a_killed_process_leaves_a_killed_run_with_all_points(outputs):
         child.kill()
         child.wait()
         child.stdout.close()
-        found = wait_for_status(outputs, run_id, "KILLED", 7)
+        found = wait_for_status(outputs, run_id, "KILLED")
         assert "vanished" in found.tags["runner.ended"]
         assert len(query(outputs, "SELECT * FROM metrics WHERE run_uuid = ?", run_id)) == 100
 
@@ -353,11 +354,30 @@ def test_a_lost_run_is_closed_by_the_next_writer(outputs):
     assert "power cut" in wait_for_status(outputs, run_id, "KILLED").tags["runner.ended"]
 
 
+@uses_mlflow
+def test_a_run_that_finishes_during_the_search_for_lost_runs_stays_finished(tmp_path, monkeypatch):
+    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", "")
+    ended = f"{socket.gethostname()}:{os.getpid()}:1.0"  # of this machine, and no process that runs
+    lost, finishing = (store.create_run("tests", name, {"runner.writer": ended}, 0) for name in ("lost", "finishing"))
+    search = store.client.search_runs
+
+    def search_and_finish(*arguments):
+        found = search(*arguments)
+        store.close_run(finishing, "FINISHED", None)
+        return found
+
+    monkeypatch.setattr(store.client, "search_runs", search_and_finish)
+    store.close_lost_runs(lost.experiment_id)
+    runs = [store.client.get_run(run.id) for run in (lost, finishing)]
+    assert [run.info.status for run in runs] == ["KILLED", "FINISHED"]
+    assert ["runner.ended" in run.data.tags for run in runs] == [True, False]
+
+
 def test_the_training_learns_that_the_writer_died(outputs):
     tracker = Tracker(None, outputs)
     run = begin(tracker)
     os.kill(int(find_run(None, outputs, run.id).tags["runner.writer"].split(":")[-2]), signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     with pytest.raises(TrackingError, match="exit code -9"):
         while time.monotonic() < deadline:
             run.metrics({"loss": 1.0}, step=1)

@@ -101,9 +101,16 @@ def load_bundle(bundle: Path) -> tuple[Any, Any, DictConfig]:
         raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
     cfg = OmegaConf.create(OmegaConf.to_container(OmegaConf.load(bundle / "config.yaml"), resolve=True))
     safety.guard(cfg)
-    data = build_data(cfg)
+    try:
+        data, task = build_data(cfg), build_task(cfg)
+    except TypeError as error:
+        if "argument" not in str(error):
+            raise
+        raise UserError(
+            f"{bundle} does not fit this version of runner or of your own classes ({error}). Use the version "
+            "it was trained with (the run's tag version.runner in MLflow), or train it again"
+        ) from error
     data.load_state(preprocessing(bundle)["state"])
-    task = build_task(cfg)
     task.connect(data)
     try:
         task.load_weights(bundle)

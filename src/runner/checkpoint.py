@@ -58,19 +58,27 @@ def load_checkpoint(path: Path) -> dict:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint in `folder` that can be read, with a word about any that cannot."""
-    for name in ("last.ckpt", "previous.ckpt"):
-        path = folder / name
-        if not path.exists():
-            continue
+    """Return the newest checkpoint in `folder` that can be read, with a word about one that cannot.
+
+    None means that there is no checkpoint yet: the run was ended before its first.
+
+    Raises:
+        UserError: there are checkpoints, and none can be read.
+    """
+    found = [path for name in ("last.ckpt", "previous.ckpt") if (path := folder / name).exists()]
+    for path in found:
         try:
             checkpoint = load_checkpoint(path)
+        except UserError as error:
+            log.warning("%s", error)
         except Exception as error:  # whatever a damaged file makes the reader raise
-            log.warning("%s is damaged (%s); going back to what came before it", path, type(error).__name__)
+            log.warning("%s is damaged (%s)", path, type(error).__name__)
         else:
             if checkpoint["best"]:  # the kill may have come before it got its second name
                 link(path, folder / "best.ckpt")
             return path
+    if found:
+        raise UserError(f"no checkpoint in {folder} can be read: train anew, with the same command without resume=")
     return None
 
 

@@ -15,8 +15,8 @@ from runner.interrupt import Interrupt, Interrupted
 from runner.processes import frozen_config, rank, throwaway_folder
 
 EXAMPLES = {"run": "last", "format": "onnx", "name": "reviews"}  # of what a verb cannot do without
-ONE_RUN_FLAGS = ("--cfg", "-c", "--info", "-i", "--shell-completion", "-sc")  # which Hydra refuses for a sweep
-HYDRA_FLAGS = ("--help", "-h", "--hydra-help", "--version", *ONE_RUN_FLAGS)
+SHOWING_FLAGS = ("--help", "-h", "--cfg", "-c", "--info", "-i")  # Hydra composes one run, prints it and ends
+HYDRA_FLAGS = ("--hydra-help", "--version", "--shell-completion", "-sc")  # Hydra composes nothing
 
 
 def main() -> None:
@@ -103,8 +103,9 @@ def train(arguments: list[str]) -> int:
         add_user_code(arguments)
     multirun = bool({"--multirun", "-m"} & set(arguments))
     flags = {argument.split("=")[0] for argument in arguments}
-    if multirun and (one_run := flags.intersection(ONE_RUN_FLAGS)):
-        raise UserError(f"{one_run.pop()} is for one run: leave -m out, and give every key one value")
+    showing = flags.intersection(SHOWING_FLAGS)
+    if multirun and showing:
+        raise UserError(f"{showing.pop()} is for one run: leave -m out, and give every key one value")
     resume = [argument for argument in arguments if argument.startswith("resume=") and argument != "resume=null"]
     if resume and multirun:
         raise UserError(f"{resume[0]} goes on with one run; for a sweep type resume_sweep=ID or resume_sweep=last")
@@ -116,20 +117,22 @@ def train(arguments: list[str]) -> int:
     if rank() > 0:
         arguments = [*arguments, *throwaway_folder()]
     if not flags.intersection(HYDRA_FLAGS):
-        check_first(arguments)
+        check_first(arguments, runs=not showing)
     sys.argv = [sys.argv[0], *arguments]
     hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()
     return 0
 
 
-def check_first(arguments: list[str]) -> None:
-    """Report everything that is wrong with the command, all at once."""
+def check_first(arguments: list[str], runs: bool = True) -> None:
+    """Report everything that is wrong with the command, all at once; one that is only shown has to compose."""
     from runner.checks.check import check
 
     flags = {"--multirun", "-m", "--run", "-r"}
     config_dir = option(arguments, "--config-dir", "-cd")
     overrides = [a for a in arguments if not a.startswith("-") and a != config_dir]
-    problems = check(overrides, config_dir, multirun=bool({"--multirun", "-m"} & flags & set(arguments)))
+    if not runs:
+        overrides = [a for a in overrides if "=" in a or a.startswith("~")]  # not the word behind --cfg or --info
+    problems = check(overrides, config_dir, multirun=bool({"--multirun", "-m"} & flags & set(arguments)), runs=runs)
     if len(problems) == 1:
         raise UserError(problems[0])
     if problems:

@@ -41,20 +41,21 @@ MAX_JOBS = 500  # of a multirun that are composed here; every single value of a 
 COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
 
 
-def check(overrides: list[str], config_dir: str | None = None, multirun: bool = False) -> list[str]:
+def check(overrides: list[str], config_dir: str | None = None, multirun: bool = False, runs: bool = True) -> list[str]:
     """Return all problems of a command as short texts; an empty list means that nothing is known to be wrong.
 
     Args:
         overrides: what is typed after the verb, such as "model=textcnn"; those of `hydra.` are left to Hydra.
         config_dir: the folder of the user's own choices (`--config-dir`); None = none.
         multirun: whether values with commas are sweeps.
+        runs: whether what is composed has to train; False = it is only shown.
     """
     if config_dir is not None and not Path(config_dir).is_dir():
         return [f"--config-dir {config_dir}: there is no such folder."]
     setup_globals()
     if missing := launchers.problem(overrides):
         return [missing]
-    return Command(overrides, config_dir, multirun).run()
+    return Command(overrides, config_dir, multirun, runs).run()
 
 
 @dataclass
@@ -73,8 +74,9 @@ class Typed:
 class Command:
     """A command as it is typed: its overrides, each explained where Hydra would refuse it, and what they compose."""
 
-    def __init__(self, overrides: list[str], config_dir: str | None, multirun: bool):
+    def __init__(self, overrides: list[str], config_dir: str | None, multirun: bool, runs: bool = True):
         self.found: dict[str, None] = {}  # the problems, each once, in order
+        self.runs = runs
         search_path = create_config_search_path(str(config_path()))
         if config_dir is not None:  # where Hydra puts it
             anchor = SearchPathQuery(provider="schema")
@@ -282,7 +284,8 @@ class Command:
             else:
                 applied.append(override)
                 self.check_added(override)
-        Inspection(self, cfg, choices).run()
+        if self.runs:
+            Inspection(self, cfg, choices).run()
 
     def compose_without_culprits(self, picked: tuple[Override, ...]) -> tuple[DictConfig | None, dict]:
         """Compose; choices that make it fail are reported and left out."""

@@ -117,15 +117,16 @@ class Store:
                 raise RuntimeError(f"run {run_id} is still running, so it cannot be resumed")
             time.sleep(0.1)  # right after a kill, the old writer still stores what it has
             old = self.client.get_run(run_id)
-        again(lambda: self.client.update_run(run_id, status="RUNNING"))
-        for name in {"runner.error", "runner.ended"} & set(old.data.tags):
-            again(lambda name=name: self.client.delete_tag(run_id, name))
         changes = {
             "runner.changed_params": differences(old.data.params, params),
             "runner.changed_environment": differences(old.data.tags, environment),
         }
         tags = tags if resumed else {**environment, **tags}
+        # The tags first: a run that is RUNNING with the name of its old writer would be taken for lost.
         self.set_tags(run_id, {**tags, **{name: json.dumps(change) for name, change in changes.items() if change}})
+        again(lambda: self.client.update_run(run_id, status="RUNNING"))
+        for name in {"runner.error", "runner.ended"} & set(old.data.tags):
+            again(lambda name=name: self.client.delete_tag(run_id, name))
         self.log_params(run_id, {name: value for name, value in params.items() if name not in old.data.params})
         # The public dictionary of metrics has no steps; MLflow's own system monitor reads this list as well.
         stored = {metric.key: metric.step for metric in self.client.get_run(run_id).data._metric_objs}
@@ -138,10 +139,11 @@ class Store:
     def close_lost_runs(self, experiment_id: str) -> None:
         """Mark runs of the experiment KILLED that no process of this machine writes any more (power cut)."""
         for run in self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
-            writer = run.data.tags.get("runner.writer", "")
-            if is_from_here(writer) and writer != own_name() and not is_alive(writer):
-                self.set_tags(run.info.run_id, {"runner.ended": LOST})
-                again(lambda run=run: self.client.set_terminated(run.info.run_id, "KILLED"))
+            run_id = run.info.run_id
+            # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes no more.
+            if has_lost_writer(run) and has_lost_writer(self.client.get_run(run_id)):
+                self.set_tags(run_id, {"runner.ended": LOST})
+                again(lambda run_id=run_id: self.client.set_terminated(run_id, "KILLED"))
 
     def log_params(self, run_id: str, params: dict[str, str]) -> None:
         """Store params, uncut as far as MLflow allows."""
@@ -212,6 +214,12 @@ class Store:
         self.client.finalize_logged_model(model.model_id, "READY")
         again(lambda: self.client.log_outputs(run.id, [LoggedModelOutput(model.model_id, step=0)]))
         self.set_tags(run.id, {"runner.model_uri": f"models:/{model.model_id}"})
+
+
+def has_lost_writer(run: Any) -> bool:
+    """Whether a run is RUNNING although the process of this machine that wrote it is no more."""
+    writer = run.data.tags.get("runner.writer", "")
+    return run.info.status == "RUNNING" and is_from_here(writer) and writer != own_name() and not is_alive(writer)
 
 
 def prepare_database(file: Path, artifact_root: str) -> None:
