@@ -3,6 +3,7 @@
 import logging
 import os
 import random
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -26,6 +27,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as of a shell's background job; programs would inherit it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     for folder in config.getoption("--config-dir"):
         if not folder.is_dir():
             raise pytest.UsageError(f"--config-dir {folder}: there is no such folder")
@@ -68,8 +71,6 @@ def same_numbers() -> None:
 @pytest.fixture(autouse=True)
 def signals_and_logs() -> Iterator[None]:
     """Give back the signal handlers and log levels that a run or a command in this process has set."""
-    import signal
-
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     root, level, outputs = logging.getLogger(), logging.getLogger().level, list(logging.getLogger().handlers)
     yield

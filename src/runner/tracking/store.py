@@ -109,14 +109,14 @@ class Store:
         self, run_id: str, params: dict[str, str], tags: dict[str, str], environment: dict[str, str]
     ) -> OpenRun:
         """Set an old or reserved run to RUNNING. MLflow never changes a param: those that differ go to a tag."""
-        old = self.client.get_run(run_id)
+        old = self.get_run(run_id)
         resumed = old.info.status != "SCHEDULED"
         deadline = time.monotonic() + 20.0
         while old.info.status == "RUNNING" and is_alive(old.data.tags.get("runner.writer", "")):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"run {run_id} is still running, so it cannot be resumed")
             time.sleep(0.1)  # right after a kill, the old writer still stores what it has
-            old = self.client.get_run(run_id)
+            old = self.get_run(run_id)
         changes = {
             "runner.changed_params": differences(old.data.params, params),
             "runner.changed_environment": differences(old.data.tags, environment),
@@ -129,8 +129,12 @@ class Store:
             again(lambda name=name: self.client.delete_tag(run_id, name))
         self.log_params(run_id, {name: value for name, value in params.items() if name not in old.data.params})
         # The public dictionary of metrics has no steps; MLflow's own system monitor reads this list as well.
-        stored = {metric.key: metric.step for metric in self.client.get_run(run_id).data._metric_objs}
+        stored = {metric.key: metric.step for metric in self.get_run(run_id).data._metric_objs}
         return OpenRun(run_id, old.info.experiment_id, stored, resumed=resumed)
+
+    def get_run(self, run_id: str) -> Any:
+        """Return MLflow's own object of a run."""
+        return again(lambda: self.client.get_run(run_id))
 
     def close_run(self, run: OpenRun, status: str, time_ms: int | None) -> None:
         """Set the final status of a run and its end, now if `time_ms` is None."""
@@ -138,10 +142,10 @@ class Store:
 
     def close_lost_runs(self, experiment_id: str) -> None:
         """Mark runs of the experiment KILLED that no process of this machine writes any more (power cut)."""
-        for run in self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
+        for run in again(lambda: self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'")):
             run_id = run.info.run_id
             # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes no more.
-            if has_lost_writer(run) and has_lost_writer(self.client.get_run(run_id)):
+            if has_lost_writer(run) and has_lost_writer(self.get_run(run_id)):
                 self.set_tags(run_id, {"runner.ended": LOST})
                 again(lambda run_id=run_id: self.client.set_terminated(run_id, "KILLED"))
 
@@ -201,7 +205,7 @@ class Store:
         from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
 
-        params = again(lambda: self.client.get_run(run.id)).data.params
+        params = self.get_run(run.id).data.params
         model = self.client.create_logged_model(run.experiment_id, "model", run.id, params=params, model_type="pyfunc")
         header = Model(artifact_path=model.artifact_location, run_id=run.id, model_id=model.model_id)
         try:
