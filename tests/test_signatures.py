@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from runner.checks.kinds import fits, kinds, words
-from runner.checks.signatures import Parameter, TargetError, describe_arguments, find, signature
+from runner.checks.names import TargetError
+from runner.checks.signatures import Parameter, describe_arguments, find, signature
 
 SOURCE = '''
 """Things to build."""

@@ -5,6 +5,7 @@ when it is loaded.
 """
 
 import json
+import re
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -104,7 +105,7 @@ def load_bundle(bundle: Path) -> tuple[Any, Any, DictConfig]:
     try:
         data, task = build_data(cfg), build_task(cfg)
     except TypeError as error:
-        if "argument" not in str(error):
+        if not re.search("unexpected keyword argument|required .*argument", str(error)):
             raise
         raise UserError(
             f"{bundle} does not fit this version of runner or of your own classes ({error}). Use the version "

@@ -19,7 +19,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner.checks.signatures import TargetError, find
+from runner.checks.names import TargetError
+from runner.checks.signatures import find
 from runner.errors import UserError
 
 # Modules whose classes may be named. All of torch, or of runner, would be too much: parts of it start processes or load

@@ -28,8 +28,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from runner.catalog import KINDS, Catalog, as_folder, config_path
 from runner.checks.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
+from runner.checks.names import TargetError
 from runner.checks.phrases import plain
-from runner.checks.signatures import TargetError, signature
+from runner.checks.signatures import signature
 from runner.errors import closest
 from runner.safety import refusal, targets
 from runner.sweep import launchers, optuna_names
@@ -74,7 +75,7 @@ class Typed:
 class Command:
     """A command as it is typed: its overrides, each explained where Hydra would refuse it, and what they compose."""
 
-    def __init__(self, overrides: list[str], config_dir: str | None, multirun: bool, runs: bool = True):
+    def __init__(self, overrides: list[str], config_dir: str | None, multirun: bool, runs: bool):
         self.found: dict[str, None] = {}  # the problems, each once, in order
         self.runs = runs
         search_path = create_config_search_path(str(config_path()))

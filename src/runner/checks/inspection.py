@@ -10,9 +10,10 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from runner.checks.kinds import Kind, fits, kinds, named, words
+from runner.checks.names import TargetError
 from runner.checks.pair import Pair, references
 from runner.checks.phrases import plain, show
-from runner.checks.signatures import Parameter, Signature, TargetError, find
+from runner.checks.signatures import Parameter, Signature, find
 from runner.errors import UserError, closest
 
 if TYPE_CHECKING:

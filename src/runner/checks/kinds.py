@@ -4,7 +4,8 @@ import ast
 from dataclasses import dataclass
 from functools import cache
 
-from runner.checks.signatures import Parameter, dotted, module_named, resolve
+from runner.checks.names import dotted, module_named, resolve
+from runner.checks.signatures import Parameter
 
 _SCALARS = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": "none"}
 _SCALARS |= {"Path": "str", "PathLike": "str", "LiteralString": "str", "Number": "float", "Real": "float"}

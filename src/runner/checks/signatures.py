@@ -1,29 +1,20 @@
 """What a class or function takes, read from its source file without importing it.
 
-A config names classes by dotted path (`_target_: torch.optim.Adam`). Importing torch to learn what Adam takes costs
-seconds; parsing the one file that defines it costs milliseconds. So names are followed here as Python's import system
-would follow them (packages, re-exports, `import *`, base classes, dataclass fields), on syntax trees.
+A config names classes by dotted path (`_target_: torch.optim.Adam`). The path is followed to the class (names.py); its
+constructor, be it inherited or made of the fields of a dataclass, is read from the syntax tree.
 
 Decorators are taken to keep the signature, as `functools.wraps` does. Where source cannot answer (compiled modules,
 names made at run time) the signature is `open`: anything goes, and the constructor itself has the last word.
 """
 
 import ast
-import importlib.util
-import pkgutil
 import re
-import sys
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cache
-from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
+from runner.checks.names import Module, TargetError, dotted, resolve, walk
 from runner.errors import closest
-
-
-class TargetError(LookupError):
-    """A dotted path that leads nowhere; the message says where it breaks off and what is near."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +64,7 @@ def find(target: str) -> Signature:
     parts = target.split(".")
     if not all(part.isidentifier() for part in parts):
         raise TargetError(f'"{target}" is not the dotted path of a class, such as torch.optim.Adam.')
-    found = _walk(parts)
+    found = walk(parts)
     if isinstance(found, Module):
         raise TargetError(f"{target} is a module, not a class.{closest(parts[-1], found.names)}")
     module, node = found
@@ -107,7 +98,7 @@ def _doc(node: ast.AST | None) -> str:
     return doc
 
 
-def _doc_with_arguments(module: "Module", node: ast.AST) -> str:
+def _doc_with_arguments(module: Module, node: ast.AST) -> str:
     """Return a docstring; a class without a constructor has inherited one, and what its arguments mean."""
     doc = _doc(node)
     if "Args:" in doc:
@@ -139,229 +130,9 @@ def describe_arguments(doc: str) -> dict[str, str]:
     return meanings
 
 
-# --- following names through files -------------------------------------------------------------------------------
-
-
-class Module:
-    """One module's source: what each of its top-level names is bound to."""
-
-    def __init__(self, name: str, path: Path | None, folders: list[str]):
-        self.name, self.path, self.folders = name, path, folders
-        self._tree: ast.Module | None = None
-
-    @property
-    def tree(self) -> ast.Module | None:
-        """The syntax tree, or None for a compiled module or a folder without __init__.py."""
-        if self._tree is None and self.path is not None and self.path.suffix == ".py":
-            self._tree = _parse(self.path)
-        return self._tree
-
-    @property
-    def names(self) -> dict[str, ast.AST | tuple[str, str]]:
-        """{name: its definition, or (module, name there) for an import; ("module", "") for a whole module}."""
-        if not hasattr(self, "_names"):
-            self._names: dict[str, ast.AST | tuple[str, str]] = {}
-            self.stars: list[str] = []
-            for node in _statements(self.tree.body if self.tree else []):
-                self._bind(node)
-        return self._names
-
-    def _bind(self, node: ast.stmt) -> None:
-        names = self._names
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            if not isinstance(names.get(node.name), ast.ClassDef):
-                names[node.name] = node  # the last one: those before it may be @overload
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    names.setdefault(target.id, node.value)  # the first one: an `except ImportError:` may follow
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.split(".")[0]
-                names.setdefault(alias.asname or top, (alias.name if alias.asname else top, ""))
-        elif isinstance(node, ast.ImportFrom):
-            source = self._absolute(node)
-            for alias in node.names:
-                if alias.name == "*":
-                    self.stars.append(source)
-                else:
-                    names.setdefault(alias.asname or alias.name, (source, alias.name))
-
-    def _absolute(self, node: ast.ImportFrom) -> str:
-        if not node.level:
-            return node.module or ""
-        package = self.name.split(".") if self.folders else self.name.split(".")[:-1]
-        package = package[: len(package) - node.level + 1]
-        return ".".join([*package, node.module] if node.module else package)
-
-    @property
-    def opaque(self) -> bool:
-        """True where names may exist that the source does not show."""
-        if self.path is None:
-            return False
-        if self.tree is None or "__getattr__" in self.names:
-            return True
-        return "sys.modules[__name__]" in self.path.read_text(encoding="utf-8", errors="replace")
-
-
-@cache
-def _parse(path: Path) -> ast.Module | None:
-    try:
-        return ast.parse(path.read_bytes(), filename=str(path))
-    except SyntaxError as error:
-        raise TargetError(f"{path}, line {error.lineno}: {error.msg}.") from error
-
-
-def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield a module's statements, those inside `if`, `try` and `with` too."""
-    for node in body:
-        yield node
-        if isinstance(node, (ast.If, ast.Try, ast.With)):
-            yield from _statements(node.body)
-            yield from _statements(getattr(node, "orelse", []))
-            for handler in getattr(node, "handlers", []):
-                yield from _statements(handler.body)
-
-
-@cache
-def module_named(name: str) -> Module | None:
-    """Return a module's source by its dotted name, importing nothing; None if there is no such module."""
-    parent, _, last = name.rpartition(".")
-    if not parent:
-        try:
-            spec = importlib.util.find_spec(last)  # a top-level name is looked up, not imported
-        except (ValueError, ImportError):
-            return None
-        if spec is None:
-            return None
-        path = Path(spec.origin) if spec.origin and spec.has_location else None
-        if path is None and not spec.submodule_search_locations:
-            path = Path(spec.origin or last)  # built in or frozen: exists, shows nothing
-        return Module(last, path, list(spec.submodule_search_locations or []))
-    package = module_named(parent)
-    for folder in package.folders if package else []:
-        base = Path(folder, last)
-        if (base / "__init__.py").is_file():
-            return Module(name, base / "__init__.py", [str(base)])
-        if base.with_suffix(".py").is_file():
-            return Module(name, base.with_suffix(".py"), [])
-        if compiled := next(Path(folder).glob(f"{last}.*so"), None) or next(Path(folder).glob(f"{last}.*pyd"), None):
-            return Module(name, compiled, [])
-        if base.is_dir() and last != "__pycache__":
-            return Module(name, None, [str(base)])
-    return None
-
-
-def _walk(parts: list[str]) -> "Module | tuple[Module, ast.AST]":
-    """Follow a dotted path to a module, or to (module, definition)."""
-    module = module_named(parts[0])
-    if module is None:
-        near = closest(parts[0], (info.name for info in pkgutil.iter_modules(sys.path)))
-        raise TargetError(f'There is no module "{parts[0]}" on the Python path.{near}')
-    for index, part in enumerate(parts[1:], 1):
-        inner = module_named(f"{module.name}.{part}")
-        is_last = index == len(parts) - 1
-        if inner is not None and not is_last:
-            module = inner
-            continue
-        found = _lookup(module, part) or inner
-        misspelt = isinstance(found, tuple) and part not in module.names and not is_last
-        if found is None or (misspelt and closest(part, _inner_modules(module))):
-            _nowhere(module, part, is_last)
-        if isinstance(found, Module):
-            module = found
-            continue
-        return _member(found, parts[index + 1 :])
-    return module
-
-
-def _inner_modules(module: Module) -> list[str]:
-    return [info.name for info in pkgutil.iter_modules(module.folders)]
-
-
-def _nowhere(module: Module, part: str, is_last: bool) -> NoReturn:
-    modules = _inner_modules(module)
-    names = [name for name in module.names if not name.startswith("_")]
-    if is_last and module.path is not None:
-        what = f"The module {module.name} has no {part}."
-    else:
-        what = f'There is no module "{module.name}.{part}".'
-    raise TargetError(what + closest(part, names + modules if is_last else modules))
-
-
-def _member(found: "tuple[Module, ast.AST]", rest: list[str]) -> "tuple[Module, ast.AST]":
-    """Follow what is left of a path inside a class (a class method, a nested class)."""
-    module, node = found
-    for part in rest:
-        if not isinstance(node, ast.ClassDef):
-            return module, ast.Pass()
-        inner = next((item for item in node.body if getattr(item, "name", None) == part), None)
-        if inner is None:
-            if node.bases:
-                return module, ast.Pass()  # perhaps inherited: the constructor will tell
-            names = [item.name for item in node.body if isinstance(item, (ast.FunctionDef, ast.ClassDef))]
-            raise TargetError(f"The class {module.name}.{node.name} has no {part}.{closest(part, names)}")
-        node = inner
-    return module, node
-
-
-@cache
-def _lookup(module: Module, name: str) -> "Module | tuple[Module, ast.AST] | None":
-    """Return what a module's top-level name stands for, following imports; None if it has no such name."""
-    entry = module.names.get(name)
-    if isinstance(entry, tuple):
-        source, attribute = entry
-        inner = module_named(source)
-        if inner is None:
-            return module, ast.Pass()  # imported from a package that is not installed
-        if not attribute:
-            return inner
-        if inner is module:  # `from . import name` in __init__.py
-            return module_named(f"{source}.{attribute}")
-        return _lookup(inner, attribute) or module_named(f"{source}.{attribute}") or (module, ast.Pass())
-    if isinstance(entry, (ast.Name, ast.Attribute)):
-        return resolve(module, entry) or (module, entry)
-    if entry is not None:
-        return module, entry
-    for source in module.stars:
-        inner = module_named(source)
-        if inner is not None and inner is not module and (found := _lookup(inner, name)) is not None:
-            return found
-    return (module, ast.Pass()) if module.opaque else None
-
-
-def resolve(module: Module, node: ast.AST) -> "Module | tuple[Module, ast.AST] | None":
-    """Return what an expression such as `nn.Module` stands for inside a module."""
-    path = dotted(node)
-    entry = module.names.get(path[0]) if path else None
-    if not path or (isinstance(entry, ast.Name) and entry.id == path[0]):  # not a name, or `x = x`
-        return None
-    if len(path) > 1 and isinstance(entry, tuple):
-        inner = module_named(".".join(filter(None, entry)))  # `from torch import nn`: no need to read torch/__init__.py
-        found = inner or _lookup(module, path[0])
-    else:
-        found = _lookup(module, path[0])
-    for part in path[1:]:
-        if not isinstance(found, Module):
-            return None
-        found = _lookup(found, part) or module_named(f"{found.name}.{part}")
-    return found
-
-
-def dotted(node: ast.AST) -> list[str]:
-    if isinstance(node, ast.Name):
-        return [node.id]
-    if isinstance(node, ast.Attribute) and (head := dotted(node.value)):
-        return [*head, node.attr]
-    return []
-
-
 def _is_class(parts: list[str]) -> bool:
-    found = _walk(parts)
+    found = walk(parts)
     return isinstance(found, tuple) and isinstance(found[1], ast.ClassDef)
-
-
-# --- arguments ---------------------------------------------------------------------------------------------------
 
 
 def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
