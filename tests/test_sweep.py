@@ -13,6 +13,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 
 from runner.errors import UserError
 from runner.sweep import launchers, study, table, workers
+from runner.sweep.objectives import read_objectives
 from runner.sweep.optuna_names import offered, problems
 from runner.sweep.plots import draw
 from runner.sweep.report import best_jobs, parent_metrics
@@ -288,6 +289,33 @@ def test_numbers_of_the_parent_run(repeated):
     assert numbers["model:lstm data:imdb/val/accuracy/ci95_low"] == pytest.approx(
         0.92 - 4.3026527 * 0.01 / math.sqrt(3)
     )
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "found"),
+    [
+        (None, None, (["val/loss"], ["min"])),
+        ("test/accuracy", None, (["test/accuracy"], ["max"])),
+        (["val/accuracy", "val/loss"], None, (["val/accuracy", "val/loss"], ["max", "min"])),
+        (["val/f1", "x"], ["max", "min"], (["val/f1", "x"], ["max", "min"])),
+    ],
+)
+def test_whether_more_or_less_is_better(metric, direction, found):
+    monitor = ("val/loss", "min") if metric is None else ("val/accuracy", "max")
+    assert read_objectives({"metric": metric, "direction": direction}, *monitor) == found
+
+
+@pytest.mark.parametrize(
+    ("metric", "direction", "message"),
+    [
+        ("val/f1", None, "is more better, or less.*sweep.direction=max"),
+        ("val/f1", "up", "one of min and max"),
+        (["val/f1", "val/loss"], "max", "for each of val/f1, val/loss"),
+    ],
+)
+def test_a_direction_that_cannot_be_known(metric, direction, message):
+    with pytest.raises(UserError, match=message):
+        read_objectives({"metric": metric, "direction": direction}, "val/accuracy", "max")
 
 
 def test_several_objectives_have_several_best(tmp_path):

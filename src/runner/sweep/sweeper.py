@@ -29,6 +29,7 @@ from runner.interrupt import Interrupt, Interrupted
 from runner.processes import rank
 from runner.resume import key_of
 from runner.sweep.execute import Here, Launched, Outcome, job_overrides
+from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
 from runner.sweep.space import read_space
 from runner.sweep.state import FILE, OPEN, TRIAL_FILE, Job, SweepState, read_metrics
@@ -38,7 +39,6 @@ from runner.tracking.environment import is_alive
 from runner.tracking.tracker import keep_tracker, runs_with_tag
 
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
-DIRECTIONS = ("min", "max")
 PATIENCE = 60.0  # seconds that processes of a killed sweep have to store what they still hold
 
 log = logging.getLogger(__name__)
@@ -147,28 +147,7 @@ class Sweep:
         for number, overrides in enumerate(planned):
             if self.method != "optuna" and number not in jobs:
                 jobs[number] = Job(list(overrides))
-        self.state.metrics, self.state.directions = self.objectives()
-
-    def objectives(self) -> tuple[list[str], list[str]]:
-        """Return the metrics that the best job is best in, and min or max for each."""
-        metrics, directions = as_list(self.settings["metric"]), as_list(self.settings["direction"])
-        monitor, mode = self.monitored()
-        metrics = metrics or [monitor or "val/loss"]
-        if not directions:
-            same = {metric: mode for metric in metrics if metric.split("/", 1)[-1] == (monitor or "").split("/", 1)[-1]}
-            same |= {metric: "min" for metric in metrics if metric.endswith("/loss")}
-            unknown = [metric for metric in metrics if metric not in same]
-            if unknown:
-                raise UserError(
-                    f"sweep.metric={','.join(unknown)}: is more better, or less? Write sweep.direction="
-                    f"{'max' if len(metrics) == 1 else '[' + ','.join(['max'] * len(metrics)) + ']'}, or min"
-                )
-            directions = [same[metric] for metric in metrics]
-        if len(directions) != len(metrics) or not set(directions) <= set(DIRECTIONS):
-            raise UserError(
-                f"sweep.direction={','.join(directions)}: one of min and max for each of {', '.join(metrics)}"
-            )
-        return metrics, directions
+        self.state.metrics, self.state.directions = read_objectives(self.settings, *self.monitored())
 
     def monitored(self) -> tuple[str | None, str]:
         """Return the monitored metric and its mode of the first job whose task has one."""
@@ -432,8 +411,3 @@ class Sweep:
         self.state.save()
         self.parent.finish(status, error=error)
         self.parent.wait()
-
-
-def as_list(value: Any) -> list[str]:
-    """Return a setting that may be one name, several or none as a list."""
-    return [] if value is None else [str(one) for one in value] if isinstance(value, list) else [str(value)]

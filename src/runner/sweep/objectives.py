@@ -1,0 +1,40 @@
+"""What the jobs of a sweep are compared by: one metric or several, and whether more of it is better or less."""
+
+from typing import Any
+
+from runner.errors import UserError
+
+DIRECTIONS = ("min", "max")
+
+
+def read_objectives(settings: dict[str, Any], monitor: str | None, mode: str) -> tuple[list[str], list[str]]:
+    """Return the metrics that the best job is best in, and min or max for each.
+
+    Args:
+        settings: those of the sweep; `metric` and `direction` are a name, several or None.
+        monitor: the metric that the jobs' task monitors, taken where the settings name none.
+        mode: min or max, of `monitor`.
+
+    Raises:
+        UserError: it cannot be known whether more or less of a metric is better.
+    """
+    metrics, directions = as_list(settings["metric"]), as_list(settings["direction"])
+    metrics = metrics or [monitor or "val/loss"]
+    if not directions:
+        same = {metric: mode for metric in metrics if metric.split("/", 1)[-1] == (monitor or "").split("/", 1)[-1]}
+        same |= {metric: "min" for metric in metrics if metric.endswith("/loss")}
+        unknown = [metric for metric in metrics if metric not in same]
+        if unknown:
+            raise UserError(
+                f"sweep.metric={','.join(unknown)}: is more better, or less? Write sweep.direction="
+                f"{'max' if len(metrics) == 1 else '[' + ','.join(['max'] * len(metrics)) + ']'}, or min"
+            )
+        directions = [same[metric] for metric in metrics]
+    if len(directions) != len(metrics) or not set(directions) <= set(DIRECTIONS):
+        raise UserError(f"sweep.direction={','.join(directions)}: one of min and max for each of {', '.join(metrics)}")
+    return metrics, directions
+
+
+def as_list(value: Any) -> list[str]:
+    """Return a setting that may be one name, several or none as a list."""
+    return [] if value is None else [str(one) for one in value] if isinstance(value, list) else [str(value)]
