@@ -18,10 +18,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from runner.catalog import Catalog, config_path, folders
-from runner.checks.check import check
-from runner.tables.resolvers import register_resolvers
-from runner.train import train
+from runner.config.catalog import Catalog, config_path, folders
+from runner.config.command import check
+from runner.config.inferred import register_resolvers
+from runner.training.train import train
 
 
 def trained(overrides: list[str], folder: Path) -> str:

@@ -22,9 +22,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from runner.catalog import config_path
-from runner.tables.resolvers import register_resolvers
-from runner.train import train
+from runner.config.catalog import config_path
+from runner.config.inferred import register_resolvers
+from runner.training.train import train
 
 SMALL = {
     "mlp": ["trainer.max_epochs=12"],

@@ -18,10 +18,10 @@ from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from runner.catalog import config_path
-from runner.quiet import silence
-from runner.tables.resolvers import register_resolvers
-from runner.train import train
+from runner.config.catalog import config_path
+from runner.config.inferred import register_resolvers
+from runner.training.quiet import silence
+from runner.training.train import train
 
 EPOCHS, STOP = 4, 2
 

@@ -20,9 +20,9 @@ from pathlib import Path
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from runner.catalog import config_path
-from runner.tables.resolvers import register_resolvers
-from runner.train import train
+from runner.config.catalog import config_path
+from runner.config.inferred import register_resolvers
+from runner.training.train import train
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "chapters-7-9.md"
 SEEDS = [["seed=1"], ["seed=2"], ["seed=3"]]

@@ -22,15 +22,15 @@ from pytorch_lightning import Callback
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from runner.batches import Subset, TensorSplit, TextSplit
-from runner.bundle import build_task
-from runner.callbacks import ShowProgress
-from runner.catalog import config_path
-from runner.checkpoint import AtomicWriter
+from runner.build import build_task
+from runner.config.catalog import config_path
 from runner.datamodules.base import DataModule
-from runner.history import History
-from runner.quiet import silence
-from runner.train import build_trainer
+from runner.datamodules.parts.batches import Subset, TensorSplit, TextSplit
+from runner.training.callbacks import ShowProgress
+from runner.training.checkpoint import AtomicWriter
+from runner.training.history import History
+from runner.training.quiet import silence
+from runner.training.train import build_trainer
 
 ROWS = {"textcnn": 3200, "textcnn1d": 640, "mlp": 16000}
 LENGTHS = {"textcnn": (3, 59, 21), "textcnn1d": (30, 400, 230)}  # shortest, longest, mean: movie_reviews and imdb

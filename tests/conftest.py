@@ -40,7 +40,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a test that takes `model` once for every model of the catalog."""
     if "model" in metafunc.fixturenames:
-        from runner.catalog import choices
+        from runner.config.catalog import choices
 
         metafunc.parametrize("model", choices("model", metafunc.config.getoption("--config-dir")))
 
@@ -85,9 +85,9 @@ def signals_and_logs() -> Iterator[None]:
 @pytest.fixture
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the drawing, most of the time of a tiny training."""
-    import runner.train
+    import runner.training.train
 
-    monkeypatch.setattr(runner.train, "draw", lambda *arguments: None)
+    monkeypatch.setattr(runner.training.train, "draw", lambda *arguments: None)
 
 
 @pytest.fixture(scope="session")
@@ -95,7 +95,7 @@ def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory):
     """The folder of a tiny training of a model, trained once for all tests: `trained("mlp")`. Not to be changed."""
     from small_runs import settings
 
-    from runner.train import train
+    from runner.training.train import train
 
     folders: dict[str, Path] = {}
 

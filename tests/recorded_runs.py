@@ -8,10 +8,10 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from small_runs import LIMITS, SMALL
 
-from runner.catalog import config_path
-from runner.job import run_recorded
-from runner.tables.resolvers import register_resolvers, settle
+from runner.config.catalog import config_path
+from runner.config.inferred import register_resolvers, settle
 from runner.tracking.tracker import keep_tracker
+from runner.training.job import run_recorded
 
 TABLE = "review,size,stars\n" + "".join(
     f'"{word} film number {number}, really",{number % 7},{stars}\n'

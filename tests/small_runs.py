@@ -12,11 +12,11 @@ from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback
 
-from runner.callbacks import StopOnSignal
-from runner.catalog import config_path
-from runner.interrupt import Interrupt, Interrupted
-from runner.tables.resolvers import register_resolvers
-from runner.train import train
+from runner.config.catalog import config_path
+from runner.config.inferred import register_resolvers
+from runner.training.callbacks import StopOnSignal
+from runner.training.interrupt import Interrupt, Interrupted
+from runner.training.train import train
 
 LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_train_batches=5",
           "+trainer.limit_val_batches=2", "+trainer.limit_test_batches=2", "trainer.log_every_n_steps=2"]  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 import runner.datamodules
 import runner.models
 import runner.tasks
-from runner.checks.signatures import describe_arguments, find
+from runner.config.signatures import describe_arguments, find
 
 
 def public_classes() -> list[type]:

@@ -47,7 +47,7 @@ def test_it_trains_in_an_empty_folder(wheel, tmp_path):
     home.mkdir()
     # The unpacked wheel comes first, before this checkout, which may be installed in this environment.
     environment = os.environ | {"PYTHONPATH": str(site), "OMP_NUM_THREADS": "1"}
-    where = "import runner.catalog; print(runner.__path__[0], runner.catalog.config_path())"
+    where = "import runner.config.catalog; print(runner.__path__[0], runner.config.catalog.config_path())"
     done = subprocess.run([sys.executable, "-c", where], cwd=home, env=environment, capture_output=True, text=True)
     assert done.stdout.split() == [str(site / "runner"), str(site / "runner" / "conf")], done.stdout + done.stderr
     words = ["model=mlp", "data=iris", "trainer=debug", "tracking.system_metrics=false", "tracking.model=false"]

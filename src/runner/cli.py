@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from runner.errors import UserError, closest
-from runner.interrupt import Interrupt, Interrupted
-from runner.processes import frozen_config, rank, throwaway_folder
+from runner.training.interrupt import Interrupt, Interrupted
+from runner.training.processes import frozen_config, rank, throwaway_folder
 
 EXAMPLES = {"run": "last", "format": "onnx", "name": "reviews"}  # of what a verb cannot do without
 SHOWING_FLAGS = ("--help", "-h", "--cfg", "-c", "--info", "-i")  # Hydra composes one run, prints it and ends
@@ -22,7 +22,7 @@ HYDRA_FLAGS = ("--hydra-help", "--version", "--shell-completion", "-sc")  # Hydr
 def main() -> None:
     """Run the verb of the command line; exit with 0, with 2 after a user's mistake, with 1 after any other error."""
     if config := frozen_config():
-        from runner.job import run_frozen
+        from runner.training.job import run_frozen
 
         sys.path += [os.getcwd(), *filter(None, os.environ.get("RUNNER_CODE", "").split(os.pathsep))]
         run_frozen(config)
@@ -92,8 +92,8 @@ def train(arguments: list[str]) -> int:
     """train [model=NAME] [data=NAME] [key=value ...]: train, pick the best checkpoint, test it, record the run."""
     import hydra
 
-    from runner.catalog import config_path
-    from runner.tables.resolvers import register_resolvers
+    from runner.config.catalog import config_path
+    from runner.config.inferred import register_resolvers
 
     register_resolvers()
     if any(argument.startswith("resume_sweep=") for argument in arguments):
@@ -110,7 +110,7 @@ def train(arguments: list[str]) -> int:
     if resume and multirun:
         raise UserError(f"{resume[0]} goes on with one run; for a sweep type resume_sweep=ID or resume_sweep=last")
     if resume:
-        from runner.resume import resumed_command
+        from runner.training.resume import resumed_command
 
         options = [a for a in arguments if "=" not in a or a.startswith("-")]
         arguments = options + resumed_command([a for a in arguments if a not in options], outputs())
@@ -125,7 +125,7 @@ def train(arguments: list[str]) -> int:
 
 def check_first(arguments: list[str], runs: bool = True) -> None:
     """Report everything that is wrong with the command, all at once; one that is only shown has to compose."""
-    from runner.checks.check import check
+    from runner.config.command import check
 
     flags = {"--multirun", "-m", "--run", "-r"}
     config_dir = option(arguments, "--config-dir", "-cd")
@@ -141,7 +141,7 @@ def check_first(arguments: list[str], runs: bool = True) -> None:
 
 def run_job(cfg) -> float | None:
     """What Hydra calls with the composed configuration: one run, recorded from beginning to end."""
-    from runner.job import run
+    from runner.training.job import run
 
     return run(cfg)
 
@@ -221,7 +221,7 @@ def predict(arguments: list[str]) -> int:
     object, a line. A table's columns may also be given one by one, as in `predict run=last sepal_length=5.1 ...`.
     explain=true shows which words of the text mattered, and draws them: figure=FILE.png (usually explanation.png).
     """
-    from runner.verbs.answer import answer
+    from runner.verbs.predict import answer
 
     known = dict.fromkeys(("run", "input", "output", "resume", "explain", "figure", "allow", "tracking.uri"))
     own = [a for a in arguments if a.split("=", 1)[0] in known]

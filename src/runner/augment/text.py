@@ -13,8 +13,8 @@ import torch
 from torch import Tensor, nn
 
 from runner.augment import share_of
-from runner.batches import PAD, UNK
 from runner.errors import UserError
+from runner.text.vocabulary import PAD, UNK
 
 
 def check_tokens(tokens: Tensor, name: str) -> None:

@@ -2,83 +2,22 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
-from runner.batches import Loader, Split, Subset
-from runner.datamodules.encoders import INPUTS, TARGETS, Classes, Inputs, Numbers, Targets
+from runner.datamodules.parts.batches import Loader, Split, Subset
+from runner.datamodules.parts.inputs import INPUTS, TARGETS, Classes, Inputs, Numbers, Targets
+from runner.datamodules.parts.prepared import Prepared, SplitSettings
+from runner.datamodules.parts.splits import PARTS
 from runner.errors import UserError
-from runner.splits import PARTS, Splits, held_out, split
 
 log = logging.getLogger(__name__)
 
 EVAL_BATCH = 256  # rows a batch without gradients, where the user does not say
-
-
-@dataclass(frozen=True)
-class SplitSettings:
-    """How rows are divided, see `runner.splits.split`.
-
-    Args:
-        seed: of the division, independent of the run's seed.
-        fold: which part is the test split.
-        folds: number of equal parts.
-        test_share: share of the rows in the test split; None = one of the equal parts.
-    """
-
-    seed: int = 0
-    fold: int = 0
-    folds: int = 10
-    test_share: float | None = None
-
-    def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
-        if self.test_share is not None:
-            own = held_out(rows, self.test_share, classes, self.seed)
-        return split(rows, classes, own, self.seed, self.fold, self.folds)
-
-
-class Rows(Protocol):
-    """The raw rows behind the splits."""
-
-    def raw(self, part: str, limit: int | None = None) -> list[dict]:
-        """Return the first raw rows of a split: column -> value."""
-        ...
-
-    def targets(self, part: str) -> np.ndarray:
-        """Return the raw targets of a split: class numbers (N,), or real values (N,) or (N, D)."""
-        ...
-
-
-@dataclass
-class Prepared:
-    """A dataset, read, split and encoded.
-
-    Args:
-        inputs: encodes raw rows.
-        targets: encodes labels; None where the data has none.
-        train: the training split.
-        val: the validation split.
-        test: the test split.
-        rows: the raw rows.
-        source: one line that says where the data came from.
-        digest: SHA-256 of what was read, hexadecimal.
-        facts: what was found, by the names of the declared facts.
-    """
-
-    inputs: Inputs
-    targets: Targets | None
-    train: Split
-    val: Split
-    test: Split
-    rows: Rows
-    source: str
-    digest: str
-    facts: dict[str, Any] = field(default_factory=dict)
 
 
 class DataModule(LightningDataModule):

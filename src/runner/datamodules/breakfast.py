@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.batches import Loader
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
-from runner.splits import Splits
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.batches import Loader
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import Splits
+from runner.datamodules.parts.tensors import prepare_numbers
 
 DISHES = ["side_dishes", "buns", "drinks"]
 MEALS = np.array([[2, 5, 3], [1, 4, 7], [2, 3, 5], [3, 6, 9], [7, 4, 1]], dtype=np.float64)  # portions

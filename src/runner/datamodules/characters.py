@@ -10,14 +10,15 @@ from pathlib import Path
 
 import numpy as np
 
-from runner import cache, sources
-from runner.batches import StreamSplit
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.encoders import TextInputs
+from runner.datamodules.base import DataModule
 from runner.datamodules.movie_reviews import FILE, PACKAGE, packaged
+from runner.datamodules.parts.batches import StreamSplit
+from runner.datamodules.parts.inputs import TextInputs
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import PARTS
 from runner.errors import UserError
-from runner.splits import PARTS
-from runner.tables.files import TableFile
+from runner.files import cache, sources
+from runner.files.tables import TableFile
 from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary
 
 SHARES = (0.9, 0.95)  # where training and validation end, as shares of the text

@@ -7,9 +7,9 @@ dropped before splitting. Words are found by jieba.
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner import sources
+from runner.datamodules.parts.texts import TextRow
 from runner.datamodules.text_classes import Found, TextClasses
-from runner.datamodules.texts import TextRow
+from runner.files import sources
 
 ARCHIVE = sources.Archive(
     kind="pip",

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pyarrow.parquet
 
-from runner import sources
+from runner.datamodules.parts.texts import TextRow
 from runner.datamodules.text_classes import Found, TextClasses
-from runner.datamodules.texts import TextRow
+from runner.files import sources
 
 ARCHIVE = sources.Archive(
     kind="pip",

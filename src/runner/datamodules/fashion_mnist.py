@@ -5,8 +5,8 @@ learning algorithms", 2017, arXiv:1708.07747. The archive is a Debian package; e
 files.
 """
 
-from runner import sources
 from runner.datamodules.mnist import MNIST
+from runner.files import sources
 
 CLOTHES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot"]
 

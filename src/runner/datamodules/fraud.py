@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow
 import pyarrow.csv
 
-from runner import cache
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.tensors import prepare_numbers
 from runner.errors import UserError
-from runner.tables.files import missing
+from runner.files import cache
+from runner.files.tables import missing
 
 COLUMNS = [*(f"V{number}" for number in range(1, 29)), "Amount"]
 LABEL = "Class"

@@ -25,12 +25,13 @@ from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
-from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.encoders import Classes, SequenceInputs
-from runner.datamodules.tensors import SequenceRows, tensor_splits
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.inputs import Classes, SequenceInputs
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import by_group
+from runner.datamodules.parts.tensors import SequenceRows, tensor_splits
 from runner.errors import UserError
-from runner.splits import by_group
+from runner.files import cache, sources
 
 ARCHIVE = sources.Archive(
     kind="pip",

@@ -6,11 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
-from runner import cache, progress, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.texts import TextRow, TextSettings, prepare_texts
 from runner.errors import UserError, closest
-from runner.tables.rows import SPLIT_NAMES, VOCAB_SIZE
+from runner.files import cache, progress, sources
+from runner.files.rows import SPLIT_NAMES, VOCAB_SIZE
 
 
 class HubTexts(DataModule):

@@ -7,9 +7,10 @@ import csv
 
 import numpy as np
 
-from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.tensors import prepare_numbers
+from runner.files import cache, sources
 
 PACKAGE, FILE = "scikit-learn", "sklearn/datasets/data/iris.csv"
 COLUMNS = ["sepal_length", "sepal_width", "petal_length", "petal_width"]  # centimetres

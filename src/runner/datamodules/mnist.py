@@ -13,11 +13,12 @@ from pathlib import Path
 
 import numpy as np
 
-from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_images
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.tensors import prepare_images
 from runner.errors import UserError
-from runner.tables.files import missing
+from runner.files import cache, sources
+from runner.files.tables import missing
 
 ARCHIVE = sources.Archive(
     kind="npm",

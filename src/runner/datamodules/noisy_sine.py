@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from runner import table_figures
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import Splits
+from runner.datamodules.parts.tensors import prepare_numbers
 from runner.errors import UserError
-from runner.splits import Splits
+from runner.figures import tables
 
 
 class NoisySine(DataModule):
@@ -68,4 +69,4 @@ class NoisySine(DataModule):
         answers = task.predict(task.raw_inputs(rows, self), self)
         fitted = np.array([row["y"] for row in answers])
         x, truth = (np.ravel(values) for values in (([row["x"] for row in rows]), self.examples("test")[1]))
-        return {"fitted_curve": table_figures.fitted_curve(x, truth, self.examples("train")[1], fitted)}
+        return {"fitted_curve": tables.fitted_curve(x, truth, self.examples("train")[1], fitted)}

@@ -12,10 +12,11 @@ import io
 import numpy as np
 import pyarrow.parquet
 
-from runner import sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
-from runner.splits import by_group
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import by_group
+from runner.datamodules.parts.tensors import prepare_numbers
+from runner.files import sources
 
 ARCHIVE = sources.Archive(
     kind="pip",

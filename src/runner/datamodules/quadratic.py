@@ -8,11 +8,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runner.batches import Loader
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.batches import Loader
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import Splits
+from runner.datamodules.parts.tensors import prepare_numbers
 from runner.errors import UserError
-from runner.splits import Splits
 
 
 class Quadratic(DataModule):

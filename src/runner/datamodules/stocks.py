@@ -23,13 +23,14 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.encoders import Numbers, SequenceInputs
-from runner.datamodules.tensors import SequenceRows, tensor_splits
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.inputs import Numbers, SequenceInputs
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import Splits
+from runner.datamodules.parts.tensors import SequenceRows, tensor_splits
 from runner.errors import UserError, closest
-from runner.splits import Splits
-from runner.tables.rows import read_rows
+from runner.files import cache, sources
+from runner.files.rows import read_rows
 
 SHARES = ("AAPL", "FB", "GOOG", "IBM", "MSFT")  # companies
 SHARES_PACKAGE, SHARES_FILE = "bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz"

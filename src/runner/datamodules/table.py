@@ -1,4 +1,4 @@
-"""A user's own table: a text column or number columns, classes or real values (read by runner.tables.rows)."""
+"""A user's own table: a text column or number columns, classes or real values (read by runner.files.rows)."""
 
 from array import array
 from collections.abc import Sequence
@@ -7,11 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
-from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
-from runner.splits import PARTS
-from runner.tables import rows
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import PARTS
+from runner.datamodules.parts.tensors import prepare_numbers
+from runner.datamodules.parts.texts import TextRow, TextSettings, prepare_texts
+from runner.files import rows
 
 
 class Table(DataModule):

@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from runner import cache, sources
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.texts import TextRow, TextSettings, prepare_texts
+from runner.files import cache, sources
 
 
 class Found(NamedTuple):

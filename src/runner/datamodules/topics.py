@@ -12,9 +12,9 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from runner import cache, sources
+from runner.datamodules.parts.texts import TextRow
 from runner.datamodules.text_classes import Found, TextClasses
-from runner.datamodules.texts import TextRow
+from runner.files import cache, sources
 
 ARCHIVE = sources.Archive(
     kind="pip",

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runner.datamodules.base import DataModule, Prepared, SplitSettings
-from runner.datamodules.texts import TextRow, TextSettings, prepare_texts
-from runner.splits import Splits
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared, SplitSettings
+from runner.datamodules.parts.splits import Splits
+from runner.datamodules.parts.texts import TextRow, TextSettings, prepare_texts
 
 REMARKS = {
     "Nicely done!": "friendly",

@@ -4,9 +4,10 @@ import hashlib
 
 import numpy as np
 
-from runner.datamodules.base import DataModule, Prepared
-from runner.datamodules.tensors import prepare_numbers
-from runner.splits import Splits
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import Splits
+from runner.datamodules.parts.tensors import prepare_numbers
 
 POINTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
 TARGET = np.array([0, 1, 1, 0])

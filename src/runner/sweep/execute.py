@@ -12,8 +12,8 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from runner.errors import UserError
-from runner.interrupt import Pruned
 from runner.sweep.state import SweepState
+from runner.training.interrupt import Pruned
 
 log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from runner.figures import new_figure
+from runner.figures.charts import new_figure
 from runner.sweep.state import SweepState
 from runner.sweep.statistics import groups, summaries
 from runner.sweep.table import is_number, short

@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 
 from runner.errors import UserError
-from runner.resume import key_of
 from runner.sweep.state import find_sweep
+from runner.training.resume import key_of
 
 KEY = "resume_sweep"
 MAY_CHANGE = ("sweep.jobs", "sweep.on_error", "sweep.trials", "sweep.columns")  # the rest would make it another sweep

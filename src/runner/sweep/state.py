@@ -13,10 +13,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import UserError, closest
-from runner.resume import key_of
+from runner.training.resume import key_of
 
 FILE = "sweep.json"
-TRIAL_FILE = "trial.json"  # in the folder of a job that may be pruned: where its trial is
 OPEN = ("waiting", "running", "killed")  # jobs that a resumed sweep has to do; of the others it keeps the result
 
 

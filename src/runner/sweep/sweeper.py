@@ -25,18 +25,19 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from runner.errors import UserError
-from runner.interrupt import Interrupt, Interrupted
-from runner.processes import rank
-from runner.resume import key_of
 from runner.sweep.execute import Here, Launched, Outcome, job_overrides
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
 from runner.sweep.space import read_space
-from runner.sweep.state import FILE, OPEN, TRIAL_FILE, Job, SweepState, read_metrics
+from runner.sweep.state import FILE, OPEN, Job, SweepState, read_metrics
 from runner.sweep.table import short
 from runner.sweep.workers import Workers, slots
 from runner.tracking.environment import is_alive
 from runner.tracking.tracker import keep_tracker, runs_with_tag
+from runner.training.interrupt import Interrupt, Interrupted
+from runner.training.processes import rank
+from runner.training.pruning import TRIAL_FILE
+from runner.training.resume import key_of
 
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 PATIENCE = 60.0  # seconds that processes of a killed sweep have to store what they still hold
@@ -231,7 +232,7 @@ class Sweep:
             system_metrics=False,
         )
         if self.runs_here:  # while MLflow is being imported in its own process
-            import_module("runner.train")
+            import_module("runner.training.train")
         state.parent = self.parent.id
         state.status = "RUNNING"
         state.save()

@@ -15,7 +15,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from runner.interrupt import Interrupt, Interrupted
+from runner.training.interrupt import Interrupt, Interrupted
 
 
 def read(jobs: queue.SimpleQueue) -> None:
@@ -31,10 +31,10 @@ def read(jobs: queue.SimpleQueue) -> None:
 
 def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
     """Run jobs until there are no more; Ctrl-C or SIGTERM ends the one that runs as it would end a single run."""
-    from runner.cli import run_job
+    from runner.config.inferred import register_resolvers
     from runner.sweep.execute import execute
-    from runner.tables.resolvers import register_resolvers
     from runner.tracking.tracker import keep_tracker
+    from runner.training.job import run
 
     about = jobs.get()
     sys.argv = about["argv"]
@@ -44,7 +44,7 @@ def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
     with keep_tracker(config.tracking.uri, Path.cwd() / "outputs"):
         while (message := jobs.get()) is not None:
             try:
-                ended = execute(context, run_job, config, message["job"], message["overrides"])
+                ended = execute(context, run, config, message["job"], message["overrides"])
             except SystemExit:
                 answer(status="killed", error=None)
                 raise

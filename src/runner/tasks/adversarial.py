@@ -12,8 +12,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runner import figures
 from runner.errors import UserError
+from runner.figures import charts
 from runner.tasks.base import Task
 
 
@@ -101,4 +101,4 @@ class Adversarial(Task):
     def figures(self) -> dict[str, Any]:
         noise = torch.randn(64, self.net.latent_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
         samples = self.net.generator(noise).reshape(-1, *self.image_shape)
-        return {"samples": figures.image_grid(samples.cpu().numpy(), "samples of the generator")}
+        return {"samples": charts.image_grid(samples.cpu().numpy(), "samples of the generator")}

@@ -98,7 +98,7 @@ class Task(LightningModule):
     Args:
         net: the module that is trained; called with `inputs(batch)`.
         optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer (see `runner.schedules`).
+        schedule: builds the learning-rate schedule from the optimizer (see `runner.optim.schedules`).
         monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
         mode: whether the smallest ("min") or the largest ("max") value of `monitor` is the best.
     """
@@ -121,7 +121,7 @@ class Task(LightningModule):
         self.mode = mode
         self.gradient_clip: tuple[float | None, str] = (None, "norm")
         self.augment: nn.Module | None = None  # changes training batches (see `runner.augment`)
-        self.regularise: Any = None  # adds penalties to the loss (see `runner.regularise`)
+        self.regularise: Any = None  # adds penalties to the loss (see `runner.optim.regularise`)
         self.metrics = MetricCollection({})  # those that are no means over examples; filled by subclasses
         self.training_means = RunningMeans()
         self.evaluation_means = RunningMeans()

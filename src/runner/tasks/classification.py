@@ -21,14 +21,14 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from runner import figures
+from runner.config.functions import DottedPath
 from runner.errors import UserError
-from runner.image_figures import Mistakes, image_figures
-from runner.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
-from runner.losses import ClassLoss, class_loss, mean_loss, weighted_loss
-from runner.named import DottedPath
+from runner.figures import charts
+from runner.figures.images import Mistakes, image_figures
 from runner.tasks.answers import class_answers, class_columns
 from runner.tasks.base import Task
+from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
+from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 
 SPLITS = ("train", "val", "test")
 
@@ -39,10 +39,11 @@ class Classification(Task):
     Args:
         net: returns logits (B, K).
         num_outputs: number of classes K.
-        loss: the loss function: a name of `runner.losses`, the dotted path of a function, or a node with `_target_`.
+        loss: the loss function: a name of `runner.tasks.losses`, the dotted path of a function, or a node with
+            `_target_`.
         label_smoothing: share of the target probability spread over all classes, 0 .. 1; of cross_entropy.
         imbalance: what training does for rare classes: output bias, class weights, oversampling, the focal loss, or a
-            list of them (see `runner.imbalance`).
+            list of them (see `runner.tasks.imbalance`).
         threshold: how two classes are told apart: by the larger logit ("argmax"), or by the probability that gives the
             best balanced accuracy on the validation split ("validation").
         optimizer: builds the optimizer from the parameters.
@@ -181,9 +182,9 @@ class Classification(Task):
             self.threshold.value.copy_(state["threshold"])
 
     def figures(self) -> dict[str, Any]:
-        drawn = {"confusion_matrix": figures.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}
+        drawn = {"confusion_matrix": charts.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}
         if self.data is not None and self.data.is_set_up:
             sizes = {split: np.bincount(self.data.targets_of(split), minlength=self.num_classes) for split in SPLITS}
             if sizes["train"].max() > 2 * sizes["train"].min():
-                drawn["class_distribution"] = figures.class_distribution(sizes, self.class_names)
+                drawn["class_distribution"] = charts.class_distribution(sizes, self.class_names)
         return drawn | image_figures(self.net, self.mistakes, self.class_names)

@@ -13,7 +13,7 @@ import torch
 from pytorch_lightning import Trainer
 from sklearn import metrics as score
 
-from runner import figures
+from runner.figures import charts
 from runner.tasks.answers import class_answers, class_columns
 from runner.tasks.base import Task
 
@@ -53,7 +53,7 @@ class Estimator(Task):
         classes = np.arange(probabilities.shape[1])
         predicted = probabilities.argmax(axis=1)
         confusion = score.confusion_matrix(actual, predicted, labels=classes)
-        self.drawn = {"confusion_matrix": figures.confusion_matrix(confusion, self.class_names)}
+        self.drawn = {"confusion_matrix": charts.confusion_matrix(confusion, self.class_names)}
         scores = {
             "loss": score.log_loss(actual, probabilities, labels=classes),
             "accuracy": score.accuracy_score(actual, predicted),
@@ -69,7 +69,7 @@ class Estimator(Task):
     def value_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:
         """Metrics of real values (N, D) in the data's own units."""
         predicted = np.asarray(self.net.predict(rows)).reshape(actual.shape)
-        self.drawn = {"predicted_against_actual": figures.predicted_against_actual(actual, predicted)}
+        self.drawn = {"predicted_against_actual": charts.predicted_against_actual(actual, predicted)}
         mse = score.mean_squared_error(actual, predicted)
         return {
             "loss": mse,

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
-from runner import table_figures
-from runner.losses import ValueLoss
-from runner.named import DottedPath
+from runner.config.functions import DottedPath
+from runner.figures import tables
+from runner.tasks.losses import ValueLoss
 from runner.tasks.regression import Regression
 
 
@@ -75,4 +75,4 @@ class Forecasting(Regression):
         actual, predicted = (
             values.compute().cpu().view(-1, self.num_targets).numpy() for values in (self.actual, self.predicted)
         )  # (N, D), (N, D)
-        return super().figures() | {"forecast": table_figures.forecast(actual, predicted)}
+        return super().figures() | {"forecast": tables.forecast(actual, predicted)}

@@ -11,9 +11,9 @@ from omegaconf import OmegaConf
 from safetensors.torch import load_model, save_model
 from torch import Tensor, nn
 
-from runner import figures
 from runner.errors import UserError
-from runner.optim import optimizer_builder
+from runner.figures import charts
+from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
 
 
@@ -89,4 +89,4 @@ class OptimizerComparison(Task):
             split: {name: np.array(self.trainer.logger.curve(f"{split}/loss_{name}")[1]) for name in self.nets}
             for split in ("train", "val")
         }
-        return {"optimizers": figures.optimizer_curves(curves)}
+        return {"optimizers": charts.optimizer_curves(curves)}

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError
 
-from runner import figures
+from runner.config.functions import DottedPath, function
 from runner.errors import UserError
-from runner.losses import VALUE_LOSSES, ValueLoss, mean_loss
-from runner.named import DottedPath, function
+from runner.figures import charts
 from runner.tasks.base import Task
+from runner.tasks.losses import VALUE_LOSSES, ValueLoss, mean_loss
 
 
 def explained(actual: Tensor, predicted: Tensor) -> float:
@@ -116,7 +116,7 @@ class Regression(Task):
 
     def figures(self) -> dict[str, Any]:
         return {
-            "predicted_against_actual": figures.predicted_against_actual(
+            "predicted_against_actual": charts.predicted_against_actual(
                 self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy()
             )
         }

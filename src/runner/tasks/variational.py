@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchmetrics import CatMetric
 
-from runner import figures
+from runner.figures import charts
 from runner.tasks.base import Task
 
 
@@ -86,13 +86,13 @@ class Variational(Task):
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(64, self.net.latent_dim, generator=generator).to(self.device)
         samples = self.net.decode(noise).sigmoid().reshape(-1, *self.image_shape)
-        drawn = {"samples": figures.image_grid(samples.cpu().numpy(), "samples from the prior")}
+        drawn = {"samples": charts.image_grid(samples.cpu().numpy(), "samples from the prior")}
         codes, labels = (kept.compute().cpu().numpy() for kept in (self.codes, self.labels))
-        drawn["latent_space"] = figures.latent_space(codes, labels)
+        drawn["latent_space"] = charts.latent_space(codes, labels)
         if self.net.latent_dim == 2:
             # Equal steps of probability under the prior, so that the grid covers it evenly.
             steps = torch.special.ndtri(torch.linspace(0.05, 0.95, 15))
             grid = torch.cartesian_prod(steps.flip(0), steps).flip(1).to(self.device)  # (225, 2), top row first
             manifold = self.net.decode(grid).sigmoid().reshape(-1, *self.image_shape)
-            drawn["manifold"] = figures.image_grid(manifold.cpu().numpy(), "decoded codes over the plane")
+            drawn["manifold"] = charts.image_grid(manifold.cpu().numpy(), "decoded codes over the plane")
         return drawn

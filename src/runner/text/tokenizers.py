@@ -7,8 +7,9 @@ import re
 import warnings
 from collections.abc import Callable
 
-from runner import cache, safety
+from runner.config import safety
 from runner.errors import UserError, closest
+from runner.files import cache
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _PENN = re.compile(r"n't\b|'(?:s|m|d|re|ve|ll)\b|\w+?(?=n't\b)|\w+|[^\w\s]")

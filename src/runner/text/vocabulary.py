@@ -5,7 +5,8 @@ from itertools import chain
 
 from runner.errors import UserError
 
-PAD, UNK = 0, 1
+PAD = 0  # the token that fills short rows
+UNK = 1  # the token for whatever is not in the vocabulary
 SPECIALS = ("<pad>", "<unk>")
 
 

@@ -5,8 +5,8 @@ import importlib.util
 import json
 from collections.abc import Callable
 
-from runner import sources
 from runner.errors import UserError, closest
+from runner.files import sources
 
 PACKAGE, FILE = "stopwordsiso", "stopwordsiso/stopwords-iso.json"
 CODES = {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.tracking.git import git_state
-from runner.tracking.model import versions
+from runner.tracking.pyfunc import versions
 
 
 def environment(context: dict[str, Any]) -> tuple[dict[str, str], str]:

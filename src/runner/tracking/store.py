@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 from filelock import FileLock
 
 from runner.tracking.environment import is_alive, is_from_here, own_name
-from runner.tracking.model import package_folder, save_model
+from runner.tracking.pyfunc import package_folder, save_model
 
 T = TypeVar("T")
 METRICS_A_BATCH = 1000  # MLflow's limits: points and params a call, characters of a param, a tag and a digest

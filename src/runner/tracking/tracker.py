@@ -26,9 +26,9 @@ from pathlib import Path
 from typing import Any
 
 from runner.tracking.environment import process_name
-from runner.tracking.lookup import RunInfo, find_run, runs_with_tag, ui
-from runner.tracking.place import resolve_uri, writer_environment
-from runner.tracking.run import TrackedRun, TrackingError, now_ms
+from runner.tracking.find import RunInfo, find_run, runs_with_tag, ui
+from runner.tracking.record import TrackedRun, TrackingError, now_ms
+from runner.tracking.uri import resolve_uri, writer_environment
 
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
 

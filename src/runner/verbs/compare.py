@@ -8,9 +8,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Column, Table
 
-from runner import figures
 from runner.errors import UserError, closest
-from runner.tracking.stored import client
+from runner.figures import charts
+from runner.tracking.artifacts import client
 from runner.tracking.tracker import find_run
 
 MOST_RUNS = 50
@@ -42,7 +42,7 @@ def compare(which: list[str], settings: dict[str, str | None], outputs: Path) ->
     labels = names(runs)
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
     console.print(*side_by_side(labels, runs), sep="\n")
-    drawn = figures.compared_curves(curves(tracker, runs, labels))
+    drawn = charts.compared_curves(curves(tracker, runs, labels))
     target.parent.mkdir(parents=True, exist_ok=True)
     drawn.savefig(target)
     print(f"figure: {target}")

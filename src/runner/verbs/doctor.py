@@ -1,6 +1,6 @@
 """`runner doctor`: is the installation sound? Versions, data, the record of runs, and a tiny training.
 
-`runner doctor model=NAME`: does a model keep the contracts? See `runner.contracts`.
+`runner doctor model=NAME`: does a model keep the contracts? See `runner.contracts.nets`.
 """
 
 import importlib.metadata
@@ -43,8 +43,8 @@ def examine_model(overrides: list[str], folders: list[Path]) -> int:
         overrides: what one would type to train it, such as ["model=textcnn"].
         folders: folders with choices of one's own, as `--config-dir`.
     """
-    from runner.contracts import broken
-    from runner.tiny import compose_tiny
+    from runner.contracts.nets import broken
+    from runner.contracts.tiny import compose_tiny
 
     console = Console(soft_wrap=True, highlight=False)
     found = broken(compose_tiny(overrides, folders))
@@ -73,7 +73,7 @@ def devices() -> str:
 
 
 def configuration() -> str:
-    from runner.catalog import choices, config_path
+    from runner.config.catalog import choices, config_path
 
     counts = [f"{len(choices(group))} {group}" for group in ("model", "data", "task", "optim", "experiment")]
     return f"{config_path()} ({', '.join(counts)})"
@@ -95,9 +95,9 @@ def training() -> str:
     """Train a small perceptron on four points, as a user would, but in a folder that is thrown away."""
     from hydra import compose, initialize_config_dir
 
-    from runner.catalog import config_path
-    from runner.tables.resolvers import register_resolvers
-    from runner.train import train
+    from runner.config.catalog import config_path
+    from runner.config.inferred import register_resolvers
+    from runner.training.train import train
 
     register_resolvers()
     with tempfile.TemporaryDirectory() as folder:

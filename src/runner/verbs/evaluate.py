@@ -17,18 +17,18 @@ from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from runner import safety
-from runner.batches import Loader, StreamSplit
-from runner.bundle import load_bundle, preprocessing
-from runner.callbacks import ShowProgress
-from runner.datamodules.encoders import Classes
+from runner.config import safety
+from runner.datamodules.parts.batches import Loader, StreamSplit
+from runner.datamodules.parts.inputs import Classes
 from runner.errors import UserError, closest
-from runner.quiet import silence
-from runner.tables.rows import read_rows
-from runner.tracking.stored import model_folder
+from runner.files.rows import read_rows
+from runner.inference.bundle import load_bundle, preprocessing
+from runner.inference.predictor import BATCH, Predictor, cleaned, number_of
+from runner.tracking.artifacts import model_folder
 from runner.tracking.tracker import find_run
-from runner.verbs.answer import writer
-from runner.verbs.predict import BATCH, Predictor, cleaned, number_of
+from runner.training.callbacks import ShowProgress
+from runner.training.quiet import silence
+from runner.verbs.predict import writer
 
 SHOWN = 10  # rows with the largest errors
 TOLERANCE = 1e-4  # relative; another machine adds up in another order

@@ -7,11 +7,11 @@ from rich.console import Console
 from rich.text import Text
 from torch import nn
 
-from runner import figures
-from runner.datamodules.encoders import TextInputs
+from runner.datamodules.parts.inputs import TextInputs
 from runner.errors import UserError
-from runner.explain import Explanation, explain
-from runner.verbs.predict import Predictor, cleaned
+from runner.figures import charts
+from runner.inference.attribution import Explanation, explain
+from runner.inference.predictor import Predictor, cleaned
 
 STRONG = 0.15  # share of the largest weight from which a word is coloured
 
@@ -37,7 +37,7 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
     for place in order:
         console.print(Text(f"  {weights[place]:+.4f}  {words[place]}"))
     figure.parent.mkdir(parents=True, exist_ok=True)
-    figures.word_weights(words, weights.numpy(), f"{label}: {found.method}").savefig(figure)
+    charts.word_weights(words, weights.numpy(), f"{label}: {found.method}").savefig(figure)
     console.print(str(figure), markup=False)
 
 

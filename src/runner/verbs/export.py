@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from runner import safety
-from runner.bundle import load_bundle
+from runner.config import safety
 from runner.errors import UserError, closest
-from runner.tracking.stored import model_folder
+from runner.inference.bundle import load_bundle
+from runner.tracking.artifacts import model_folder
 from runner.tracking.tracker import find_run
 
 log = logging.getLogger(__name__)

@@ -18,8 +18,9 @@ def fetch(overrides: list[str], config_dir: str | None) -> int:
     if not name:
         raise UserError("fetch takes a dataset, for example: runner fetch data=mnist. There are: runner list data")
     cfg = compose(overrides, name, config_dir)
-    from runner import cache, safety
-    from runner.bundle import build_data
+    from runner.build import build_data
+    from runner.config import safety
+    from runner.files import cache
 
     safety.allow(cfg.allow)
     safety.guard({"data": cfg.data})
@@ -35,9 +36,9 @@ def compose(overrides: list[str], name: str, config_dir: str | None) -> DictConf
     from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
-    from runner.catalog import Catalog, config_path
-    from runner.checks.check import check
-    from runner.tables.resolvers import register_resolvers, settle
+    from runner.config.catalog import Catalog, config_path
+    from runner.config.command import check
+    from runner.config.inferred import register_resolvers, settle
 
     register_resolvers()
     folders = [Path(config_dir)] if config_dir else []

@@ -4,7 +4,7 @@ import textwrap
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from runner.catalog import Catalog, folders
+from runner.config.catalog import Catalog, folders
 
 HEAD = """\
 runner [VERB] [key=value ...]

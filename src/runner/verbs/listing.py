@@ -11,8 +11,8 @@ from typing import Any
 
 import yaml
 
-from runner.catalog import KINDS, Catalog, folders
-from runner.checks.signatures import Signature, describe_arguments, signature
+from runner.config.catalog import KINDS, Catalog, folders
+from runner.config.signatures import Signature, describe_arguments, signature
 from runner.errors import UserError, closest
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from runner.errors import UserError
-from runner.tracking.stored import client, model_uri
+from runner.tracking.artifacts import client, model_uri
 from runner.tracking.tracker import find_run
 
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner import safety
+from runner.config import safety
+from runner.tracking.artifacts import client, stored_text
+from runner.tracking.find import RunInfo
 from runner.tracking.git import git_state
-from runner.tracking.lookup import RunInfo
-from runner.tracking.model import versions
-from runner.tracking.stored import client, stored_text
+from runner.tracking.pyfunc import versions
 from runner.tracking.tracker import find_run
 
 log = logging.getLogger(__name__)
@@ -31,8 +31,8 @@ def rerun(which: str, settings: dict[str, str | None], outputs: Path) -> int:
     Returns:
         exit code 0 if the metrics are equal, 1 if they are not.
     """
-    from runner.job import closing_table, ending, only_process, run_recorded
-    from runner.tables.resolvers import register_resolvers
+    from runner.config.inferred import register_resolvers
+    from runner.training.job import closing_table, ending, only_process, run_recorded
 
     uri = settings["tracking.uri"]
     original = find_run(uri, outputs, which, status="FINISHED")
@@ -120,7 +120,7 @@ def code_differences(tags: Any) -> list[str]:
 
 def data_digest(cfg: DictConfig) -> str:
     """Return the digest of the data the configuration names, as it is now."""
-    from runner.bundle import build_data
+    from runner.build import build_data
 
     data = build_data(cfg)
     data.setup()

@@ -16,9 +16,9 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
-from runner import safety
+from runner.config import safety
 from runner.errors import UserError
-from runner.tracking.stored import client, model_uri
+from runner.tracking.artifacts import client, model_uri
 from runner.tracking.tracker import find_run
 
 log = logging.getLogger(__name__)

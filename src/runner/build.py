@@ -1,0 +1,69 @@
+"""From a configuration to objects: the data, the objective with its net, what changes batches and weights."""
+
+from typing import Any
+
+from hydra.errors import InstantiationException
+from hydra.utils import instantiate
+from omegaconf import DictConfig
+
+from runner.augment import Augmentation
+from runner.errors import UserError
+from runner.optim.build import optimizer_builder
+from runner.tasks.base import Task
+from runner.text.vectors import give_vectors
+
+
+def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
+    """Instantiate the node `key`; what its constructor refuses is the user's to mend, other errors are shown."""
+    try:
+        return instantiate(cfg[key], _convert_="all", **arguments)
+    except InstantiationException as error:
+        cause = error.__cause__ or error
+        if isinstance(cause, UserError) or not isinstance(cause, ValueError):
+            raise cause from None
+        raise UserError(f"{key} ({cfg[key]._target_}): {cause}") from cause
+
+
+def build_data(cfg: DictConfig) -> Any:
+    """Return the data module that the configuration names; nothing is read yet."""
+    data = build(cfg, "data")
+    data.seed = cfg.seed
+    return data
+
+
+def build_task(cfg: DictConfig) -> Any:
+    """Return the objective with its net and the ways to build its optimizer and schedule."""
+    task = build(
+        cfg,
+        "task",
+        net=build(cfg, "model"),
+        optimizer=optimizer_builder(cfg.optim, cfg.trainer.get("precision")),
+        schedule=instantiate(cfg.schedule, _partial_=True),
+        _recursive_=False,
+    )
+    task.augment, task.regularise = build_augment(cfg), build_regularise(cfg)
+    for name in ("augment", "regularise"):
+        if getattr(task, name) is not None and type(task).fit is not Task.fit:
+            raise UserError(f"{name}: {type(task).__name__} fits without training steps, so it has no use for it")
+    return task
+
+
+def build_augment(cfg: DictConfig) -> Augmentation | None:
+    """Return what changes the training batches, None if nothing does."""
+    nodes = cfg.get("augment") or {}
+    steps = {name: build(nodes, name) for name, node in nodes.items() if node is not None}
+    return Augmentation(steps) if steps else None
+
+
+def build_regularise(cfg: DictConfig) -> Any:
+    """Return the penalties and limits on the weights, None if there are none."""
+    if cfg.get("regularise") is None:
+        return None
+    regularise = build(cfg, "regularise", _recursive_=False)
+    return None if regularise.changes_nothing else regularise
+
+
+def start_vectors(cfg: DictConfig, task: Any, data: Any) -> dict[str, float]:
+    """Let the net begin with the word vectors of the configuration; return the share of the words that have one."""
+    coverage = give_vectors(task.net, build(cfg, "vectors") if cfg.get("vectors") else None, data)
+    return {} if coverage is None else {"vector_coverage": coverage}

@@ -1,1 +1,0 @@
-"""What can be known of a command before torch is imported."""

@@ -1,0 +1,232 @@
+"""What there is to choose from: the YAML files of `conf/` and of the user's folders, and which go together.
+
+Only YAML is read here; no class that a file names is imported. A model M can read data D if every `${data.x}` in M
+and in its task T is a key of D, and every `${task.x}` in M is a key of T; T is the task that M brings along, or else
+the one that D brings along. Of the facts that M reads as `${oc.select:data.x,null}`, D has to have one: so a recurrent
+net reads texts (vocab_size) as well as signals (num_channels).
+"""
+
+import importlib.util
+import re
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from runner.errors import UserError, closest
+
+Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+# what `runner list` prints, in this order: group -> its name in print
+KINDS = {
+    "model": "models",
+    "data": "data",
+    "task": "tasks",
+    "optim": "optimizers",
+    "schedule": "schedules",
+    "augment": "augmentations",
+    "vectors": "word vectors",
+    "trainer": "trainers",
+    "experiment": "experiments",
+}
+
+
+def config_path() -> Path:
+    """Return the folder of the packaged choices: inside the installed package, or beside `src` in a checkout."""
+    packaged = Path(__file__).parents[1] / "conf"
+    return packaged if packaged.is_dir() else Path(__file__).parents[3] / "conf"
+
+
+def folders(extra_dirs: Iterable[str | Path] = ()) -> list[Path]:
+    """Return the folders with choices in the order in which Hydra searches them; the first one wins."""
+    found = [config_path()]
+    if importlib.util.find_spec("hydra_plugins") is not None:  # installed packages may contribute folders
+        from hydra._internal.utils import create_config_search_path
+
+        entries = create_config_search_path(str(config_path())).get_path()
+        paths = [as_folder(entry.path) for entry in entries if entry.provider not in ("hydra", "schema")]
+        found = [path for path in paths if path is not None]
+    return found + [Path(directory) for directory in extra_dirs]
+
+
+def as_folder(path: str | None) -> Path | None:
+    """Return the folder of an entry of Hydra's search path (`file://...` or `pkg://...`), or None if it has none."""
+    scheme, _, rest = (path or "").rpartition("://")
+    if scheme == "pkg" and rest:
+        package, _, inner = rest.replace("/", ".").partition(".")
+        spec = importlib.util.find_spec(package)
+        for location in (spec and spec.submodule_search_locations) or []:
+            return Path(location, *inner.split(".")) if inner else Path(location)
+        return None
+    return Path(rest) if scheme in ("", "file") and rest else None
+
+
+class Catalog:
+    """The choices of a list of folders.
+
+    Args:
+        folders: where to look; of two files with one name the first wins, as in Hydra.
+    """
+
+    def __init__(self, folders: Sequence[Path]):
+        self.folders = list(folders)
+        self._read: dict[tuple[str, str], dict[str, Any]] = {}
+
+    @cached_property
+    def groups(self) -> list[str]:
+        """All groups, those of KINDS first."""
+        found = {path.parent.name for folder in self.folders for path in folder.glob("*/*.yaml")}
+        return [group for group in KINDS if group in found] + sorted(found - set(KINDS))
+
+    def choices(self, group: str) -> list[str]:
+        return sorted({path.stem for folder in self.folders for path in (folder / group).glob("*.yaml")})
+
+    def path(self, group: str, name: str) -> Path:
+        for folder in self.folders:
+            if (path := folder / group / f"{name}.yaml").is_file():
+                return path
+        raise UserError(f"There is no {group}={name}.{closest(name, self.choices(group))}")
+
+    def text(self, group: str, name: str) -> str:
+        return self.path(group, name).read_text(encoding="utf-8")
+
+    def read(self, group: str, name: str) -> dict[str, Any]:
+        """Return the file as it stands; one file is read once."""
+        if (group, name) not in self._read:
+            path = self.path(group, name)
+            try:
+                content = yaml.load(path.read_bytes(), Loader) or {}
+            except yaml.YAMLError as error:
+                reason = str(error).replace('"<byte string>", ', "")
+                raise UserError(f"{path}: {' '.join(reason.split())}") from error
+            if not isinstance(content, dict):
+                raise UserError(f"{path}: expected `key: value` lines, found a {type(content).__name__}.")
+            self._read[group, name] = content
+        return self._read[group, name]
+
+    def node(self, group: str, name: str) -> dict[str, Any]:
+        """Return the keys of a choice, those of the choices of its own group that it builds on included."""
+        content = dict(self.read(group, name))
+        merged: dict[str, Any] = {}
+        for entry in content.pop("defaults", []):
+            if isinstance(entry, str) and entry != "_self_" and entry in self.choices(group):
+                merged |= self.node(group, entry)
+        return merged | content
+
+    def override(self, group: str, name: str, other: str) -> str | None:
+        """Return the choice of the group `other` that a file brings along in its defaults list, or None."""
+        for entry in self.read(group, name).get("defaults", []):
+            for key, value in entry.items() if isinstance(entry, dict) else ():
+                if re.fullmatch(rf"override\s+/?{other}(@.*)?", key):
+                    return value
+        return None
+
+    def comments(self, group: str, name: str) -> list[str]:
+        """Return the comment lines a file opens with, the `@package` line left out."""
+        lines = []
+        for line in self.text(group, name).splitlines():
+            if not line.startswith("#"):
+                break
+            lines.append(line.lstrip("# ").rstrip())
+        return [line for line in lines if line and not line.startswith("@package")]
+
+    def summary(self, group: str, name: str) -> str:
+        return next(iter(self.comments(group, name)), "")
+
+    def example(self, group: str, name: str) -> str:
+        lines = (line for line in self.comments(group, name) if line.startswith("runner "))
+        return next(lines, f"runner {group}={name}")
+
+    # Which model reads which data.
+
+    def default(self, group: str) -> str | None:
+        """Return what `config.yaml` picks for a group."""
+        content = yaml.load((self.folders[0] / "config.yaml").read_bytes(), Loader)
+        for entry in content.get("defaults", []):
+            for key, value in entry.items() if isinstance(entry, dict) else ():
+                if key.split("@")[0].split()[-1].strip("/") == group:
+                    return value
+        return None
+
+    def task(self, model: str, data: str) -> str | None:
+        """Return the task that a pair trains with when none is typed."""
+        return self.override("model", model, "task") or self.override("data", data, "task") or self.default("task")
+
+    def owners(self, task: str) -> list[str]:
+        """Return the models that bring a task along; files that are no valid YAML are passed over."""
+        found = []
+        for model in self.choices("model"):
+            with suppress(UserError):
+                if self.override("model", model, "task") == task:
+                    found.append(model)
+        return found
+
+    def can_read(self, model: str, data: str) -> bool:
+        """Say whether a model can read data (see the head of this file)."""
+        task = self.task(model, data)
+        task_node = self.node("task", task) if task else {}
+        data_node, model_node = self.node("data", data), self.node("model", model)
+        data_facts, either = needed(model_node, "data") | needed(task_node, "data"), alternatives(model_node)
+        if either and not either & set(data_node):
+            return False
+        return data_facts <= set(data_node) and needed(model_node, "task") <= set(task_node)
+
+    def readable(self, model: str) -> list[str]:
+        """Return the data that a model can read; files that are no valid YAML are passed over."""
+        return [data for data in self.choices("data") if self._can_read(model, data)]
+
+    def readers(self, data: str) -> list[str]:
+        """Return the models that can read data; files that are no valid YAML are passed over."""
+        return [model for model in self.choices("model") if self._can_read(model, data)]
+
+    def _can_read(self, model: str, data: str) -> bool:
+        try:
+            return self.can_read(model, data)
+        except UserError:
+            return False
+
+    def needs_path(self, data: str) -> bool:
+        """Say whether something must be typed along with this choice (a `???` value)."""
+        return "???" in self.node("data", data).values()
+
+
+def needed(node: Any, group: str) -> set[str]:
+    """Return the keys x of all `${group.x}` in a node."""
+    return matches(node, rf"\$\{{{group}\.(\w+)")
+
+
+def alternatives(node: Any) -> set[str]:
+    """Return the keys x of all `${oc.select:data.x,null}` in a node: facts of which the data have to have one."""
+    return matches(node, r"\$\{oc\.select:\s*data\.(\w+)\s*,\s*null\s*\}")
+
+
+def matches(node: Any, pattern: str) -> set[str]:
+    """Return what the group of a pattern finds in all texts of a node."""
+    if isinstance(node, dict):
+        return set().union(*(matches(value, pattern) for value in node.values()))
+    if isinstance(node, list):
+        return set().union(*(matches(value, pattern) for value in node))
+    return set(re.findall(pattern, node)) if isinstance(node, str) else set()
+
+
+def choices(group: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
+    """Return the names that may stand behind `group=`."""
+    return Catalog(folders(extra_dirs)).choices(group)
+
+
+def summary(group: str, name: str, extra_dirs: Iterable[str | Path] = ()) -> str:
+    """Return the one line a choice's file opens with."""
+    return Catalog(folders(extra_dirs)).summary(group, name)
+
+
+def readable(model: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
+    """Return the data that a model can read."""
+    return Catalog(folders(extra_dirs)).readable(model)
+
+
+def readers(data: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
+    """Return the models that can read data."""
+    return Catalog(folders(extra_dirs)).readers(data)

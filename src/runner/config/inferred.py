@@ -1,0 +1,131 @@
+"""Facts of a user's table in the configuration: `${infer:num_classes}` in `conf/data/csv.yaml`."""
+
+import json
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from runner.errors import UserError
+from runner.files import sources
+from runner.files.cells import Settings
+from runner.files.rows import VOCAB_SIZE, MissingFact, facts
+from runner.files.tables import listed
+
+
+def register_resolvers() -> None:
+    """Make the resolvers `infer` and `infer_hub` known to OmegaConf; they read the keys beside them (path, label)."""
+    OmegaConf.register_new_resolver("infer", _infer, replace=True)
+    OmegaConf.register_new_resolver("infer_hub", _infer_hub, replace=True)
+
+
+def settle(data: DictConfig) -> dict[str, str]:
+    """Replace the inferred keys of a data node by their values and remove those whose fact does not exist.
+
+    Returns:
+        The removed keys, each with the reason in words.
+
+    Raises:
+        UserError: the table cannot be read.
+    """
+    register_resolvers()
+    raw = OmegaConf.to_container(data, resolve=False)
+    removed: dict[str, str] = {}
+    for name in [name for name, value in raw.items() if isinstance(value, str) and "${infer" in value]:
+        try:
+            OmegaConf.update(data, name, data[name])
+        except Exception as error:
+            cause = user_error(error)
+            if cause is None:
+                raise
+            if not isinstance(cause, MissingFact):
+                raise cause from None
+            removed[name] = str(cause)
+    with open_dict(data):
+        for name in removed:
+            del data[name]
+    return removed
+
+
+def user_error(error: BaseException | None) -> UserError | None:
+    """Return the UserError inside an exception of OmegaConf, which wraps what a resolver raises."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
+    if fact == "target":
+        return _wanted_target(_root_)
+    if fact == "num_targets":
+        return 1
+    return fact_of(fact, _settings(_parent_))
+
+
+def _wanted_target(root: DictConfig) -> str:
+    """Tell how the label is read: as a number if the task or the model asks for `data.num_targets`."""
+    nodes = [root.get(name) for name in ("task", "model")]
+    raw = [OmegaConf.to_container(node, resolve=False) for node in nodes if isinstance(node, DictConfig)]
+    return "number" if "${data.num_targets}" in json.dumps(raw) else "class"
+
+
+def _settings(node: DictConfig) -> Settings:
+    """Read the settings of a table from its node, as far as it has them."""
+    for name in ("path", "label"):
+        if name not in node or OmegaConf.is_missing(node, name) or node[name] is None:
+            raise UserError(f"data.{name} is not set: {_ASK[name]}")
+    given = {name: node[name] for name in Settings.__dataclass_fields__ if name in node and node[name] is not None}
+    if "features" in given:
+        given["features"] = tuple(given["features"])
+    return Settings(**({"text": None} | given | {"path": str(given["path"]), "label": str(given["label"])}))
+
+
+_ASK = {
+    "path": "type data.path=FILE (CSV, TSV, JSON, JSONL, Parquet or text), a folder or an address.",
+    "label": "type data.label=COLUMN, the column to predict.",
+}
+
+
+def fact_of(name: str, settings: Settings) -> Any:
+    """Return a fact of a table by its name.
+
+    Raises:
+        MissingFact: a table read this way has no such fact.
+        UserError: the table cannot be read.
+    """
+    found = facts(settings)
+    if name == "num_classes":
+        if settings.target == "number":
+            raise MissingFact(
+                f'data.num_classes does not exist: the label "{settings.label}" is read as numbers here. '
+                f"For classes type task=classification."
+            )
+        return len(found.classes)
+    if name == "vocab_size":
+        if not settings.text:
+            raise MissingFact(
+                "data.text is not set, so there is no vocabulary: name the column with the text, data.text=COLUMN. "
+                f"Columns of {settings.path}: {listed(found.columns)}."
+            )
+        return VOCAB_SIZE
+    if name == "in_features":
+        if settings.text:
+            raise MissingFact(
+                f"data.text={settings.text} is set, so the input is text and there are no number columns: take a model "
+                f"for text, or leave data.text away."
+            )
+        return len(found.features)
+    raise UserError(
+        f"A table has no fact {name!r} to infer: num_classes, num_targets, in_features, vocab_size, target."
+    )
+
+
+def _infer_hub(fact: str, *, _parent_: DictConfig) -> Any:
+    for name in ("path", "label"):
+        if OmegaConf.is_missing(_parent_, name):
+            raise UserError(f"data.{name} is not set: type data.path=ID (a dataset of the hub) and data.label=COLUMN.")
+    if fact != "num_classes":
+        raise UserError(f"A dataset of the hub has no fact {fact!r} to infer: num_classes.")
+    if _parent_.target == "number":
+        raise MissingFact("data.num_classes does not exist: the label is read as numbers (task=regression).")
+    splits = sources.hub(_parent_.path, _parent_.revision, _parent_.subset)
+    return len(sources.hub_classes(splits, _parent_.label))

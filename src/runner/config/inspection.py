@@ -1,0 +1,299 @@
+"""One composed configuration, held against the classes it names."""
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
+
+from runner.config.annotations import Kind, fits, kinds, named, words
+from runner.config.pairing import Pair, references
+from runner.config.signatures import Parameter, Signature, find
+from runner.config.source import TargetError
+from runner.config.wording import plain, show
+from runner.errors import UserError, closest
+
+if TYPE_CHECKING:
+    from runner.config.command import Command
+
+# What the program passes to a constructor itself.
+SUPPLIED = {
+    "task": {"net", "optimizer", "schedule"},
+    "optim": {"params"},
+    "task.optimizers.*": {"params"},
+    "schedule": {"optimizer", "total_steps", "steps_per_epoch"},
+    "trainer": {"logger", "callbacks", "plugins", "default_root_dir", "enable_progress_bar"}
+    | {"enable_model_summary", "num_sanity_val_steps"},
+}
+
+# Keys that no constructor takes, and what they hold.
+PLAIN = {
+    "seed": "int",
+    "resume": "str | None",
+    "lr_find": "bool",
+    "find_batch_size": "bool",
+    "allow": "list[str] | str",
+    "offline": "bool",
+    "tracking.uri": "str | None",
+    "tracking.experiment": "str",
+    "tracking.name": "str | None",
+    "tracking.system_metrics": "bool",
+    "tracking.model": "bool",
+    "sweep.method": "Literal['grid', 'random', 'optuna']",
+    "sweep.metric": "str | list[str] | None",
+    "sweep.direction": "Literal['min', 'max'] | list[Literal['min', 'max']] | None",
+    "sweep.columns": "list[str] | None",
+    "sweep.jobs": "int | Literal['auto']",
+    "sweep.on_error": "Literal['continue', 'stop']",
+    "sweep.name": "str",
+    "sweep.resume": "bool",
+    "sweep.trials": "int",
+    "sweep.seed": "int",
+    "sweep.storage": "str | None",
+}
+
+NEEDED = ("data", "model", "task", "optim", "schedule", "trainer", "callbacks", "tracking", "seed")
+INSTANTIATED = ("data", "model", "task", "optim", "schedule", "trainer")
+DIRECTIVES = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}  # Hydra's own keys of a node
+SAMPLES = {"int": "10", "float": "0.1", "bool": "true", "str": "text", "list": "[1, 2]", "none": "null"}
+UNKNOWN = object()  # stands for a value that only the run itself can resolve
+
+
+class Inspection:
+    """One composed config against signatures and types, and whether its model reads its data."""
+
+    def __init__(self, command: "Command", cfg: DictConfig, choices: dict[str, str | None]):
+        self.command, self.cfg, self.choices = command, cfg, choices
+        self.report, self.catalog = command.report, command.catalog
+        self.raw: dict[str, Any] = OmegaConf.to_container(cfg, resolve=False)
+        self.missing = [path for path, value in leaves(self.raw) if value == "???"]
+        self.excused: set[str] = set()  # what an interpolation lacks that another sentence speaks of
+        self.reasons: dict[str, str] = {}  # facts that a user's table does not have, each with the reason
+
+    def settle(self) -> None:
+        """Read what a user's table holds (`${infer:...}`); facts that it does not have leave the data node.
+
+        What cannot be read yet (no path is typed, the dataset lies on a hub) becomes a value nobody knows.
+        """
+        node = self.raw.get("data")
+        inferred = [key for key, raw in node.items() if "${infer" in str(raw)] if isinstance(node, dict) else []
+        if not inferred:
+            return
+        from runner.config.inferred import register_resolvers, settle
+        from runner.files import sources
+
+        sources.go_offline(self.cfg)
+        register_resolvers()
+        is_local = "${infer_hub" not in str(node)
+        if is_local and not any(path.startswith("data.") for path in self.missing):
+            try:
+                self.reasons = settle(self.cfg.data)
+            except UserError as error:
+                self.report(str(error))
+            except OmegaConfBaseException as error:
+                self.report(f"data: {plain(error)}")
+        settled = OmegaConf.to_container(self.cfg.data, resolve=False)
+        for key in inferred:
+            if "${infer" in str(settled.get(key)):
+                self.cfg.data[key] = settled[key] = "???"
+        self.raw["data"] = settled
+
+    def run(self) -> None:
+        self.settle()
+        for key in NEEDED:
+            if key not in self.raw:
+                self.report(f"A run needs {key}, which ~ has taken out.{self.command.allowed(key)}")
+        for path in self.missing:
+            self.report(f"{path} must be typed{self.comment(path)}: write {path}=...")
+        self.excused |= Pair(self.command, self.cfg, self.raw, self.choices, self.reasons).check()
+        for key, raw in self.raw.items():
+            value = self.resolve(raw, self.cfg, key, key)
+            self.check_node(key, raw, value)
+
+    def comment(self, path: str) -> str:
+        """Return " (meaning)" from the comment behind a key in its file."""
+        group, _, key = path.partition(".")
+        name = self.choices.get(group)
+        if not name or name not in self.catalog.choices(group):
+            return ""
+        match = re.search(rf"^{re.escape(key)}:[^#\n]*#\s*(.*)$", self.catalog.text(group, name), re.M)
+        return f" ({match[1]})" if match else ""
+
+    def resolve(self, raw: Any, parent: DictConfig | ListConfig, key: Any, path: str) -> Any:
+        """Return a plain value with interpolations resolved, UNKNOWN where that cannot be known; report failures."""
+        if isinstance(raw, dict):
+            node = parent._get_node(key)
+            return {name: self.resolve(value, node, name, f"{path}.{name}") for name, value in raw.items()}
+        if isinstance(raw, list):
+            node = parent._get_node(key)
+            return [self.resolve(value, node, index, f"{path}[{index}]") for index, value in enumerate(raw)]
+        if not isinstance(raw, str) or (raw != "???" and "${" not in raw):
+            return raw
+        if raw == "???" or "${hydra:" in raw:
+            return UNKNOWN
+        try:
+            value = parent[key]
+            return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
+        except Exception as error:  # a resolver is anybody's code
+            if problem := self.explain_interpolation(raw, path, error):
+                self.report(problem)
+            return UNKNOWN
+
+    def explain_interpolation(self, raw: str, path: str, error: Exception) -> str | None:
+        """Say why an interpolation fails; None where another problem says it already."""
+        for cause in causes(error):
+            if isinstance(cause, UserError):
+                return str(cause)
+        if isinstance(error, InterpolationToMissingValueError):
+            return None
+        absent = re.match(r"Interpolation key '([\w.]+)' not found", str(error))
+        if absent is None:
+            return None if self.missing else f"{path}={raw}: {plain(error)}"
+        if absent[1] in self.excused or self.excused & references(raw):
+            return None
+        self.excused.add(absent[1])
+        source, _, key = absent[1].rpartition(".")
+        node = self.raw.get(source) if source else self.raw
+        if not isinstance(node, dict):
+            return f"{path}={raw}: there is no {absent[1]}."
+        return f"{path}={raw}: {self.owner(source) or 'the config'} has no {key}.{closest(key, node)}"
+
+    def owner(self, path: str) -> str:
+        """Return "model=textcnn" for the node of a group, or the path itself."""
+        return f"{path}={self.choices[path]}" if self.choices.get(path) else path
+
+    def check_node(self, path: str, raw: Any, value: Any) -> None:
+        """Check one value of the config and all that is in it."""
+        if path == "seed" and isinstance(value, int) and not 0 <= value < 2**32:
+            self.report(f"seed={value}: a seed lies between 0 and {2**32 - 1}.")
+        if path == "allow" and value and not self.command.permitted:
+            self.report(f"allow={show(value)} stands in a file; it counts on the command line only: type it there.")
+        if path in PLAIN:
+            self.check_value(path, value, Parameter(path.split(".")[-1], PLAIN[path], None, "any"))
+        is_callback = re.fullmatch(r"callbacks\.[^.\[\]]+", path) and value is not None
+        if isinstance(value, dict) and "_target_" in value:
+            self.check_target(path, raw, value)
+        elif (path in INSTANTIATED or is_callback) and value is not UNKNOWN:
+            self.report(f"{path} names no class: write {path}._target_=package.module.Class, with + if it is new.")
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                self.check_node(f"{path}.{key}", raw[key] if isinstance(raw, dict) else inner, inner)
+        elif isinstance(value, list):
+            for index, inner in enumerate(value):
+                self.check_node(f"{path}[{index}]", raw[index] if isinstance(raw, list) else inner, inner)
+
+    def check_target(self, path: str, raw: Any, node: dict[str, Any]) -> None:
+        """Check a node against the class or function it names."""
+        target = node["_target_"]
+        if target is UNKNOWN:
+            return
+        try:
+            found = find(str(target))
+        except TargetError as error:
+            self.report(f"{self.shown(f'{path}._target_', target)}: {error}")
+            return
+        if not self.command.check_safe(self.shown(f"{path}._target_", target), str(target)):
+            return
+        supplied = supplied_at(path)
+        for key, value in node.items():
+            where = f"{path}.{key}"
+            if key in DIRECTIVES:
+                continue
+            if key in supplied:
+                self.report(f"{self.shown(where, value)}: runner fills in {key} itself; leave it out.")
+            elif key in found.parameters:
+                if not (isinstance(raw, dict) and self.excused & references(raw[key])):
+                    self.check_value(where, value, found.parameters[key])
+            elif not found.open:
+                keys = takes(found, path)
+                listed = self.command.list_keys(keys, self.owner(path))
+                self.report(f"{self.shown(where, value)}: {target} takes no {key}.{closest(key, keys)} {listed}")
+        if node.get("_partial_") or node.get("_args_"):
+            return
+        for parameter in found.parameters.values():
+            given = parameter.name in node or parameter.name in supplied
+            if parameter.required and not given and parameter.kind != "positional":
+                self.report(f"{path}: {target} needs {parameter.name}; write +{path}.{parameter.name}=...")
+
+    def check_value(self, path: str, value: Any, parameter: Parameter) -> None:
+        """Report a value that does not fit its annotation."""
+        alternatives = kinds(parameter)
+        if has_unknown(value) or fits(value, alternatives):
+            for target in named(value, alternatives):
+                self.command.check_safe(self.shown(path, value), target)
+            return
+        literals = [str(item) for kind in alternatives if kind.name == "literal" for item in kind.items]
+        near = get_close_matches(str(value), literals, n=1)
+        if near:
+            sample = near[0]
+        elif isinstance(value, (int, float)) and any(kind.name == "str" for kind in alternatives):
+            sample = f"\"'{show(value)}'\""
+        elif any(kind.name == "list" and fits([value], (kind,)) for kind in alternatives):
+            sample = f"[{show(value)}]"
+        elif isinstance(value, float) and value.is_integer() and fits(int(value), alternatives):
+            sample = str(int(value))
+        else:
+            sample = self.sample(path, alternatives)
+        shown = self.shown(path, value)
+        hint = f"{' Did you mean' if near else ' For example:'} {shown.partition('=')[0]}={sample}" if sample else ""
+        text = f'text "{value}"' if isinstance(value, str) else show(value)
+        self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}{'?' if near else ''}")
+
+    def sample(self, path: str, alternatives: tuple[Kind, ...]) -> str:
+        """Return a value that fits: that of the YAML, or the constructor's default, or any of the kind."""
+        group, _, key = path.partition(".")
+        name = self.choices.get(group)
+        if name in self.catalog.choices(group):
+            usual = self.catalog.node(group, name).get(key, UNKNOWN)
+            if usual is not UNKNOWN and usual != "???" and "${" not in str(usual) and fits(usual, alternatives):
+                return show(usual)
+        for kind in alternatives:
+            if kind.name == "literal":
+                return str(kind.items[0])
+            if kind.name in SAMPLES:
+                return SAMPLES[kind.name]
+        return ""
+
+    def shown(self, path: str, value: Any) -> str:
+        """Return an override as it was typed, or KEY=VALUE where the value comes from a file."""
+        for typed in reversed(self.command.typed):
+            for override in typed.values:
+                if override.key_or_group == path and not isinstance(value, dict) and override.value() == value:
+                    return override.input_line
+        return f"{path}={show(value)}"
+
+
+def supplied_at(path: str) -> set[str]:
+    """Return the arguments the program fills in for the node at `path`."""
+    return set().union(*(names for pattern, names in SUPPLIED.items() if fnmatchcase(path, pattern)))
+
+
+def takes(found: Signature | None, path: str) -> list[str]:
+    """Return the arguments a user may give."""
+    return [key for key in found.parameters if key not in supplied_at(path)] if found else []
+
+
+def has_unknown(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(has_unknown, value.values()))
+    return any(map(has_unknown, value)) if isinstance(value, list) else value is UNKNOWN
+
+
+def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from leaves(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for index, value in enumerate(node):
+            yield from leaves(value, f"{path}[{index}]")
+    else:
+        yield path, node
+
+
+def causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__

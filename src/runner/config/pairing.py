@@ -1,0 +1,150 @@
+"""Whether model, data and task of one configuration go together: the rule is in catalog.py, the sentences are here."""
+
+from typing import TYPE_CHECKING, Any
+
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from runner.config.annotations import fits, kinds
+from runner.config.catalog import alternatives, needed
+from runner.config.signatures import signature
+from runner.config.wording import joined
+
+if TYPE_CHECKING:
+    from runner.config.command import Command
+
+
+class Pair:
+    """The model, the data and the task of one composed config.
+
+    Args:
+        command: what was typed.
+        cfg: the composed config.
+        raw: the same with interpolations as they are written.
+        choices: {group: choice}.
+        reasons: facts that a user's table does not have, each with the reason.
+    """
+
+    def __init__(
+        self,
+        command: "Command",
+        cfg: DictConfig,
+        raw: dict[str, Any],
+        choices: dict[str, str | None],
+        reasons: dict[str, str],
+    ):
+        self.command, self.catalog = command, command.catalog
+        self.cfg, self.raw, self.choices, self.reasons = cfg, raw, choices, reasons
+
+    def check(self) -> set[str]:
+        """Report what does not go together; return the interpolations ("data.x") that need no sentence of their own."""
+        nodes = {group: self.raw.get(group) for group in ("model", "data", "task")}
+        if not all(isinstance(node, dict) for node in nodes.values()):
+            return set()
+        if self.wrong_task():
+            unread = ("model", "task"), ("task", "data")
+            return {f"{source}.{key}" for reader, source in unread for key in needed(nodes[reader], source)}
+        model_lacks = self.lacking("model", "data")
+        task_lacks = self.lacking("task", "data")
+        model_lacks_of_task = self.lacking("model", "task")
+        excused = {f"data.{key}" for key in (*model_lacks, *task_lacks)}
+        excused |= {f"task.{key}" for key in model_lacks_of_task}
+        excused |= {f"task.{key}" for key, raw in nodes["task"].items() if excused & references(raw)}
+        if model_lacks or task_lacks or model_lacks_of_task:
+            self.command.report(self.sentence(model_lacks, task_lacks, model_lacks_of_task))
+        return excused
+
+    def lacking(self, reader: str, source: str) -> list[str]:
+        """Return the keys that one node reads of another and that are not there, or null where null is of no use."""
+        lacking = []
+        found = signature(self.raw[reader].get("_target_"))
+        for key in sorted(needed(self.raw[reader], source)):
+            if key not in self.raw[source]:
+                lacking.append(key)
+                continue
+            places = [name for name, raw in self.raw[reader].items() if raw == f"${{{source}.{key}}}"]
+            for name in places:
+                parameter = found.parameters.get(name) if found else None
+                if parameter and self.is_null(source, key) and not fits(None, kinds(parameter)):
+                    lacking.append(key)
+                    break
+        either = sorted(alternatives(self.raw[reader])) if source == "data" else []
+        if either and not set(either) & set(self.raw[source]):
+            lacking.append(" or ".join(either))
+        return lacking
+
+    def is_null(self, group: str, key: str) -> bool:
+        """Say whether a value is known to be null; problems with it are reported when its own node is checked."""
+        if "${hydra:" in str(self.raw[group][key]):
+            return False
+        try:
+            return self.cfg[group][key] is None
+        except OmegaConfBaseException:
+            return False
+
+    def wrong_task(self) -> bool:
+        """Report a built-in task that a model cannot be trained with: not its own, or that of other models alone."""
+        model, data, task = (self.choices.get(group) for group in ("model", "data", "task"))
+        named = model in self.catalog.choices("model") and task in self.catalog.choices("task")
+        if not named or not target_of(self.raw["task"]).startswith("runner."):
+            return False
+        own, owners = self.catalog.override("model", model, "task"), self.catalog.owners(task)
+        brought = data in self.catalog.choices("data") and self.catalog.override("data", data, "task") == task
+        if own == task or (own is None and (brought or not owners)):
+            return False
+        why = f"it has a task of its own, {own}" if own else f"that is the task of {', '.join(owners)}"
+        remedy = "Leave task= out, or name a task class of your own."
+        if not target_of(self.raw["model"]).startswith("runner."):
+            remedy += f" Or say in conf/model/{model}.yaml whose task it is: override /task@_global_.task: {task}"
+        self.command.report(f"model={model} cannot be trained with task={task}: {why}. {remedy}")
+        return True
+
+    def sentence(self, model_lacks: list[str], task_lacks: list[str], model_lacks_of_task: list[str]) -> str:
+        model, data, task = (self.choices.get(group) for group in ("model", "data", "task"))
+        named = model in self.catalog.choices("model") and data in self.catalog.choices("data")
+        usual = self.catalog.task(model, data) if named else task
+        has_own = named and self.catalog.override("model", model, "task") is not None
+        if task != usual:  # somebody typed the task
+            facts = [*model_lacks, *task_lacks]
+            why = f"data={data} has no {joined(facts)}" if facts else f"it gives no {joined(model_lacks_of_task)}"
+            start = f"model={model} and data={data} do not go with task={task}: {why}."
+            if self.catalog.can_read(model, data):
+                return f"{start} Leave task= out: the task of this pair is {usual}."
+        elif model_lacks or has_own:
+            facts = list(dict.fromkeys([*model_lacks, *task_lacks]))
+            lacks = f"it needs {joined(facts)}, which {data} does not have"
+            start = f"{self.label('model')} cannot read {self.label('data')}: {lacks}."
+        elif task_lacks:
+            start = f"{self.label('data')} cannot be used with task={task}: it has no {joined(task_lacks)}."
+        else:
+            start = (
+                f"{self.label('model')} cannot read {self.label('data')}: {data} comes with task={task}, "
+                f"which has no {joined(model_lacks_of_task)}."
+            )
+        if not named:
+            return start
+        readers, readable = self.catalog.readers(data), self.catalog.readable(model)
+        lacks_each = [key for lack in (*model_lacks, *task_lacks) for key in lack.split(" or ")]
+        reasons = [self.reasons[key] for key in lacks_each if key in self.reasons]
+        if reasons:
+            return " ".join([start, *dict.fromkeys(reasons)])
+        return (
+            f"{start} {data} can be read by: {', '.join(readers) or 'no model'}. "
+            f"{model} can read: {', '.join(readable) or 'no data'}."
+        )
+
+    def label(self, group: str) -> str:
+        """Return "model=textcnn", with a remark where nobody typed it."""
+        name = self.choices.get(group)
+        typed = {typed.key for typed in self.command.typed} & {group, "experiment"}
+        return f"{group}={name}" + ("" if typed or name != self.catalog.default(group) else " (the default)")
+
+
+def references(raw: Any) -> set[str]:
+    """Return {"data.x", "task.y"} for the interpolations in a raw value."""
+    return {f"{source}.{key}" for source in ("data", "task") for key in needed(raw, source)}
+
+
+def target_of(node: dict[str, Any]) -> str:
+    """Return the class a node names, or an empty text."""
+    return str(node.get("_target_", ""))

@@ -1,0 +1,210 @@
+"""What a configuration may run: a dotted path in it (`_target_`, a tokenizer) is code, and files may come from anybody.
+
+Allowed without a word are the models, datasets, objectives and the like of runner, classes of torch (nn, optim,
+distributions), Lightning, torchmetrics and scikit-learn, and the user's own code: modules in the current folder and
+beside a `--config-dir`. Everything else has to be named by the user, `allow=[my.package]` on the command line or
+RUNNER_ALLOW=my.package in the environment. What a file says about `allow` does not count.
+
+`refusal` judges a path by reading source files, before anything is imported; `guard` judges the objects themselves,
+just before they are made.
+"""
+
+import importlib.util
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from runner.config.signatures import find
+from runner.config.source import TargetError
+from runner.errors import UserError
+
+# Modules whose classes may be named. All of torch, or of runner, would be too much: parts of it start processes or load
+# pickles.
+OWN = ("augment", "datamodules", "models", "optim", "tasks", "text.vectors", "training.baselines", "training.callbacks",
+       "training.checkpoint", "training.profilers")  # fmt: skip
+CLASSES = (
+    *(f"runner.{part}" for part in OWN), "torch.nn", "torch.optim", "torch.distributions", "torchmetrics", "sklearn",
+    *(f"{lightning}.{part}" for lightning in ("pytorch_lightning", "lightning.pytorch")
+      for part in ("trainer", "callbacks", "profilers", "strategies", "plugins", "loggers", "accelerators")),
+)  # fmt: skip
+# Modules whose functions may be named. Elsewhere functions are refused: torch.hub.load runs code from the internet.
+FUNCTIONS = (
+    "runner.optim.schedules",
+    "runner.tasks.losses",
+    "torch.nn.functional",
+    "torch.nn.init",
+    "torchmetrics.functional",
+)
+# The functions that may be called on texts.
+TOKENIZERS = ("runner.text",)
+ROOTS = {name.split(".")[0] for name in CLASSES}
+ALLOW, CODE = "RUNNER_ALLOW", "RUNNER_CODE"  # environment variables, so that processes started from here know them too
+
+
+def allow(names: str | Iterable[str] | None) -> None:
+    """Let configurations name what lies in these packages, for the rest of this process and those it starts.
+
+    Args:
+        names: packages or modules; as one text they are typed as on the command line, `[a,b]` or `a`.
+    """
+    names = names.strip("[]").split(",") if isinstance(names, str) else list(names or [])
+    os.environ[ALLOW] = os.pathsep.join(dict.fromkeys([*allowed(), *(str(name).strip() for name in names)]))
+
+
+def allowed() -> list[str]:
+    """Return the packages the user has allowed."""
+    return [name for name in os.environ.get(ALLOW, "").replace(",", os.pathsep).split(os.pathsep) if name]
+
+
+def own_folder(folder: Path) -> None:
+    """Take the modules that lie directly in `folder` for the user's own, also in the processes started from here."""
+    folders = [*filter(None, os.environ.get(CODE, "").split(os.pathsep)), str(Path(folder).resolve())]
+    os.environ[CODE] = os.pathsep.join(dict.fromkeys(folders))
+
+
+def own_module(root: str, folders: Iterable[Path] = ()) -> Path | None:
+    """Return the file or folder of a top-level module that is the user's own, or None if it is not.
+
+    Args:
+        root: its name.
+        folders: more folders that hold the user's own code.
+    """
+    try:
+        spec = importlib.util.find_spec(root)
+    except (ImportError, ValueError):
+        return None
+    if spec is None or not (spec.submodule_search_locations or spec.has_location):  # absent, or built into Python
+        return None
+    place = Path(next(iter(spec.submodule_search_locations or []), None) or spec.origin).resolve()
+    own = {Path.cwd().resolve(), *(Path(name) for name in os.environ.get(CODE, "").split(os.pathsep) if name)}
+    return place if place.parent in own | {Path(folder).resolve() for folder in folders} else None
+
+
+def refusal(
+    target: str, names: Iterable[str] = (), functions: tuple[str, ...] = FUNCTIONS, folders: Iterable[Path] = ()
+) -> str | None:
+    """Return why a configuration may not name `target`, or None if it may. Nothing is imported.
+
+    Args:
+        target: a dotted path that exists.
+        names: packages that are allowed beside those of `allowed()`.
+        functions: modules whose functions may be named.
+        folders: more folders that hold the user's own code.
+
+    Raises:
+        TargetError: the path leads nowhere.
+    """
+    found = find(target)
+    if _is_free(target, names, folders):
+        return None
+    if target.split(".")[0] not in ROOTS or any(part.startswith("_") for part in target.split(".")):
+        return _text(target)
+    if found.open and found.kind == "class":  # the source cannot tell what it is; `guard` will
+        return None if _within(_module_of(found.file), CLASSES + functions) else _text(target)
+    return None if _within(_module_of(found.file), CLASSES if found.kind == "class" else functions) else _text(target)
+
+
+def guard(cfg: DictConfig | dict) -> None:
+    """Refuse a configuration that names anything else than the classes and functions that are allowed.
+
+    Raises:
+        UserError: saying what it names and what to type if the user trusts it.
+    """
+    plain = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg
+    for path, target in targets(plain):
+        if not isinstance(target, str):
+            raise UserError(f"{path}._target_ is the dotted path of a class, received {target!r}")
+        if not _is_free(target) and not _is_harmless(target):
+            raise UserError(f"{path}._target_={target}: {_text(target)}")
+
+
+def check_function(key: str, target: str, functions: tuple[str, ...] = TOKENIZERS) -> None:
+    """Refuse a function unless it lies in one of the modules `functions`, or is the user's own or allowed.
+
+    Raises:
+        UserError: saying what to type if the user trusts it.
+    """
+    try:
+        problem = refusal(target, functions=functions)
+    except TargetError as error:
+        raise UserError(f'{key}="{target}" cannot be imported: {error}') from None
+    if problem:
+        raise UserError(f"{key}={target}: {problem}")
+
+
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (place, dotted path) of every `_target_` inside nested containers."""
+    if isinstance(node, dict):
+        if "_target_" in node:
+            yield path or "config", node["_target_"]
+        for key, value in node.items():
+            yield from targets(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from targets(value, f"{path}[{number}]")
+
+
+def own_code(cfg: DictConfig) -> list[Path]:
+    """Return the user's own modules that a configuration names: a model needs them wherever it goes."""
+    roots = {str(target).split(".")[0] for _, target in targets(OmegaConf.to_container(cfg, resolve=True))}
+    return [place for root in sorted(roots - ROOTS) if (place := own_module(root)) is not None]
+
+
+def _is_free(target: str, names: Iterable[str] = (), folders: Iterable[Path] = ()) -> bool:
+    """Whether the user has allowed it or has written it."""
+    return _within(target, (*allowed(), *names)) or own_module(target.split(".")[0], folders) is not None
+
+
+def _is_harmless(target: str) -> bool:
+    """Whether the object behind a path is a class, or one of the functions, that anybody may name."""
+    if target.split(".")[0] not in ROOTS or any(part.startswith("_") for part in target.split(".")):
+        return False
+    from hydra.utils import get_object
+
+    try:
+        found = get_object(target)
+    except Exception as error:  # whatever importing a module may raise
+        raise UserError(f"{target} cannot be imported: {error}") from error
+    home = getattr(found, "__module__", None) or ""
+    if isinstance(found, type):
+        return _within(home, CLASSES)
+    # Some of torch's functions are compiled and come from elsewhere; the place they are named by counts.
+    return callable(found) and not hasattr(found, "__func__") and _within(target.rpartition(".")[0], FUNCTIONS)
+
+
+def _within(name: str, packages: Iterable[str]) -> bool:
+    return any(name == package or name.startswith(f"{package}.") for package in packages)
+
+
+def _module_of(file: str) -> str:
+    """Return the dotted name of a source file of the packages in ROOTS, or ""."""
+    path = Path(file)
+    for root in ROOTS:
+        for folder in _folders(root):
+            if path.is_relative_to(folder):
+                parts = [root, *path.relative_to(folder).with_suffix("").parts]
+                return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+    return ""
+
+
+@cache
+def _folders(root: str) -> list[str]:
+    spec = importlib.util.find_spec(root)
+    return list(spec.submodule_search_locations or []) if spec else []
+
+
+def _text(target: str) -> str:
+    root = target.split(".")[0]
+    start = (
+        "a configuration may name models, datasets, objectives and the like of runner, classes of torch (nn, optim, "
+        "distributions), Lightning, torchmetrics and scikit-learn, and your own code in this folder; "
+        f"{target} is none of these."
+    )
+    if root in sys.stdlib_module_names:
+        return start
+    return f"{start} If you trust it, type allow=[{target if root in ROOTS else root}]"

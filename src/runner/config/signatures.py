@@ -1,0 +1,204 @@
+"""What a class or function takes, read from its source file without importing it.
+
+A config names classes by dotted path (`_target_: torch.optim.Adam`). The path is followed to the class (names.py); its
+constructor, be it inherited or made of the fields of a dataclass, is read from the syntax tree.
+
+Decorators are taken to keep the signature, as `functools.wraps` does. Where source cannot answer (compiled modules,
+names made at run time) the signature is `open`: anything goes, and the constructor itself has the last word.
+"""
+
+import ast
+import re
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+from runner.config.source import Module, TargetError, dotted, resolve, walk
+from runner.errors import closest
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One argument: the source text of its annotation and default (None = absent), and the module they stand in."""
+
+    name: str
+    annotation: str | None
+    default: str | None
+    kind: str  # "positional" (only), "any" (positional or by name), "keyword" (only by name)
+    module: str = ""
+
+    @property
+    def required(self) -> bool:
+        return self.default is None
+
+
+@dataclass(frozen=True)
+class Signature:
+    """What `target` takes. `open` means that other keys are welcome too (`**kwargs`) or that the source cannot tell."""
+
+    target: str
+    parameters: dict[str, Parameter] = field(default_factory=dict)
+    open: bool = False
+    kind: str = "class"  # "class" or "function"
+    doc: str = ""
+    module_doc: str = ""
+    file: str = ""
+    line: int = 0
+
+
+def signature(target: Any) -> Signature | None:
+    """Return what the class or function at a dotted path takes, or None if there is none."""
+    try:
+        return find(target) if isinstance(target, str) else None
+    except TargetError:
+        return None
+
+
+@cache
+def find(target: str) -> Signature:
+    """Return what the class or function at a dotted path takes.
+
+    Raises:
+        TargetError: the path leads nowhere.
+    """
+    parts = target.split(".")
+    if not all(part.isidentifier() for part in parts):
+        raise TargetError(f'"{target}" is not the dotted path of a class, such as torch.optim.Adam.')
+    found = walk(parts)
+    if isinstance(found, Module):
+        raise TargetError(f"{target} is a module, not a class.{closest(parts[-1], found.names)}")
+    module, node = found
+    if isinstance(node, ast.ClassDef):
+        parameters, is_open = _constructor(module, node) or ([], False)
+        kind = "class"
+    elif isinstance(node, ast.FunctionDef):
+        is_bound = _is_class(parts[:-1]) and not _has(node, "staticmethod")
+        parameters, is_open = _arguments(module, node, is_bound)
+        kind = "function"
+    else:
+        return Signature(target, open=True, file=str(module.path or ""))
+    return Signature(
+        target,
+        {parameter.name: parameter for parameter in parameters},
+        is_open,
+        kind,
+        doc=_doc_with_arguments(module, node),
+        module_doc=_doc(module.tree),
+        file=str(module.path),
+        line=node.lineno,
+    )
+
+
+def _doc(node: ast.AST | None) -> str:
+    """Return a docstring; a class's `Args:` may also stand in the docstring of its __init__."""
+    doc = (ast.get_docstring(node) if node is not None else "") or ""
+    inner = [item for item in getattr(node, "body", []) if getattr(item, "name", None) == "__init__"]
+    if isinstance(node, ast.ClassDef) and inner and "Args:" not in doc:
+        doc = f"{doc}\n\n{ast.get_docstring(inner[-1]) or ''}".strip()
+    return doc
+
+
+def _doc_with_arguments(module: Module, node: ast.AST) -> str:
+    """Return a docstring; a class without a constructor has inherited one, and what its arguments mean."""
+    doc = _doc(node)
+    if "Args:" in doc:
+        return doc
+    if isinstance(node, ast.ClassDef) and not any(getattr(item, "name", "") == "__init__" for item in node.body):
+        for base in node.bases:
+            found = resolve(module, base)
+            if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef):
+                _, found_args, meanings = _doc_with_arguments(*found).partition("Args:")
+                if found_args:
+                    return f"{doc}\n\nArgs:{meanings}"
+    return doc
+
+
+def describe_arguments(doc: str) -> dict[str, str]:
+    """Return {argument: meaning} of the `Args:` block of a docstring."""
+    block = re.search(r"^Args:\n((?:[ \t]+.*\n?|\n)+)", doc, re.M)
+    meanings: dict[str, str] = {}
+    if not block:
+        return meanings
+    lines = [line for line in block[1].splitlines() if line.strip()]
+    indent, name = len(lines[0]) - len(lines[0].lstrip()), ""
+    for line in lines:
+        start = re.match(r"\*{0,2}(\w+)(?: \([^)]*\))?:\s*(.*)", line.strip())
+        if start and len(line) - len(line.lstrip()) == indent:
+            name, meanings[start[1]] = start[1], start[2]
+        elif name:
+            meanings[name] = f"{meanings[name]} {line.strip()}".strip()
+    return meanings
+
+
+def _is_class(parts: list[str]) -> bool:
+    found = walk(parts)
+    return isinstance(found, tuple) and isinstance(found[1], ast.ClassDef)
+
+
+def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
+    """Return (parameters, open) of a class's constructor, inherited if need be; None if it has none of its own."""
+    methods = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
+    for name in ("__init__", "__new__"):
+        if name in methods:
+            return _arguments(module, methods[name], bound=True)
+    if _has(node, "dataclass"):
+        return _fields(module, node), False
+    if node.decorator_list:
+        return [], True  # a class decorator may write a constructor, as attrs does
+    for base in node.bases:
+        base = base.value if isinstance(base, ast.Subscript) else base
+        if dotted(base)[-1:] in (["object"], ["ABC"], ["Generic"], ["Protocol"]):
+            continue
+        found = resolve(module, base)
+        if not isinstance(found, tuple) or not isinstance(found[1], ast.ClassDef):
+            return [], True
+        if (inherited := _constructor(*found)) is not None:
+            return inherited
+    return None
+
+
+def _arguments(module: Module, node: ast.FunctionDef, bound: bool) -> tuple[list[Parameter], bool]:
+    """Return (parameters, open) of a function; the first argument of a bound one (self, cls) is left out."""
+    arguments = node.args
+    positional = [(item, "positional") for item in arguments.posonlyargs] + [(item, "any") for item in arguments.args]
+    defaults = [None] * (len(positional) - len(arguments.defaults)) + list(arguments.defaults)
+    triples = [(item, kind, default) for (item, kind), default in zip(positional, defaults, strict=True)]
+    triples = triples[1:] if bound else triples
+    by_name = zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True)
+    triples += [(item, "keyword", default) for item, default in by_name]
+    parameters = [
+        Parameter(item.arg, _source(item.annotation), _source(default), kind, module.name)
+        for item, kind, default in triples
+    ]
+    return parameters, arguments.kwarg is not None
+
+
+def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
+    """Return a dataclass's constructor arguments, those of its bases first."""
+    fields: dict[str, Parameter] = {}
+    for base in reversed(node.bases):
+        found = resolve(module, base)
+        if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef) and _has(found[1], "dataclass"):
+            fields |= {parameter.name: parameter for parameter in _fields(*found)}
+    for item in node.body:
+        if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
+            continue
+        annotation, default = _source(item.annotation), _source(item.value)
+        if annotation and ("ClassVar" in annotation or "KW_ONLY" in annotation):
+            continue
+        if isinstance(item.value, ast.Call) and dotted(item.value.func)[-1:] == ["field"]:
+            options = {option.arg: option.value for option in item.value.keywords}
+            if isinstance(init := options.get("init"), ast.Constant) and init.value is False:
+                continue
+            default = _source(options.get("default", options.get("default_factory")))
+        fields[item.target.id] = Parameter(item.target.id, annotation, default, "any", module.name)
+    return list(fields.values())
+
+
+def _has(node: ast.ClassDef | ast.FunctionDef, decorator: str) -> bool:
+    heads = (item.func if isinstance(item, ast.Call) else item for item in node.decorator_list)
+    return any(dotted(head)[-1:] == [decorator] for head in heads)
+
+
+def _source(node: ast.AST | None) -> str | None:
+    return None if node is None else ast.unparse(node)

@@ -1,0 +1,1 @@
+"""What every net promises, and the small batches it is tried on."""

@@ -1,0 +1,1 @@
+"""What datasets share: splits, batches, inputs and targets."""

@@ -1,0 +1,71 @@
+"""A dataset, read, split and encoded."""
+
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+
+from runner.datamodules.parts.batches import Split
+from runner.datamodules.parts.inputs import Inputs, Targets
+from runner.datamodules.parts.splits import Splits, held_out, split
+
+
+@dataclass(frozen=True)
+class SplitSettings:
+    """How rows are divided, see `runner.datamodules.parts.splits.split`.
+
+    Args:
+        seed: of the division, independent of the run's seed.
+        fold: which part is the test split.
+        folds: number of equal parts.
+        test_share: share of the rows in the test split; None = one of the equal parts.
+    """
+
+    seed: int = 0
+    fold: int = 0
+    folds: int = 10
+    test_share: float | None = None
+
+    def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
+        if self.test_share is not None:
+            own = held_out(rows, self.test_share, classes, self.seed)
+        return split(rows, classes, own, self.seed, self.fold, self.folds)
+
+
+class Rows(Protocol):
+    """The raw rows behind the splits."""
+
+    def raw(self, part: str, limit: int | None = None) -> list[dict]:
+        """Return the first raw rows of a split: column -> value."""
+        ...
+
+    def targets(self, part: str) -> np.ndarray:
+        """Return the raw targets of a split: class numbers (N,), or real values (N,) or (N, D)."""
+        ...
+
+
+@dataclass
+class Prepared:
+    """A dataset, read, split and encoded.
+
+    Args:
+        inputs: encodes raw rows.
+        targets: encodes labels; None where the data has none.
+        train: the training split.
+        val: the validation split.
+        test: the test split.
+        rows: the raw rows.
+        source: one line that says where the data came from.
+        digest: SHA-256 of what was read, hexadecimal.
+        facts: what was found, by the names of the declared facts.
+    """
+
+    inputs: Inputs
+    targets: Targets | None
+    train: Split
+    val: Split
+    test: Split
+    rows: Rows
+    source: str
+    digest: str
+    facts: dict[str, Any] = field(default_factory=dict)

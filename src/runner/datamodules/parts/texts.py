@@ -1,0 +1,268 @@
+"""Datasets of texts of any size: streamed once, kept as flat arrays in the cache, memory-mapped ever after.
+
+A prepared folder holds the tokens of all rows one after another (`tokens.npy`, int32, with `offsets.npy`),
+the raw texts (`texts.bin`, UTF-8, with `text_offsets.npy`), `targets.npy`, the row numbers of each split, and
+`meta.json`.
+"""
+
+import json
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from runner.datamodules.parts.batches import Subset, TextSplit
+from runner.datamodules.parts.inputs import Classes, Numbers, Targets, TextInputs
+from runner.datamodules.parts.prepared import Prepared, SplitSettings
+from runner.datamodules.parts.splits import PARTS
+from runner.errors import UserError
+from runner.files import cache
+from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary, subwords
+
+CHUNK = 1 << 16  # rows handled at a time
+
+
+class TextRow(NamedTuple):
+    """A text, its class name or real value, and the split the source has put it into (None = to be split here)."""
+
+    text: str
+    target: str | float
+    split: str | None = None
+
+
+@dataclass(frozen=True)
+class TextSettings:
+    """How texts are encoded.
+
+    Args:
+        column: name of the raw column.
+        tokenizer: name of the function text -> tokens.
+        vocab_size: entries of the vocabulary at most, PAD and UNK included.
+        max_len: tokens kept of a row.
+        min_count: rarer tokens become UNK.
+        truncate: which part of a longer row is kept: head, tail or both.
+        stopwords: language whose stop words are left out; None = none are.
+        stem: language whose stemmer cuts the words; None = they stay as they are.
+    """
+
+    column: str
+    tokenizer: str
+    vocab_size: int
+    max_len: int
+    min_count: int = 1
+    truncate: str = "head"
+    stopwords: str | None = None
+    stem: str | None = None
+
+    def pipeline(self, subword: dict | None = None) -> Pipeline:
+        """Return the function text -> tokens; `subword` is what bpe or wordpiece has learnt."""
+        tokens = TokenSettings(self.tokenizer, self.stopwords, self.stem)
+        return Pipeline(tokens, self.max_len, self.truncate, subword)
+
+
+class StoredTexts:
+    """Raw rows of a prepared folder.
+
+    Args:
+        folder: the prepared folder.
+        column: name of the raw column.
+        index: rows of each split.
+        target: class numbers (N,) or real values (N, D).
+    """
+
+    def __init__(self, folder: Path, column: str, index: dict[str, np.ndarray], target: np.ndarray):
+        self.folder, self.column, self.index, self.target = folder, column, index, target
+
+    def raw(self, part: str, limit: int | None = None) -> list[dict]:
+        offsets = np.load(self.folder / "text_offsets.npy", mmap_mode="r")
+        with open(self.folder / "texts.bin", "rb") as handle:
+            return [
+                {self.column: _slice(handle, int(offsets[row]), int(offsets[row + 1]))}
+                for row in self.index[part][:limit]
+            ]
+
+    def targets(self, part: str) -> np.ndarray:
+        values = self.target[self.index[part]]
+        return values[:, 0] if values.ndim == 2 else values
+
+
+def _slice(handle, start: int, end: int) -> str:
+    handle.seek(start)
+    return handle.read(end - start).decode("utf-8")
+
+
+def prepare_texts(
+    name: str,
+    rows: Callable[[], Iterable[TextRow]],
+    settings: TextSettings,
+    splitting: SplitSettings,
+    source: str,
+    digest: str,
+    reading: dict,
+    class_names: Sequence[str] | None = None,
+    target_names: Sequence[str] | None = None,
+) -> Prepared:
+    """Return the splits of a dataset of texts, prepared now or at an earlier time with the same settings.
+
+    Args:
+        name: readable beginning of the prepared folder's name.
+        rows: starts a new stream of the rows; called only when nothing is prepared yet.
+        settings: how texts are encoded.
+        splitting: how rows are divided.
+        source: one line that says where the data came from.
+        digest: SHA-256 of what is read.
+        reading: settings that decide which rows the source yields, JSON-able.
+        class_names: names of the classes, in order; None = the targets are real values.
+        target_names: names of the real-valued targets.
+    """
+    key = {
+        "digest": digest,
+        "reading": reading,
+        "settings": asdict(settings),
+        "splitting": asdict(splitting),
+        "classes": list(class_names) if class_names is not None else None,
+    }
+    folder = cache.prepared(name, key, lambda part: _write(part, rows(), settings, splitting, class_names))
+    meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    target = np.load(folder / "targets.npy")
+    index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
+    targets: Targets
+    if class_names is not None:
+        targets, facts = Classes(class_names), {"num_classes": len(class_names)}
+    else:
+        targets, facts = (
+            Numbers.fit(target_names or [], target[index["train"]]),
+            {"num_targets": target.shape[1]},
+        )
+    inputs = TextInputs(settings.column, settings.pipeline(meta["subword"]), Vocabulary(meta["vocabulary"]))
+    tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+    store = TextSplit(tokens, np.load(folder / "offsets.npy"), targets.encode(target), settings.max_len)
+    made = {part: Subset(store, torch.from_numpy(index[part])) for part in PARTS}
+    stored = StoredTexts(folder, settings.column, index, target)
+    return Prepared(inputs, targets, **made, rows=stored, source=source, digest=digest, facts=facts)
+
+
+def _write(
+    folder: Path,
+    rows: Iterable[TextRow],
+    settings: TextSettings,
+    splitting: SplitSettings,
+    class_names: Sequence[str] | None,
+) -> None:
+    """Fill a prepared folder from one pass over the rows."""
+    pipeline = settings.pipeline()
+    is_trained = pipeline.settings.is_trained
+    words, found = _stream(folder, rows, None if is_trained else pipeline, class_names)
+    total = len(found.text_offsets) - 1
+    target = found.target if class_names is None else found.target.astype(np.int64)
+    own = found.own if found.own.any() else None
+    splits = splitting(total, None if class_names is None else target, own)
+    if is_trained:
+        subword, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
+    else:
+        subword, offsets = None, found.offsets
+        vocabulary = _number(folder, settings, words, offsets, splits.train)
+    np.save(folder / "offsets.npy", offsets)
+    np.save(folder / "text_offsets.npy", found.text_offsets)
+    np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
+    for part, index in zip(PARTS, splits, strict=True):
+        np.save(folder / f"{part}.npy", index)
+    meta = json.dumps({"vocabulary": vocabulary.tokens, "subword": subword}, ensure_ascii=False)
+    (folder / "meta.json").write_text(meta, encoding="utf-8")
+
+
+def _number(
+    folder: Path, settings: TextSettings, words: list[str], offsets: np.ndarray, train: np.ndarray
+) -> Vocabulary:
+    """Exchange the provisional numbers, those of the words' first appearance, for those of the vocabulary.
+
+    The vocabulary is made from the counts of the training rows, which are known only now.
+    """
+    lengths = np.diff(offsets)
+    provisional = np.memmap(folder / "provisional.bin", dtype=np.int32, mode="r")
+    in_training = np.zeros(len(lengths), dtype=bool)
+    in_training[train] = True
+    counts = np.zeros(len(words), dtype=np.int64)
+    for start, end in _chunks(len(lengths)):
+        tokens = provisional[offsets[start] : offsets[end]]
+        keep = np.repeat(in_training[start:end], lengths[start:end])
+        counts += np.bincount(tokens[keep], minlength=len(words))
+    seen = {word: int(count) for word, count in zip(words, counts, strict=True) if count}
+    vocabulary = Vocabulary.build(seen, settings.vocab_size, settings.min_count)
+
+    final = np.fromiter((vocabulary.numbers.get(word, UNK) for word in words), dtype=np.int32, count=len(words))
+    shape = (int(offsets[-1]),)
+    tokens = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=np.int32, shape=shape)
+    for start, end in _chunks(shape[0]):
+        tokens[start:end] = final[provisional[start:end]]
+    tokens.flush()
+    del provisional, tokens
+    (folder / "provisional.bin").unlink()
+    return vocabulary
+
+
+def _learn(
+    folder: Path, settings: TextSettings, text_offsets: np.ndarray, train: np.ndarray
+) -> tuple[dict, Vocabulary, np.ndarray]:
+    """Learn the pieces of words from the training rows, then cut all rows; return the offsets of the rows, too."""
+    (folder / "provisional.bin").unlink()
+
+    def texts(rows: Iterable[int]) -> Iterator[str]:
+        with open(folder / "texts.bin", "rb") as handle:
+            for row in rows:
+                yield _slice(handle, int(text_offsets[row]), int(text_offsets[row + 1]))
+
+    subword = subwords.train(settings.tokenizer, texts(train), settings.vocab_size, settings.min_count)
+    pipeline, vocabulary = settings.pipeline(subword), Vocabulary(subwords.vocabulary(subword))
+    numbers, offsets = array("i"), array("q", [0])
+    for text in texts(range(len(text_offsets) - 1)):
+        numbers.extend(vocabulary.encode(pipeline(text) or [SPECIALS[UNK]]))
+        offsets.append(len(numbers))
+    np.save(folder / "tokens.npy", np.array(numbers, dtype=np.int32))
+    return subword, vocabulary, np.array(offsets)
+
+
+class _Found(NamedTuple):
+    """What the pass over the rows found: where each row's tokens and text begin, its target, and its own split."""
+
+    offsets: np.ndarray
+    text_offsets: np.ndarray
+    target: np.ndarray
+    own: np.ndarray
+
+
+def _stream(
+    folder: Path, rows: Iterable[TextRow], pipeline: Pipeline | None, class_names: Sequence[str] | None
+) -> tuple[list[str], _Found]:
+    """Write texts and provisional tokens of all rows; return the words by their provisional numbers.
+
+    Without a pipeline there are no tokens yet.
+    """
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__  # a new word gets the next number
+    class_numbers = {name: number for number, name in enumerate(class_names or ())}
+    own_numbers = {None: 0, **{part: number for number, part in enumerate(PARTS)}}
+    offsets, text_offsets, target, own = array("q", [0]), array("q", [0]), array("d"), array("b")
+    with open(folder / "provisional.bin", "wb") as tokens_file, open(folder / "texts.bin", "wb") as texts_file:
+        for row in rows:
+            tokens = (pipeline(row.text) or [SPECIALS[UNK]]) if pipeline else []
+            array("i", map(numbers.__getitem__, tokens)).tofile(tokens_file)
+            text = row.text.encode("utf-8", "replace")
+            texts_file.write(text)
+            offsets.append(offsets[-1] + len(tokens))
+            text_offsets.append(text_offsets[-1] + len(text))
+            target.append(row.target if class_names is None else class_numbers[row.target])
+            own.append(own_numbers[row.split])
+    if not target:
+        raise UserError("The source has no rows.")
+    found = _Found(*(np.array(values) for values in (offsets, text_offsets, target, own)))
+    return list(numbers), found
+
+
+def _chunks(total: int) -> Iterable[tuple[int, int]]:
+    return ((start, min(start + CHUNK, total)) for start in range(0, total, CHUNK))

@@ -1,0 +1,1 @@
+"""Every drawing: charts of curves and scores, images, tables."""

@@ -1,0 +1,47 @@
+"""Figures of tables of numbers: a fitted curve, and several models side by side."""
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from runner.figures.charts import new_figure
+
+
+def fitted_curve(x: np.ndarray, truth: np.ndarray, noisy: np.ndarray, fitted: np.ndarray) -> Figure:
+    """The true values, the noisy ones and the fitted ones over x, each (N,)."""
+    figure, axes = new_figure()
+    axes.plot(x, truth, color="tab:green", label="true")
+    axes.plot(x, noisy, color="tab:blue", linewidth=0.8, marker=".", markersize=4, label="noisy")
+    axes.plot(x, fitted, color="black", label="fitted")
+    axes.set_xlabel("x")
+    axes.set_ylabel("y")
+    axes.legend()
+    return figure
+
+
+def side_by_side(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> Figure:
+    """Predicted over actual values (N,), one panel a model, with the line where both are equal and the MSE."""
+    figure = Figure(figsize=(3.4 * len(predicted), 3.7), layout="constrained", dpi=120)
+    panels = figure.subplots(1, len(predicted), sharex=True, sharey=True, squeeze=False)[0]
+    everything = np.concatenate([actual, *predicted.values()])
+    ends = [everything.min(), everything.max()]
+    for axes, (name, values) in zip(panels, predicted.items(), strict=True):
+        axes.plot(ends, ends, color="tab:red", linewidth=1)
+        axes.scatter(actual, values, s=10, alpha=0.7)
+        axes.set_title(f"{name}\nMSE {((values - actual) ** 2).mean():.1f}", fontsize=10)
+        axes.set_xlabel("actual")
+    panels[0].set_ylabel("predicted")
+    return figure
+
+
+def forecast(actual: np.ndarray, predicted: np.ndarray) -> Figure:
+    """Real values of a series and what was predicted for them one step, and D steps, before; (N, D) each."""
+    figure, axes = new_figure(8.0)
+    steps, ahead = actual.shape
+    axes.plot(np.arange(steps), actual[:, 0], color="tab:red", label="real")
+    for number in sorted({1, ahead}):
+        place = np.arange(steps) + number - 1
+        axes.plot(place, predicted[:, number - 1], label="predicted" if ahead == 1 else f"predicted {number} ahead")
+    axes.set_xlabel("step of the test split")
+    axes.set_ylabel("value")
+    axes.legend()
+    return figure

@@ -1,0 +1,1 @@
+"""Bytes: fetching, cache, progress, the rows of users' tables."""

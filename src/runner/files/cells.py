@@ -1,0 +1,285 @@
+"""What the cells of a user's table may hold, with errors that name file, line or row, and column."""
+
+import logging
+import math
+import re
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from runner.errors import UserError, closest
+from runner.files.tables import DELIMITERS, TableFile, kind, listed
+
+log = logging.getLogger(__name__)
+
+EMPTY = {"nan", "na", "n/a", "null", "none", "?"}  # of a number column, in lower case
+MOST_CLASSES = 1000  # more distinct labels than this are no classes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a table is read; the keys of conf/data/csv.yaml.
+
+    Args:
+        path: file, folder or http(s) address.
+        text: column that is read as text; None = number columns are the features.
+        label: column to predict.
+        features: number columns; None = all but the label.
+        target: "class" or "number": how the label is read.
+        encoding: of text formats.
+        delimiter: of CSV and TSV; None = by the ending.
+        quoted: whether quotation marks enclose cells.
+    """
+
+    path: str
+    text: str | None
+    label: str
+    features: tuple[str, ...] | None = None
+    target: str = "class"
+    encoding: str = "utf-8"
+    delimiter: str | None = None
+    quoted: bool = True
+
+
+class Part(NamedTuple):
+    """One file of a table: the split it is (None = to be split here) and the label of its rows (None = a column)."""
+
+    split: str | None
+    file: TableFile
+    label: str | None = None
+
+
+def check_columns(part: Part, settings: Settings) -> list[str]:
+    """Check that the columns the user named are there and differ from one another."""
+    names = part.file.columns()
+    if settings.text and settings.text == settings.label:
+        raise UserError(
+            f'data.text and data.label are both "{settings.label}": the label cannot be read from itself. '
+            f"Columns: {listed(names)}."
+        )
+    if settings.text and settings.features:
+        raise UserError(
+            "data.text and data.features are both set: give the text column or the number columns, not both."
+        )
+    if settings.label in (settings.features or ()):
+        raise UserError(f'data.features holds the label "{settings.label}": the answer would be among the questions.')
+    wanted = [("text", settings.text)] if settings.text else [("features", name) for name in settings.features or ()]
+    if part.label is None:
+        wanted.append(("label", settings.label))
+    for key, name in wanted:
+        if name not in names:
+            raise UserError(_no_column(part.file, key, name, names))
+    return names
+
+
+def _no_column(file: TableFile, key: str, name: str, names: list[str]) -> str:
+    message = f'{file.shown} has no column "{name}" (data.{key}). Columns: {listed(names)}.{closest(name, names)}'
+    if file.format == "txt":
+        return f"{message} A plain text file has no labels: use CSV, or a folder with one .txt file for each class."
+    if len(names) == 1:
+        other = next((mark for mark in DELIMITERS if mark != file.delimiter and mark in names[0]), None)
+        if other:
+            return f"{message} The cells seem to be separated by {DELIMITERS[other]}: type data.delimiter={other!r}."
+    return message
+
+
+def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str | float:
+    """Return the label as the name of a class, or as a number."""
+    cell = cells.get(settings.label) if part.label is None else part.label
+    if settings.target == "class" and type(cell) in (str, int, bool):
+        name = str(cell).strip()
+        if name and name not in ("nan", "NaN"):
+            return name
+    where = part.file.where(number, settings.label)
+    if _is_blank(cell) or str(cell).strip().lower() == "nan":
+        raise UserError(f"{where}: the label is empty. Fill it in or remove the row.")
+    if isinstance(cell, (list, dict)):
+        raise UserError(f"{where}: {kind(cell)} where the label should be a word or a number.")
+    if settings.target == "class":
+        return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+    value = _parsed(cell)
+    if value is None:
+        raise UserError(
+            f'{where}: "{_short(cell)}" is not a number, and this task learns numbers. For classes use '
+            f"task=classification; otherwise correct the cell."
+        )
+    if not math.isfinite(value):
+        raise UserError(f"{where}: {cell} is not a finite number. Correct the cell or remove the row.")
+    return value
+
+
+def read_text(file: TableFile, number: int, cells: dict, column: str) -> str:
+    """Return the text of a cell, which is not empty."""
+    cell = cells.get(column)
+    if isinstance(cell, str) and not cell.isspace() and cell:
+        return cell
+    if isinstance(cell, (list, dict)):
+        raise UserError(f"{file.where(number, column)}: {kind(cell)} where a text is expected.")
+    if _is_blank(cell):
+        raise UserError(f"{file.where(number, column)}: the text is empty (length zero). Fill it in or remove the row.")
+    return str(cell)
+
+
+def _is_blank(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip()
+
+
+def _is_empty(cell: Any) -> bool:
+    return _is_blank(cell) or str(cell).strip().lower() in EMPTY
+
+
+def _parsed(cell: Any) -> float | None:
+    """Return the cell as a number, or None if it is none."""
+    try:
+        return float(cell)
+    except (TypeError, ValueError):
+        return None
+
+
+def _short(cell: Any) -> str:
+    text = str(cell)
+    return text if len(text) <= 40 else text[:37] + "..."
+
+
+def read_number(file: TableFile, number: int, cells: dict, column: str, settings: Settings) -> float:
+    """Return the finite number in a cell."""
+    cell = cells.get(column)
+    value = _parsed(cell)
+    if value is not None and math.isfinite(value):
+        return value
+    where = file.where(number, column)
+    if _is_empty(cell):
+        shown = "empty" if _is_blank(cell) else f'missing ("{cell}")'
+        raise UserError(f"{where}: the number is {shown}. Fill it in or remove the row.{_leave_out(settings)}")
+    if value is not None:
+        raise UserError(f"{where}: {cell} is not a finite number. Correct the cell or remove the row.")
+    if re.fullmatch(r"\s*-?\d+,\d+\s*", str(cell)):
+        raise UserError(
+            f'{where}: "{cell}" has a decimal comma; numbers are read with a point ({cell.replace(",", ".")}).'
+        )
+    raise UserError(
+        f'{where}: "{_short(cell)}" is not a number. Correct the cell or remove the row.{_leave_out(settings)}'
+    )
+
+
+def _leave_out(settings: Settings) -> str:
+    if settings.features:
+        return ""
+    return " To leave the column out, list the ones to use: data.features=[...]."
+
+
+class NumberColumns:
+    """Finds the number columns of a table in one pass: a column with any number has to hold nothing else.
+
+    Args:
+        settings: how the table is read.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.numbers: dict[str, bool] = {}  # candidate -> whether a number was seen
+        self.faults: dict[str, UserError] = {}  # candidate -> its first cell that is no number
+
+    def add(self, file: TableFile, number: int, cells: dict) -> None:
+        """Look at one row."""
+        if not self.numbers:
+            names = self.settings.features or [name for name in cells if name != self.settings.label]
+            self.numbers = dict.fromkeys(names, bool(self.settings.features))
+        for name in self.numbers:
+            value = _parsed(cells.get(name))
+            if value is not None and math.isfinite(value):
+                self.numbers[name] = True
+            elif name not in self.faults:
+                try:
+                    read_number(file, number, cells, name, self.settings)
+                except UserError as fault:
+                    self.faults[name] = fault
+
+    def checked(self) -> list[str]:
+        """Return the number columns.
+
+        Raises:
+            UserError: a number column has a cell without a number, or there is no number column.
+        """
+        found = [name for name, seen in self.numbers.items() if seen]
+        for name in found:
+            if name in self.faults:
+                raise self.faults[name]
+        left = [name for name in self.numbers if name not in found]
+        if not found:
+            raise UserError(
+                f"{self.settings.path} has no number columns beside the label (columns: "
+                f"{listed([*self.numbers, self.settings.label])}). Name the text column: data.text=COLUMN."
+            )
+        if left:
+            log.info("Columns without numbers are left out: %s", listed(left))
+        return found
+
+
+class Labels:
+    """Counts the classes of a table and finds out whether they are classes at all.
+
+    Args:
+        settings: how the table is read.
+    """
+
+    def __init__(self, settings: Settings):
+        self.settings = settings
+        self.counts: Counter[str] = Counter()
+        self.splits: dict[str, set[str | None]] = {}  # class -> the splits it occurs in
+        self.first: dict[str, str] = {}  # class -> where it stands first
+
+    def add(self, label: str, part: Part, number: int) -> None:
+        """Count one label."""
+        self.counts[label] += 1
+        if label not in self.splits:
+            self.splits[label] = set()
+            self.first[label] = part.file.where(number, self.settings.label)
+            if len(self.counts) > 50 * MOST_CLASSES:
+                raise self._no_classes()
+        self.splits[label].add(part.split)
+
+    def checked(self) -> list[str]:
+        """Return the classes: in the order of their numbers if all are numbers, else in alphabetical order.
+
+        Raises:
+            UserError: there is one class only, one that training never sees, or these are no classes.
+        """
+        total = self.counts.total()
+        label = self.settings.label
+        distinct = len(self.counts)
+        if distinct == 1:
+            only = next(iter(self.counts))
+            raise UserError(
+                f'{self.settings.path}, column "{label}": all {total} rows have the same label "{only}". '
+                f"Two classes or more are needed; is this the right column (data.label)?"
+            )
+        values = [_parsed(name) for name in self.counts]
+        broken = all(value is not None for value in values) and any(not value.is_integer() for value in values if value)
+        if (
+            distinct > MOST_CLASSES
+            or (distinct > total / 2 and distinct > 20)
+            or (broken and distinct > min(20, total / 2))
+        ):
+            raise self._no_classes()
+        for name, splits in self.splits.items():
+            if splits.isdisjoint({"train", None}):
+                raise UserError(
+                    f'{self.first[name]}: the class "{name}" is only in the {" and ".join(sorted(splits))} file, never '
+                    f"in training, so it cannot be learnt. Add training rows of it, or correct the label."
+                    + closest(name, [other for other in self.counts if other != name])
+                )
+        return sorted(self.counts, key=lambda name: (_parsed(name) is None, _parsed(name) or 0.0, name))
+
+    def _no_classes(self) -> UserError:
+        label, total = self.settings.label, self.counts.total()
+        numbers = all(_parsed(name) is not None for name in self.counts)
+        advice = (
+            "These are numbers, not classes: type task=regression."
+            if numbers
+            else "Is this the right column (data.label)? Classes occur many times each."
+        )
+        return UserError(
+            f'{self.settings.path}, column "{label}": {len(self.counts)} different labels in {total} rows '
+            f"({listed(map(_short, self.counts), 4)}). {advice}"
+        )

@@ -1,0 +1,187 @@
+"""A user's own table, read row by row, with errors that name file, line or row, and column.
+
+A table is one file of a format of files.py, a folder with train, val and test files or with one text file for
+each class, or a http(s) address. This module runs before the training libraries are imported: what a table holds
+(`facts`) is part of the configuration.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from runner.errors import UserError
+from runner.files import cache, sources
+from runner.files.cells import (
+    Labels,
+    NumberColumns,
+    Part,
+    Settings,
+    check_columns,
+    read_number,
+    read_target,
+    read_text,
+)
+from runner.files.tables import ENDINGS, TableFile, listed
+
+SPLIT_NAMES = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val", "dev": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+VOCAB_SIZE = 10_000  # words, where the user does not say
+
+
+class MissingFact(UserError):
+    """The table is sound but has no such fact, for example no `vocab_size` without a text column."""
+
+
+class Row(NamedTuple):
+    """One checked row: its split, text or numbers, and target (a class name or a number)."""
+
+    split: str | None
+    text: str | None
+    numbers: list[float] | None
+    target: str | float
+
+
+@dataclass
+class Facts:
+    """What one pass over a table finds.
+
+    Args:
+        rows: number of rows.
+        features: names of the number columns.
+        classes: distinct labels, in order.
+        columns: names of all columns.
+    """
+
+    rows: int
+    features: list[str] = field(default_factory=list)
+    classes: list[str] = field(default_factory=list)
+    columns: list[str] = field(default_factory=list)
+
+
+def parts(settings: Settings) -> list[Part]:
+    """Return the files behind `path`.
+
+    Raises:
+        UserError: nothing is there, or a folder has no training file.
+    """
+    how = {"encoding": settings.encoding, "delimiter": settings.delimiter, "quoted": settings.quoted}
+    if settings.path.startswith(("http://", "https://")):
+        return [Part(None, TableFile(sources.url(settings.path), settings.path, **how))]
+    path = Path(settings.path).expanduser()
+    if not path.is_dir():
+        return [Part(None, TableFile(path, settings.path, **how))]
+    files = sorted(file for file in path.iterdir() if _ending(file) in ENDINGS and not file.name.startswith("."))
+    placed: dict[str, Path] = {}
+    for file in files:
+        split = SPLIT_NAMES.get(_stem(file))
+        if split in placed:
+            raise UserError(f"{settings.path} has two {split} files, {placed[split].name} and {file.name}. Keep one.")
+        if split:
+            placed[split] = file
+    if "train" in placed:
+        return [Part(split, TableFile(placed[split], **how)) for split in ("train", "val", "test") if split in placed]
+    if len(files) > 1 and not placed and all(ENDINGS[_ending(file)] == "txt" for file in files):
+        return [Part(None, TableFile(file, **how), label=_stem(file)) for file in files]
+    there = listed(file.name for file in files) or "no table at all"
+    raise UserError(
+        f"{settings.path} has no train file; it holds {there}. A folder has a train file, and may have val and test "
+        f"files (endings: {', '.join(ENDINGS)}), or it has one .txt file for each class; or give one file."
+    )
+
+
+def _ending(file: Path) -> str:
+    return Path(file.name.removesuffix(".gz")).suffix.lower()
+
+
+def _stem(file: Path) -> str:
+    return Path(file.name.removesuffix(".gz")).stem
+
+
+def digest(settings: Settings) -> str:
+    """Return the SHA-256 of the bytes of a table: of its file, or of the digests of its files."""
+    digests = [cache.file_digest(part.file.path) for part in parts(settings)]
+    return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def rows(settings: Settings, features: list[str] | None = None) -> Iterator[Row]:
+    """Yield the checked rows of all files, training first.
+
+    Args:
+        settings: how the table is read.
+        features: number columns, as `facts` finds them; not used with a text column.
+
+    Raises:
+        UserError: a cell is not what its column should hold; the message names file, line or row, and column.
+    """
+    for part in parts(settings):
+        check_columns(part, settings)
+        for number, cells in part.file.rows():
+            target = read_target(part, number, cells, settings)
+            text = numbers = None
+            if settings.text:
+                text = read_text(part.file, number, cells, settings.text)
+            else:
+                numbers = [read_number(part.file, number, cells, name, settings) for name in features]
+            yield Row(part.split, text, numbers, target)
+
+
+def read_rows(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (place in words, column -> cell) of every row of one file, unchecked: rows to answer, not to learn from.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    file = TableFile(path, encoding=encoding)
+    for number, cells in file.rows():
+        yield file.where(number), cells
+
+
+def facts(settings: Settings) -> Facts:
+    """Read the whole table once, check every row, and return what is in it; remembered until a file changes.
+
+    Raises:
+        UserError: whatever is wrong with the table.
+    """
+    files = [(str(part.file.path.resolve()), *_stamp(part.file.path)) for part in parts(settings)]
+
+    def write(folder: Path) -> None:
+        (folder / "facts.json").write_text(json.dumps(asdict(_read_facts(settings))), encoding="utf-8")
+
+    folder = cache.prepared("facts", {"files": files, **asdict(settings)}, write)
+    return Facts(**json.loads((folder / "facts.json").read_text(encoding="utf-8")))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+def _read_facts(settings: Settings) -> Facts:
+    if settings.target not in ("class", "number"):
+        raise UserError(f'data.target="{settings.target}" is not known. Allowed: class, number.')
+    found = Facts(rows=0)
+    labels = Labels(settings)
+    columns = NumberColumns(settings)
+    for part in parts(settings):
+        names = check_columns(part, settings)
+        found.columns = found.columns or names
+        for number, cells in part.file.rows():
+            found.rows += 1
+            target = read_target(part, number, cells, settings)
+            if settings.target == "class":
+                labels.add(target, part, number)
+            if settings.text:
+                read_text(part.file, number, cells, settings.text)
+            else:
+                columns.add(part.file, number, cells)
+    if settings.target == "class":
+        found.classes = labels.checked()
+    if not settings.text:
+        found.features = columns.checked()
+    return found

@@ -1,0 +1,311 @@
+"""Files of rows in every format a table may come in, read row by row with the place of each row.
+
+CSV, TSV, JSON (a list of objects), JSONL, Parquet and plain text (one text a line, column "text"); the text
+formats also packed with gzip.
+"""
+
+import csv
+import gzip
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from runner.errors import UserError, closest
+from runner.files import progress
+
+ENDINGS = {
+    ".csv": "csv", ".tsv": "tsv", ".tab": "tsv", ".json": "json", ".jsonl": "jsonl", ".ndjson": "jsonl",
+    ".parquet": "parquet", ".txt": "txt", ".text": "txt",
+}  # fmt: skip
+DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+
+def listed(names: Iterable[Any], most: int = 12) -> str:
+    """Return the first names with commas between them, for a message."""
+    names = [str(name) for name in names]
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+class TableFile:
+    """One file of rows.
+
+    Args:
+        path: the file.
+        shown: how messages call it; None = the path.
+        encoding: of a text format.
+        delimiter: between the cells of a CSV or TSV file; None = comma or tab by the file's ending.
+        quoted: whether quotation marks enclose cells of a CSV or TSV file; False = they are ordinary
+            characters.
+        format: csv, tsv, json, jsonl, parquet or txt; None = by the file's ending.
+
+    Raises:
+        UserError: the file is missing, empty, or of no known format.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        shown: str | None = None,
+        encoding: str = "utf-8",
+        delimiter: str | None = None,
+        quoted: bool = True,
+        format: str | None = None,
+    ):
+        self.path = Path(path)
+        self.shown = shown or str(path)
+        self.encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8") else encoding
+        self.quoted = quoted
+        if not self.path.is_file():
+            raise missing(self.path, self.shown)
+        if self.path.stat().st_size == 0:
+            raise UserError(f"{self.shown} is empty (0 bytes). Give a file with a header line and rows.")
+        self.format = format or _format(self.path, self.shown)
+        self.unit = "row" if self.format in ("json", "parquet") else "line"
+        self.delimiter = delimiter or ("\t" if self.format == "tsv" else ",")
+        if len(self.delimiter) != 1:
+            raise UserError(f'data.delimiter="{delimiter}": a delimiter is one character, such as ";" or "\\t".')
+
+    def where(self, number: int, column: str | None = None) -> str:
+        """Return the place of a cell or row in words, as messages begin."""
+        return f"{self.shown}, {self.unit} {number}" + (f', column "{column}"' if column is not None else "")
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns: the header, or the keys of the first object."""
+        if self.format == "parquet":
+            return self._parquet().schema_arrow.names
+        if self.format in ("csv", "tsv"):
+            with self._open() as handle:
+                return self._header(self._records(handle, lambda done: None))
+        for _, cells in self.rows():
+            return list(cells)
+        raise self._no_rows()
+
+    def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Yield (line or row number, column -> cell), cells as text or as JSON and Parquet have them."""
+        read = {"csv": self._read_csv, "tsv": self._read_csv, "parquet": self._read_parquet}
+        read |= {"json": self._read_json, "jsonl": self._read_jsonl, "txt": self._read_txt}
+        with progress.bar(f"Reading {self.shown}", self.path.stat().st_size) as update:
+            yield from read[self.format](update)
+
+    def _open(self):
+        newline = "" if self.format in ("csv", "tsv") else None
+        opener = gzip.open if self.path.suffix == ".gz" else open
+        try:
+            return opener(self.path, "rt", encoding=self.encoding, newline=newline)
+        except LookupError:
+            raise UserError(
+                f'data.encoding="{self.encoding}" is not known to Python. Common ones: utf-8, latin-1, '
+                "cp1252, utf-16, gbk." + closest(self.encoding, ["utf-8", "latin-1", "cp1252", "utf-16", "gbk"])
+            ) from None
+
+    def _lines(self, handle, update) -> Iterator[str]:
+        try:
+            for number, line in enumerate(handle):
+                if number % 1000 == 0:
+                    update(_position(handle))
+                yield line
+        except UnicodeDecodeError as error:
+            raise self._wrong_encoding(error) from None
+        except (gzip.BadGzipFile, EOFError) as error:
+            raise UserError(f"{self.shown} is not a whole gzip file: {error}.") from None
+
+    def _wrong_encoding(self, error: UnicodeDecodeError) -> UserError:
+        """Find the line that cannot be decoded: the text layer decodes in blocks and does not know it."""
+        opener = gzip.open if self.path.suffix == ".gz" else open
+        with opener(self.path, "rb") as handle:
+            start = handle.read(2)
+            handle.seek(0)
+            if start in (b"\xff\xfe", b"\xfe\xff"):
+                return UserError(
+                    f"{self.shown}, line 1: not {self.encoding} text but utf-16. Type data.encoding=utf-16."
+                )
+            for number, line in enumerate(handle, 1):
+                try:
+                    line.decode(self.encoding)
+                except UnicodeDecodeError as found:
+                    before = line[max(found.start - 20, 0) : found.start].decode(self.encoding, "replace")
+                    return UserError(
+                        f"{self.where(number)}: byte 0x{line[found.start]:02x} after {before!r} is not "
+                        f"{self.encoding.removesuffix('-sig')} text. Type data.encoding=latin-1 (or cp1252, gbk, "
+                        f"utf-16 ...), or save the file as UTF-8."
+                    )
+        return UserError(f"{self.shown} is not {self.encoding} text: {error}. Type data.encoding=utf-8 or latin-1.")
+
+    def _no_rows(self) -> UserError:
+        return UserError(f"{self.shown} has no rows: there is nothing to learn from.")
+
+    # One reader for each format.
+
+    def _records(self, handle, update) -> Iterator[tuple[int, list[str]]]:
+        """Yield (line on which the record begins, its cells)."""
+        csv.field_size_limit(2**31 - 1)  # a whole book may stand in one cell
+        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        lines = self._lines(handle, update)
+        reader = csv.reader(lines, delimiter=self.delimiter, strict=True, quoting=quoting, skipinitialspace=True)
+        while True:
+            number = reader.line_num + 1
+            try:
+                cells = next(reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise UserError(
+                    f"{self.where(number)}: a quotation mark is misplaced or never closed ({error}). Double the marks "
+                    f"inside a "
+                    f'cell ("" for "), or type data.quoted=false if they are ordinary characters.'
+                ) from None
+            if cells:
+                yield number, cells
+
+    def _header(self, records: Iterator[tuple[int, list[str]]]) -> list[str]:
+        _, names = next(records, (1, []))
+        names = [name.strip() for name in names]
+        if not any(names):
+            raise UserError(f"{self.shown} is empty: its first line should name the columns.")
+        twice = [name for name, count in Counter(names).items() if count > 1]
+        if twice:
+            places = [str(place) for place, name in enumerate(names, 1) if name == twice[0]]
+            raise UserError(
+                f'{self.shown}, line 1: the column "{twice[0]}" occurs twice (columns '
+                f"{' and '.join(places)}). Rename one."
+            )
+        return names
+
+    def _read_csv(self, update) -> Iterator[tuple[int, dict]]:
+        with self._open() as handle:
+            records = self._records(handle, update)
+            names = self._header(records)
+            number = None
+            for number, cells in records:
+                if len(cells) != len(names):
+                    raise UserError(
+                        f"{self.where(number)}: {len(cells)} cells where the header has {len(names)} "
+                        f"({listed(names)}). A cell that holds {DELIMITERS.get(self.delimiter, repr(self.delimiter))} "
+                        f"needs quotation marks around it; another delimiter is set with data.delimiter=';'."
+                    )
+                yield number, dict(zip(names, cells, strict=True))
+            if number is None:
+                raise UserError(f"{self.shown} has only a header ({listed(names)}) and no rows.")
+
+    def _read_txt(self, update) -> Iterator[tuple[int, dict]]:
+        with self._open() as handle:
+            for number, line in enumerate(self._lines(handle, update), 1):
+                yield number, {"text": line.rstrip("\n")}
+
+    def _read_jsonl(self, update) -> Iterator[tuple[int, dict]]:
+        empty = True
+        with self._open() as handle:
+            for number, line in enumerate(self._lines(handle, update), 1):
+                if not line.strip():
+                    continue
+                try:
+                    cells = json.loads(line)
+                except json.JSONDecodeError as error:
+                    raise UserError(
+                        f"{self.where(number)}: not valid JSON ({error.msg}, character {error.colno}). Every line of a "
+                        f"JSONL "
+                        f'file is one object, such as {{"text": "a fine film", "label": "good"}}.'
+                    ) from None
+                if not isinstance(cells, dict):
+                    raise UserError(
+                        f"{self.where(number)}: {kind(cells)} where an object is expected, such as "
+                        f'{{"text": "a fine film", "label": "good"}}.'
+                    )
+                empty = False
+                yield number, cells
+        if empty:
+            raise self._no_rows()
+
+    def _read_json(self, update) -> Iterator[tuple[int, dict]]:
+        """Decode one object of the list after the other, so that only the text itself is in memory."""
+        with self._open() as handle:
+            text = "".join(self._lines(handle, update))
+        space = re.compile(r"[\s]*")
+        decoder = json.JSONDecoder()
+        position = space.match(text).end()
+        if not text.startswith("[", position):
+            raise UserError(
+                f"{self.shown} should hold a list of objects, [{{...}}, {{...}}]. One object a line is the format "
+                f"JSONL: rename the file to .jsonl."
+            )
+        position = space.match(text, position + 1).end()
+        number = 0
+        while not text.startswith("]", position):
+            number += 1
+            try:
+                cells, position = decoder.raw_decode(text, position)
+                position = space.match(text, position).end()
+                if text.startswith(",", position):
+                    position = space.match(text, position + 1).end()
+                elif not text.startswith("]", position):
+                    raise json.JSONDecodeError("Expecting ',' or ']'", text, position)
+            except json.JSONDecodeError as error:
+                raise UserError(
+                    f"{self.where(number)}: not valid JSON ({error.msg}, line {error.lineno}, character {error.colno})."
+                ) from None
+            if not isinstance(cells, dict):
+                raise UserError(f"{self.where(number)}: {kind(cells)} where an object is expected, [{{...}}, {{...}}].")
+            yield number, cells
+        if not number:
+            raise self._no_rows()
+
+    def _parquet(self):
+        import pyarrow.parquet
+        from pyarrow import ArrowInvalid
+
+        try:
+            return pyarrow.parquet.ParquetFile(self.path)
+        except (ArrowInvalid, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(f"{self.shown} is not a readable Parquet file: {reason}") from None
+
+    def _read_parquet(self, update) -> Iterator[tuple[int, dict]]:
+        file = self._parquet()
+        rows, size = file.metadata.num_rows, self.path.stat().st_size
+        if not rows:
+            raise self._no_rows()
+        number = 0
+        for batch in file.iter_batches(batch_size=1000):
+            update(number / rows * size)
+            for cells in batch.to_pylist():
+                number += 1
+                yield number, cells
+
+
+def _format(path: Path, shown: str) -> str:
+    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    if ending in (".xlsx", ".xls", ".ods"):
+        raise UserError(f"{shown} is a spreadsheet. Save it as CSV (File, Save as, CSV UTF-8) and give that file.")
+    if ending not in ENDINGS:
+        raise UserError(
+            f'{shown}: the ending "{ending}" is not known. Allowed: {", ".join(ENDINGS)} (the text formats '
+            "also with .gz)." + closest(ending, ENDINGS)
+        )
+    return ENDINGS[ending]
+
+
+def _position(handle) -> int:
+    """Bytes read so far, of the packed file where it is packed."""
+    raw = handle.buffer
+    return raw.fileobj.tell() if isinstance(raw, gzip.GzipFile) else raw.tell()
+
+
+def kind(value: Any) -> str:
+    """Return what a JSON value is, in words."""
+    kinds = {list: "a list", str: "a text", bool: "true or false", type(None): "null", dict: "an object"}
+    return kinds.get(type(value), "a number")
+
+
+def missing(path: Path, shown: str) -> UserError:
+    """Return the error for a file that is not there, with the closest name of its folder."""
+    folder = path.parent
+    if not folder.is_dir():
+        return UserError(f"{shown} does not exist: there is no folder {folder}. Paths start at {Path.cwd()}.")
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    tables = [name for name in names if Path(name.removesuffix(".gz")).suffix.lower() in ENDINGS]
+    near = closest(path.name, names)
+    there = f" Files there: {listed(tables)}." if tables and not near else ""
+    return UserError(f"{shown} does not exist in {folder.resolve()}.{near}{there}")

@@ -1,0 +1,1 @@
+"""A trained model on disk: load, answer, explain, export."""

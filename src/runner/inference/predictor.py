@@ -1,0 +1,122 @@
+"""Using a trained model on raw rows: for the command line, for MLflow's scoring server, for anybody's Python.
+
+from runner.inference.predictor import Predictor
+
+predictor = Predictor("outputs/textcnn-movie_reviews/2026-11-21_12-00-00/model")
+print(list(predictor([{"text": "a fine film"}])))
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from difflib import get_close_matches
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from runner.config import safety
+from runner.errors import UserError
+from runner.inference.bundle import load_bundle
+
+BATCH = 256  # rows answered at once; an answer may depend on it in the last digit, so it is the same everywhere
+
+
+class Predictor:
+    """A trained model that takes raw rows (text, or the columns of a table) and returns rows of answers.
+
+    Args:
+        bundle: the folder `model/` of a finished run.
+        device: where the net answers, such as cpu or cuda; None = the GPU if there is one.
+    """
+
+    def __init__(self, bundle: Path | str, device: str | None = None):
+        self.task, self.data, self.cfg = load_bundle(Path(bundle))
+        self.task.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Names and types of the raw columns a row needs."""
+        return self.data.columns
+
+    def __call__(self, rows: Iterable[dict]) -> Iterator[dict]:
+        """Yield one row of answers for each raw row, in order.
+
+        Raises:
+            UserError: naming the row and the column that is missing, empty or no number.
+        """
+        return self.answers((f"row {number}", row) for number, row in enumerate(rows, start=1))
+
+    def answers(self, rows: Iterable[tuple[str, dict]]) -> Iterator[dict]:
+        """The same for pairs of the place of a row, in words, and the row."""
+        clean = (cleaned(row, self.columns, place) for place, row in rows)
+        while some := list(islice(clean, BATCH)):
+            with torch.inference_mode():
+                yield from self.task.predict(self.task.raw_inputs(some, self.data), self.data)
+
+
+def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:
+    """Return the row with exactly the columns the model needs, numbers as numbers.
+
+    Raises:
+        UserError: a column is missing, empty or no number.
+    """
+    only_text = next(iter(columns)) if list(columns.values()) == ["string"] else None
+    if only_text and only_text not in row and "text" in row:
+        row = {only_text: row["text"]}
+    clean = {}
+    for name, kind in columns.items():
+        if name not in row:
+            near = get_close_matches(name, [str(key) for key in row if key not in columns], n=1)
+            raise UserError(
+                f'{place} has no column "{name}"{f", only {near[0]}" if near else ""}. The model needs: '
+                f"{', '.join(columns)}; received: {', '.join(map(str, row)) or 'nothing'}"
+            )
+        cell = row[name]
+        if kind in ("double", "long"):
+            clean[name] = number_of(cell, f'{place}, column "{name}"')
+        elif kind == "string":
+            clean[name] = text_of(cell, f'{place}, column "{name}"')
+        else:
+            clean[name] = cell
+    return clean
+
+
+def number_of(cell: Any, place: str) -> float:
+    """Return a cell as a finite number."""
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        raise UserError(f"{place}: {cell!r} is not a number") from None
+    if not math.isfinite(number):
+        raise UserError(f"{place}: {cell!r} is not a finite number")
+    return number
+
+
+def text_of(cell: Any, place: str) -> str:
+    """Return a cell as a text with something in it."""
+    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip():
+        raise UserError(f"{place}: the text is empty")
+    if isinstance(cell, list | dict):
+        raise UserError(f"{place}: a text is expected, received {cell!r}")
+    return str(cell)
+
+
+class PyfuncModel:
+    """What `mlflow.pyfunc.load_model` calls: a DataFrame of raw columns in, a DataFrame of answers out."""
+
+    def load_context(self, context: Any) -> None:
+        bundle = Path(context.artifacts["run"])
+        # Whoever loads a model with MLflow runs the code that travels with it; its classes lie there.
+        safety.own_folder(bundle.parent.parent / "code")
+        self.predictor = Predictor(bundle)
+
+    def predict(self, context: Any, model_input: Any, params: dict | None = None) -> Any:
+        """Answer a table; what is wrong with a row is MLflow's INVALID_PARAMETER_VALUE, code 400 of its server."""
+        import pandas
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return pandas.DataFrame(list(self.predictor(model_input.to_dict("records"))))
+        except UserError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error

@@ -1,0 +1,219 @@
+"""One run, as the training process sees it: each call is a message to the writer (writer.py)."""
+
+import re
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from runner.errors import UserError
+from runner.tracking.uri import advice
+
+Status = Literal["FINISHED", "FAILED", "KILLED"]
+METRIC_NAME = re.compile(r"^(?![/.])[\w.\- :/]{1,250}$")  # what MLflow takes on every file system
+ERROR_LENGTH = 8000  # characters of a tag
+OPEN_SECONDS = 180.0  # eight first runs on a slow machine make one database
+
+
+class TrackingError(UserError):
+    """The record of a run cannot be written: server or database cannot be reached, or the writer ended."""
+
+
+class Sender(Protocol):
+    """What a run needs of its tracker."""
+
+    uri: str
+    closed: bool
+    waits: bool
+
+    def post(self, message: Any, urgent: bool = True) -> None:
+        """Put a message on its way."""
+
+
+class TrackedRun:
+    """A run in MLflow. Made by `Tracker.start`.
+
+    Args:
+        tracker: the way to the writer.
+        key: number of the run in messages.
+        resumed: id of the run, if it existed before.
+    """
+
+    def __init__(self, tracker: Sender, key: int, resumed: str | None = None):
+        self._tracker = tracker
+        self._key = key
+        self._resumed = resumed
+        self._id: str | None = None
+        self._trouble: str | None = None
+        self._opened = threading.Event()
+        self._stored = threading.Event()
+        self._finished = False
+        self._names: set[str] = set()
+
+    @property
+    def id(self) -> str:
+        """MLflow's id of the run; waits until the writer has opened it.
+
+        Raises:
+            TrackingError: if the server or the database cannot be reached.
+        """
+        if self._resumed and not self._tracker.waits:
+            self._check()
+            return self._resumed
+        if not self._opened.wait(OPEN_SECONDS):
+            raise TrackingError(f"MLflow at {self._tracker.uri} did not answer within {OPEN_SECONDS:.0f} s")
+        if self._id is None:
+            raise TrackingError(self._trouble)
+        return self._id
+
+    def metrics(self, values: Mapping[str, float], step: int) -> None:
+        """Record values at a step; NaN and infinity are allowed.
+
+        Raises:
+            ValueError: for a name that MLflow does not take.
+            TrackingError: if the run cannot be recorded any more.
+        """
+        if not self._names.issuperset(values):
+            self._check_names(values)
+        self._check()
+        message = {
+            "do": "metrics",
+            "run": self._key,
+            "values": {name: float(value) for name, value in values.items()},
+            "step": int(step),
+            "time_ms": now_ms(),
+        }
+        self._tracker.post(message, urgent=False)
+
+    def artifact(self, path: Path, folder: str | None = None) -> None:
+        """Store a file or a folder, in `folder` among the artifacts. It is copied later, so it must stay."""
+        if not Path(path).exists():
+            raise FileNotFoundError(f"artifact {path} does not exist")
+        self.send("artifact", path=str(Path(path).absolute()), folder=folder)
+
+    def dataset(
+        self, name: str, source: str, digest: str, sizes: Mapping[str, int], columns: Mapping[str, str]
+    ) -> None:
+        """Record what the run read.
+
+        Args:
+            name: name of the dataset.
+            source: where the data came from, one line.
+            digest: SHA-256 of the source, hexadecimal.
+            sizes: rows of each split.
+            columns: input columns and their types.
+        """
+        self.send("dataset", name=name, source=source, digest=digest, sizes=dict(sizes), columns=dict(columns))
+
+    def model(
+        self,
+        folder: Path,
+        inputs: Mapping[str, str],
+        outputs: Mapping[str, str],
+        example: Sequence[Mapping[str, Any]] = (),
+        python_model: str = "runner.inference.predictor.PyfuncModel",
+        code: Sequence[Path] = (),
+    ) -> None:
+        """Store a folder as the pyfunc model of the run. It is copied later, so it must stay.
+
+        Args:
+            folder: what the model is made of; the python model finds it as `context.artifacts["run"]`.
+            inputs: input columns and their types: "string", "double", "long" or "tensor" (nested lists).
+            outputs: the same for the columns of the answer.
+            example: a few rows of the input.
+            python_model: dotted name of a class with `load_context(context)` and `predict(context, table)`.
+            code: folders of packages that travel with the model, beside `runner` itself.
+        """
+        self.send(
+            "model",
+            folder=str(Path(folder).absolute()),
+            inputs=dict(inputs),
+            outputs=dict(outputs),
+            example=[dict(row) for row in example],
+            python_model=python_model,
+            code=[str(Path(path).absolute()) for path in code],
+        )
+
+    def tags(self, tags: Mapping[str, str], of: str | None = None) -> None:
+        """Set tags of the run, or of the run with the id `of`, such as a child of this one."""
+        self.send("tags", tags=dict(tags), of=of)
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """Wait until the writer has all that was recorded: from here on a kill of this process loses nothing."""
+        self._check()
+        handed_over = threading.Event()
+        self._tracker.post(handed_over)
+        deadline = time.monotonic() + timeout
+        while not handed_over.wait(0.05):
+            self._check()
+            if time.monotonic() > deadline:
+                raise TrackingError(f"the process that writes to MLflow does not read: {self._tracker.uri}")
+
+    def finish(self, status: Status, error: str | None = None, timeout: float = 120.0) -> None:
+        """Store all that waits, set status and end time. A second call does nothing.
+
+        A tracker that is held open for many runs is not waited for: `Tracker.wait` does that for all of them.
+
+        Args:
+            status: how the run ended.
+            error: what went wrong; goes to the tag `runner.error`, its end if it is long.
+            timeout: seconds to wait.
+
+        Raises:
+            TrackingError: if not everything could be stored.
+        """
+        if self._finished:
+            return
+        tags = {"runner.error": error[-ERROR_LENGTH:]} if error else {}
+        self.send("finish", status=status, tags=tags, time_ms=now_ms())
+        self._finished = True
+        if self._tracker.waits:
+            self.wait(timeout)
+
+    def wait(self, timeout: float = 120.0) -> None:
+        """Wait until the end of the run is stored; a run that has not finished is not waited for.
+
+        Raises:
+            TrackingError: if not everything could be stored.
+        """
+        if not self._finished:
+            return
+        if not self._stored.wait(timeout):
+            raise TrackingError(f"MLflow at {self._tracker.uri} did not store the run within {timeout:.0f} s")
+        if self._trouble:
+            raise TrackingError(self._trouble)
+
+    def send(self, do: str, **content: Any) -> None:
+        """Put a message on its way."""
+        self._check()
+        self._tracker.post({"do": do, "run": self._key, **content})
+
+    def receive(self, answer: dict[str, Any]) -> None:
+        """Take an answer of the writer; called in the tracker's thread."""
+        self._id = answer.get("id", self._id)
+        if answer.get("error") and not self._stored.is_set():
+            self._trouble = advice(self._tracker.uri, answer["error"]) if self._id is None else answer["error"]
+        self._opened.set()
+        if "done" in answer or "error" in answer:
+            self._stored.set()
+
+    def _check(self) -> None:
+        if self._trouble:
+            raise TrackingError(self._trouble)
+        if self._finished or self._tracker.closed:
+            raise RuntimeError("the run is finished, or its tracker is closed")
+
+    def _check_names(self, names: Mapping[str, float]) -> None:
+        for name in names:
+            if not METRIC_NAME.match(name) or "//" in name or "/.." in name or name.endswith("/"):
+                raise ValueError(
+                    f'metric name "{name}": allowed are letters, digits, "_", "-", ".", ":", spaces, '
+                    'and "/" between parts'
+                )
+        self._names.update(names)
+
+
+def now_ms() -> int:
+    """Return the time in milliseconds since 1970, as MLflow counts."""
+    return time.time_ns() // 1_000_000

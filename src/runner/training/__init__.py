@@ -1,0 +1,1 @@
+"""One run from start to end: the job, training, checkpoints, resuming, signals, processes."""

@@ -1,0 +1,58 @@
+"""Other models beside the trained one: fitted on the same training rows, scored and drawn on the same test rows."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from runner.errors import UserError
+from runner.figures import tables
+
+
+class Baselines(Callback):
+    """Scores estimators of real values beside the trained net: `test/NAME_mse` and `figures/side_by_side.png`.
+
+    Args:
+        models: estimators (`fit` and `predict`) by name; they are given the inputs as the net sees them, and the
+            targets in the data's own units.
+        raw: estimators by name that are given the columns as they are in the source, not standardised.
+    """
+
+    def __init__(self, models: dict[str, Any], raw: dict[str, Any] | None = None):
+        self.models = dict(models)
+        self.raw = dict(raw or {})
+        both = self.models.keys() & self.raw.keys()
+        if both:
+            raise UserError(f"callbacks.baselines: {', '.join(sorted(both))} stands in models and in raw.")
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Fit, score and draw, once the test split has been gone through."""
+        data = trainer.datamodule
+        if data.target_names is None or len(data.target_names) != 1:
+            raise UserError("callbacks.baselines compares predictions of one real value; this data has another target.")
+        actual = np.asarray(data.examples("test")[1], dtype=np.float64)  # (N,)
+        predicted = {type(pl_module.net).__name__: self.answers(pl_module, data, len(actual))}
+        for name, model in self.models.items():
+            predicted[name] = np.ravel(model.fit(*data.examples("train")).predict(data.examples("test")[0]))
+        for name, model in self.raw.items():
+            rows = {split: table(data.raw(split, len(getattr(data, split)))) for split in ("train", "test")}
+            predicted[name] = np.ravel(model.fit(rows["train"], data.examples("train")[1]).predict(rows["test"]))
+        errors = {name: float(((values - actual) ** 2).mean()) for name, values in predicted.items()}
+        pl_module.log_dict(
+            {f"test/{name}_mse": errors[name] for name in (*self.models, *self.raw)}, logger=False, rank_zero_only=True
+        )
+        if trainer.is_global_zero:
+            folder = Path(trainer.default_root_dir) / "figures"
+            folder.mkdir(exist_ok=True)
+            tables.side_by_side(actual, predicted).savefig(folder / "side_by_side.png")
+
+    def answers(self, task: Any, data: Any, rows: int) -> np.ndarray:
+        """What the trained net says to the test rows, in the data's own units (N,)."""
+        (name,) = data.target_names
+        return np.array([row[name] for row in task.predict(task.raw_inputs(data.raw("test", rows), data), data)])
+
+
+def table(rows: list[dict]) -> np.ndarray:
+    """Raw rows as a matrix (N, F)."""
+    return np.array([list(row.values()) for row in rows], dtype=np.float64)

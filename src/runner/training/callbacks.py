@@ -1,0 +1,218 @@
+"""What happens around the steps: stopping early, stopping on a signal, showing progress."""
+
+import logging
+import signal
+import sys
+import time
+from typing import Any, Literal
+
+from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from runner.errors import UserError, closest
+from runner.training.interrupt import Interrupt
+
+log = logging.getLogger(__name__)
+
+
+def monitored(monitor: str, metrics: dict[str, Any]) -> float:
+    """Return the value of the metric that picks the best checkpoint.
+
+    Raises:
+        UserError: the run has no such metric.
+    """
+    if monitor not in metrics:
+        known = sorted(metrics)
+        raise UserError(
+            f"task.monitor={monitor} is not among the metrics of this run.{closest(monitor, known)} "
+            f"Allowed: {', '.join(known)}"
+        )
+    return float(metrics[monitor])
+
+
+def can_save(trainer: Trainer) -> bool:
+    """Whether a checkpoint made now, after a batch, can be gone on from exactly.
+
+    Before a validation it cannot: Lightning would leave it out. The end of the epoch saves then, or the next step.
+    Between batches whose gradients are added up it cannot either, since a checkpoint holds no gradients.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    validates = loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
+    return not (trainer.is_last_batch or validates or loop._should_accumulate())
+
+
+class EarlyStopping(callbacks.EarlyStopping):
+    """Stops when the monitored validation metric has not improved for some epochs.
+
+    Args:
+        monitor: name of the validation metric; None = never stop early.
+        mode: whether smaller ("min") or larger ("max") values are better.
+        patience: epochs without improvement; None = never stop early.
+        min_delta: smallest change that counts as an improvement.
+    """
+
+    state_key = "early_stopping"  # of a checkpoint; Lightning would build a name from all arguments, in every hook
+
+    def __init__(
+        self,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+        patience: int | None = 10,
+        min_delta: float = 0.0,
+    ):
+        self.enabled = monitor is not None and patience is not None
+        super().__init__(monitor or "none", mode=mode, patience=patience or 0, min_delta=min_delta)
+
+    def _should_skip_check(self, trainer: Trainer) -> bool:
+        return not self.enabled or super()._should_skip_check(trainer)
+
+    def _validate_condition_metric(self, logs: dict[str, Any]) -> bool:
+        if self.monitor.startswith("val/") and not any(name.startswith("val/") for name in logs):
+            return False  # there has been no validation yet
+        monitored(self.monitor, logs)
+        return True
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        super().load_state_dict(state_dict | {"patience": self.patience})  # a resumed run may be given more
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.enabled and self.wait_count >= max(1, self.patience):  # it had stopped before it was interrupted
+            epoch = self.stopped_epoch + 1
+            log.info("stopped early in epoch %d already; callbacks.early_stopping.patience lets it go on", epoch)
+            trainer.should_stop = True
+
+
+class StopOnSignal(Callback):
+    """When a signal has come, saves a checkpoint at the end of the step, or of the validation, and ends the run.
+
+    Args:
+        interrupt: remembers the signal.
+    """
+
+    def __init__(self, interrupt: Interrupt):
+        self.interrupt = interrupt
+        self.told = False
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.interrupt.install()  # Lightning has put its own handler before: it would end the run unsaved, with code 0
+        self.interrupt.training = True
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if self.asked(trainer) and can_save(trainer):
+            if trainer.checkpoint_callback is not None:
+                trainer.checkpoint_callback.save(trainer)
+            self.end(trainer)
+
+    def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
+        if self.interrupt.received is not None and not self.told:
+            log.info("stopping when this validation is over; another Ctrl-C stops at once")
+            self.told = True
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.asked(trainer):  # the epoch before has been saved at its end
+            self.end(trainer)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.interrupt.training = False
+        if self.asked(trainer):
+            self.end(trainer)
+
+    def asked(self, trainer: Trainer) -> bool:
+        """Whether any of the processes has got a signal: all of them have to stop at the same step."""
+        asked = trainer.strategy.reduce_boolean_decision(self.interrupt.received is not None, all=False)
+        if asked and self.interrupt.received is None:
+            self.interrupt.received = signal.SIGTERM
+        return asked
+
+    def end(self, trainer: Trainer) -> None:
+        """Wait until the checkpoint is on the disk, and end the run."""
+        trainer.strategy.checkpoint_io.wait()
+        self.interrupt.raise_if_asked()
+
+
+class ShowProgress(Callback):
+    """A bar while an epoch runs, on a terminal; one line in the log when it ends; and the training speed.
+
+    The bar is redrawn four times a second at most, so that it costs no step anything.
+    """
+
+    def __init__(self):
+        self.bar: Progress | None = None
+        self.drawn_at = 0.0
+        self.started_at: float | None = None  # of the training steps since the last validation
+        self.samples = 0
+        self.seconds = 0.0
+
+    @property
+    def samples_per_second(self) -> float:
+        """Examples trained on a second, validation and checkpoints left out."""
+        return self.samples / self.seconds if self.seconds else 0.0
+
+    def open(self, text: str, total: int | float) -> None:
+        if sys.stdout.isatty():
+            columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
+            self.bar = Progress(*columns, auto_refresh=False, transient=True)
+            self.bar.start()
+            self.bar.add_task(text, total=total)
+
+    def advance(self, done: int) -> None:
+        if self.bar is not None and time.monotonic() - self.drawn_at > 0.25:
+            self.bar.update(self.bar.task_ids[0], completed=done, refresh=True)
+            self.drawn_at = time.monotonic()
+
+    def close(self) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+            self.bar = None
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.open(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", trainer.num_training_batches)
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self.started_at is None:
+            self.started_at = time.perf_counter()
+
+    def stop_clock(self) -> None:
+        if self.started_at is not None:
+            self.seconds += time.perf_counter() - self.started_at
+            self.started_at = None
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.samples += len(batch[-1]) * trainer.world_size
+        if trainer.is_last_batch:
+            self.stop_clock()
+        self.advance(batch_idx + 1)
+
+    def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.stop_clock()
+        self.close()
+        self.open("validation", sum(trainer.num_val_batches))
+
+    def on_validation_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *rest: Any
+    ) -> None:
+        self.advance(batch_idx + 1)
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.close()
+
+    def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.open("test", sum(trainer.num_test_batches))
+
+    def on_test_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *rest: Any
+    ) -> None:
+        self.advance(batch_idx + 1)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self.close()
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.close()

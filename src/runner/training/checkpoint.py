@@ -1,0 +1,286 @@
+"""Checkpoints that survive anything: written beside the old one, synced, renamed, and complete enough to go on exactly.
+
+A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the last but one, in case the last is damaged) and
+`best.ckpt` (the best value of the monitored validation metric so far). All hold plain containers and tensors only, so
+that they load with `weights_only=True`.
+"""
+
+import logging
+import math
+import os
+import random
+import shutil
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from pytorch_lightning import LightningModule, Trainer, callbacks
+from pytorch_lightning.plugins.io import CheckpointIO
+
+from runner.errors import UserError
+from runner.training.callbacks import can_save, monitored
+
+log = logging.getLogger(__name__)
+
+
+def random_state() -> dict:
+    """The state of every random number generator a training step may use, as plain containers and tensors."""
+    name, keys, position, has_gauss, gauss = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+    }
+
+
+def set_random_state(state: dict) -> None:
+    """Put every random number generator back into a state that `random_state` returned."""
+    random.setstate(state["python"])
+    name, keys, position, has_gauss, gauss = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available():
+        torch.cuda.set_rng_state_all(state["cuda"])
+
+
+def load_checkpoint(path: Path) -> dict:
+    """Return a checkpoint without running any code of whoever wrote it; on the processor."""
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except UnpicklingError as error:
+        raise UserError(f"{path} is refused: it holds objects that could run code when read") from error
+
+
+def newest_checkpoint(folder: Path) -> Path | None:
+    """Return the newest checkpoint in `folder` that can be read, with a word about one that cannot.
+
+    None means that there is no checkpoint yet: the run was ended before its first.
+
+    Raises:
+        UserError: there are checkpoints, and none can be read.
+    """
+    found = [path for name in ("last.ckpt", "previous.ckpt") if (path := folder / name).exists()]
+    for path in found:
+        try:
+            checkpoint = load_checkpoint(path)
+        except UserError as error:
+            log.warning("%s", error)
+        except Exception as error:  # whatever a damaged file makes the reader raise
+            log.warning("%s is damaged (%s)", path, type(error).__name__)
+        else:
+            if checkpoint["best"]:  # the kill may have come before it got its second name
+                link(path, folder / "best.ckpt")
+            return path
+    if found:
+        raise UserError(f"no checkpoint in {folder} can be read: train anew, with the same command without resume=")
+    return None
+
+
+class AtomicWriter(CheckpointIO):
+    """Writes checkpoints in the background; at any instant the folder holds a complete one.
+
+    The caller waits for a copy of the tensors only. `storage_options={"best": True}` makes the file the best one, too.
+    """
+
+    def __init__(self):
+        self.thread: threading.Thread | None = None
+        self.error: Exception | None = None
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        self.wait()
+        best = bool(storage_options and storage_options.get("best"))
+        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint), Path(path), best))
+        self.thread.start()
+
+    def write(self, checkpoint: dict, path: Path, best: bool) -> None:
+        """Write to a temporary name, sync, rename; the old last one becomes the previous one."""
+        part = path.with_suffix(".part")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with open(part, "wb") as file:
+                torch.save(checkpoint, file)
+                file.flush()
+                os.fsync(file.fileno())
+            if path.exists():
+                link(path, path.with_name("previous.ckpt"))
+            os.replace(part, path)
+            if best:
+                link(path, path.with_name("best.ckpt"))
+        except Exception as error:  # of this thread: `wait` raises it in the training
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+            self.error = self.explained(error, path)
+
+    def explained(self, error: Exception, path: Path) -> Exception:
+        """What to tell the user when a checkpoint could not be written."""
+        full = isinstance(error, OSError) or "PytorchStreamWriter" in str(error)  # so torch reports a full disk
+        if not full:
+            return error
+        there = next(folder for folder in path.absolute().parents if folder.exists())
+        free = shutil.disk_usage(there).free / 2**20
+        return UserError(
+            f"the checkpoint {path} could not be written; {free:.0f} MB are free on this disk. The checkpoint before "
+            f"it is intact: make space, then go on with resume=last. ({error})"
+        )
+
+    def wait(self) -> None:
+        """Return when the file is safe on the disk; raise what went wrong if it is not."""
+        if self.thread is not None:
+            self.thread.join()
+            self.thread = None
+        if self.error is not None:
+            error, self.error = self.error, None
+            raise error
+
+    def load_checkpoint(self, path: str | Path, map_location: Any = None, weights_only: bool | None = None) -> dict:
+        self.wait()
+        return load_checkpoint(Path(path))
+
+    def remove_checkpoint(self, path: str | Path) -> None:
+        Path(path).unlink(missing_ok=True)
+
+    def teardown(self) -> None:
+        self.wait()
+
+
+def link(source: Path, target: Path) -> None:
+    """Give `source` the second name `target` in one step; a copy where the file system has no hard links."""
+    part = target.with_suffix(".part")
+    part.unlink(missing_ok=True)
+    try:
+        os.link(source, part)
+    except OSError:
+        shutil.copyfile(source, part)
+    os.replace(part, target)
+    part.unlink(missing_ok=True)  # still there if both names were the same file already
+
+
+def copied(value: Any) -> Any:
+    """A copy of nested containers whose tensors are the copy's own, on the processor."""
+    if isinstance(value, torch.Tensor):
+        return value.detach().to("cpu", copy=True)
+    if isinstance(value, dict):
+        return {key: copied(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(copied(item) for item in value)
+    return value
+
+
+class Checkpoint(callbacks.Checkpoint):
+    """Saves after every epoch, and on request every so many steps or minutes; keeps the best and the last.
+
+    Args:
+        monitor: the validation metric that picks the best; None = the last one is the best.
+        mode: whether the smallest ("min") or the largest ("max") value is the best.
+        every_n_steps: also save every this many optimizer steps; None = at the end of epochs only.
+        every_n_minutes: also save after this many minutes; None = at the end of epochs only.
+    """
+
+    def __init__(
+        self,
+        monitor: str | None = None,
+        mode: Literal["min", "max"] = "min",
+        every_n_steps: int | None = None,
+        every_n_minutes: float | None = None,
+    ):
+        self.monitor = monitor
+        self.mode = mode
+        self.every_n_steps = every_n_steps
+        self.every_n_minutes = every_n_minutes
+        self.best_score: float | None = None
+        self.best_epoch: int | None = None
+        self.about: dict[str, Any] = {}  # the run's id and configuration, filled in by the run
+        self.score: float | None = None  # of the last validation, until the end of the epoch
+        self.saved_at = time.monotonic()
+        self.saved_step = 0
+        self.restored: tuple[dict, dict] | None = None
+        self.saving_best = False
+
+    def folder(self, trainer: Trainer) -> Path:
+        return Path(trainer.default_root_dir) / "checkpoints"
+
+    def save(self, trainer: Trainer, best: bool = False) -> None:
+        """Save the whole state of the run as `last.ckpt`."""
+        self.saving_best = best
+        trainer.save_checkpoint(self.folder(trainer) / "last.ckpt", storage_options={"best": best})
+        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+
+    def is_best(self, trainer: Trainer) -> bool:
+        """Whether this epoch is the best so far; remembers it if so. One without a validation is not."""
+        score = None
+        if self.monitor is not None:
+            score = self.score if self.monitor.startswith("val/") else monitored(self.monitor, trainer.callback_metrics)
+            self.score = None
+            if score is None:
+                return False
+            first = self.best_score is None or math.isnan(self.best_score)
+            if not first and not (score < self.best_score if self.mode == "min" else score > self.best_score):
+                return False
+        self.best_score, self.best_epoch = score, trainer.current_epoch
+        return True
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.state.fn == "fit" and self.monitor is not None and self.monitor.startswith("val/"):
+            self.score = monitored(self.monitor, trainer.callback_metrics)
+
+    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        best = self.is_best(trainer)
+        of_training = {name.split("/", 1)[1] for name in trainer.callback_metrics if name.startswith("train/")}
+        found = sorted(trainer.callback_metrics.items())
+        told = [(name, value) for name, value in found if name.split("/", 1)[1] in of_training or name == self.monitor]
+        shown = [f"{name} {value:.4f}" for name, value in told]
+        note = " (best)" if best and self.monitor else ""
+        log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))
+        self.save(trainer, best=best)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        steps, minutes = self.every_n_steps, self.every_n_minutes
+        due = steps and trainer.global_step - self.saved_step >= steps
+        if minutes:  # the clocks of several processes differ
+            late = time.monotonic() - self.saved_at >= 60 * minutes
+            due = trainer.strategy.reduce_boolean_decision(late, all=False) or due
+        if due and can_save(trainer):
+            self.save(trainer)
+
+    def state_dict(self) -> dict:
+        return {"best_score": self.best_score, "best_epoch": self.best_epoch, "score": self.score}
+
+    def load_state_dict(self, state_dict: dict) -> None:
+        self.best_score, self.best_epoch = state_dict["best_score"], state_dict["best_epoch"]
+        self.score = state_dict["score"]
+
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
+        states = [random_state()]
+        if trainer.world_size > 1:
+            states = [None] * trainer.world_size
+            torch.distributed.all_gather_object(states, random_state())
+        checkpoint["random_states"] = states
+        checkpoint["train_loader"] = trainer.train_dataloader.state_dict()
+        checkpoint["history"] = trainer.logger.history if trainer.logger else []
+        checkpoint["about"] = self.about
+        checkpoint["best"] = self.saving_best
+
+    def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
+        done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], trainer.max_epochs
+        if wanted not in (None, -1) and done > wanted:
+            raise UserError(f"the run has trained {done} epochs already; give it more: trainer.max_epochs={2 * done}")
+        self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
+        if trainer.logger:
+            trainer.logger.replay(checkpoint["history"])
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+        if self.restored is not None:  # as late as possible: nothing may draw a number before the first step
+            random_numbers, loader = self.restored
+            set_random_state(random_numbers)
+            # Lightning restores the loader itself, but not if a schedule has asked for the number of steps before.
+            trainer.train_dataloader.load_state_dict(loader)
+            self.restored = None

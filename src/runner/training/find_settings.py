@@ -1,0 +1,252 @@
+"""Settings that a short trial can find before the training: the learning rate and the largest batch that fits.
+
+    runner model=textcnn lr_find=true find_batch_size=true
+
+The trials work on a copy of the net, and the state of every random number generator is put back: the training that
+follows is the one that would have been with the found values typed. They are kept in `found.json` in the run folder, so
+that a resumed run does not search again.
+
+Source of the range test: Leslie N. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017,
+arXiv:1506.01186, section 3.3; the exponential growth, the smoothing and the stop at four times the lowest loss as in
+the fast.ai library, and its rule never to come nearer than a factor of ten to the rate with the lowest loss.
+"""
+
+import copy
+import gc
+import json
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import psutil
+import pytorch_lightning as lightning
+import torch
+from omegaconf import DictConfig, OmegaConf
+from pytorch_lightning import Callback, LightningModule, Trainer
+
+from runner.errors import UserError
+from runner.figures import charts
+from runner.optim.build import optimizer_builder
+from runner.training.checkpoint import random_state, set_random_state
+from runner.training.profilers import NoProfiler
+
+log = logging.getLogger(__name__)
+
+FOUND = "found.json"
+LOWEST_RATE, HIGHEST_RATE, RATES = 1e-6, 10.0, 100  # the last one at most: the test ends where the loss blows up
+SMOOTHING = 0.9  # weight of the past in the running mean of the loss
+DIVERGED = 4.0  # times the lowest loss: larger rates are not tried
+FEWEST_POINTS = 10
+STEPS_AN_EPOCH = 10  # a batch is at most this part of the training rows
+MEMORY_SHARE = 0.8  # of the memory that is left, for the largest batch on the processor
+KEPT_FLAGS = ("accelerator", "precision", "accumulate_grad_batches", "deterministic")
+CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
+
+
+def find_settings(cfg: DictConfig, folder: Path, task: Any, data: Any, record: Any = None) -> None:
+    """Find what `cfg.find_batch_size` and `cfg.lr_find` ask for and put it into `cfg`, `data` and `task`.
+
+    Raises:
+        UserError: the objective has no such setting.
+    """
+    if not (cfg.get("lr_find") or cfg.get("find_batch_size")):
+        return
+    if not isinstance(task.net, torch.nn.Module):
+        raise UserError(f"{type(task.net).__name__} is not trained in steps: leave lr_find and find_batch_size out.")
+    file = folder / FOUND
+    if file.exists():  # this run is resumed, or another process of it has searched
+        use(json.loads(file.read_text(encoding="utf-8")), cfg, task, data)
+        return
+    before = random_state()
+    found: dict[str, float | int] = {}
+    if cfg.get("find_batch_size"):
+        found["data.batch_size"] = largest_batch(cfg, task, data)
+        use(found, cfg, task, data)
+    if cfg.get("lr_find"):
+        rate = best_rate(cfg, task, data, folder)
+        if rate is not None:
+            found["optim.lr"] = rate
+    set_random_state(before)
+    changed = {key: [OmegaConf.select(cfg, key), value] for key, value in found.items()}
+    use(found, cfg, task, data)
+    folder.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, file)
+    if record is not None:
+        record.artifact(file)
+        record.tags({"runner.changed_params": json.dumps(changed)})
+
+
+def use(found: dict[str, float | int], cfg: DictConfig, task: Any, data: Any) -> None:
+    """Put found values where the training takes them from."""
+    for key, value in found.items():
+        OmegaConf.update(cfg, key, value, force_add=True)
+    if "data.batch_size" in found:
+        data.batch_size = found["data.batch_size"]
+        data.eval_batch_size = max(data.eval_batch_size, data.batch_size)
+    if "optim.lr" in found:
+        task.optimizer = optimizer_builder(cfg.optim, cfg.trainer.get("precision"))
+
+
+# The learning rate.
+
+
+class RangeTest(Callback):
+    """Raises the learning rate from step to step and keeps the smoothed loss.
+
+    Args:
+        rates: the rate of each step, growing.
+    """
+
+    def __init__(self, rates: np.ndarray):
+        self.rates = rates
+        self.losses: list[float] = []
+        self.mean = 0.0
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        for group in trainer.optimizers[0].param_groups:
+            group["lr"] = float(self.rates[trainer.global_step])
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if trainer.global_step == len(self.losses):  # gradients are being accumulated
+            return
+        loss = float(outputs["loss"])
+        self.mean = SMOOTHING * self.mean + (1 - SMOOTHING) * loss
+        smooth = self.mean / (1 - SMOOTHING ** (len(self.losses) + 1))
+        if not np.isfinite(smooth) or smooth > DIVERGED * min(self.losses, default=np.inf):
+            trainer.should_stop = True
+        else:
+            self.losses.append(smooth)
+        if len(self.losses) == len(self.rates):
+            trainer.should_stop = True
+
+
+def best_rate(cfg: DictConfig, task: Any, data: Any, folder: Path) -> float | None:
+    """Return the rate at which the loss falls most steeply and draw `figures/lr_find.png`; None if it never falls."""
+    if not task.automatic_optimization:
+        raise UserError("lr_find follows one loss and one optimizer; this objective has more. Leave it out.")
+    if "lr" not in cfg.optim:
+        raise UserError(f"{cfg.optim._target_} has no lr in its settings: write +optim.lr=0.001 or leave lr_find out.")
+    rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES)
+    test = RangeTest(rates)
+    trial(cfg, task, data, steps=RATES, callbacks=[test])
+    rate = steepest(rates, test.losses)
+    (folder / "figures").mkdir(parents=True, exist_ok=True)
+    drawn = charts.range_test(rates[: len(test.losses)], np.array(test.losses), rate)
+    drawn.savefig(folder / "figures" / "lr_find.png")
+    if rate is None:
+        log.warning("lr_find: the loss falls at no rate (figures/lr_find.png); optim.lr stays %s", cfg.optim.lr)
+        return None
+    log.info("lr_find: optim.lr=%.3g instead of %s (figures/lr_find.png); this run uses it", rate, cfg.optim.lr)
+    return rate
+
+
+def steepest(rates: np.ndarray, losses: list[float]) -> float | None:
+    """Return the rate at which the loss falls fastest over the logarithm of the rate; two digits are enough.
+
+    It is at most a tenth of the rate with the lowest loss: on a noisy curve the steepest place may be the brink.
+    """
+    values = np.array(losses)
+    first, last = FEWEST_POINTS, int(values.argmin()) + 1 if len(values) else 0  # the first means hold few losses
+    if last - first < FEWEST_POINTS:
+        return None
+    slopes = np.gradient(values, np.log10(rates[: len(values)]))[first:last]
+    place = int(slopes.argmin())
+    if slopes[place] >= 0:
+        return None
+    return float(f"{min(rates[first + place], rates[last - 1] / 10):.2g}")
+
+
+# The batch.
+
+
+def largest_batch(cfg: DictConfig, task: Any, data: Any) -> int:
+    """Return the largest size, a power of two times `data.batch_size`, with which training steps fit into memory."""
+    if not hasattr(data, "batch_size"):
+        raise UserError(f"{type(data).__name__} has no batch_size: leave find_batch_size out.")
+    usual, size, fits = data.batch_size, data.batch_size, 0
+    most = max(usual, len(data.train) // STEPS_AN_EPOCH)
+    why = f"an epoch keeps {STEPS_AN_EPOCH} steps"
+    try:
+        while size <= most:
+            data.batch_size = size
+            left, before = memory_left(), psutil.Process().memory_info().rss
+            try:
+                trial(cfg, task, data, steps=2)
+            except torch.OutOfMemoryError:
+                why = f"{size} rows do not fit into the memory of the device"
+                if fits or size == 1:
+                    break
+                most, size = size // 2, size // 2
+                continue
+            fits = size
+            needs = 2 * max(0, peak_memory() - before)  # of the next size
+            if not torch.cuda.is_available() and needs > MEMORY_SHARE * left:
+                why = f"{2 * size} rows would need some {needs / 2**30:.1f} of {left / 2**30:.1f} GB of memory"
+                break
+            size *= 2
+    finally:
+        data.batch_size = usual
+    if not fits:
+        raise UserError("find_batch_size: not even one row fits into the memory of the device.")
+    steps = -(-len(data.train) // fits)
+    log.info("find_batch_size: data.batch_size=%d instead of %d, %d steps an epoch (%s)", fits, usual, steps, why)
+    return fits
+
+
+def memory_left() -> int:
+    """Bytes this process may still take: what the machine has, or what its container allows."""
+    left = psutil.virtual_memory().available
+    limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
+    if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
+        left = min(left, int(text) - int(used.read_text()))
+    return left
+
+
+def peak_memory() -> int:
+    """The most bytes this process has held at any time."""
+    info = psutil.Process().memory_info()
+    if hasattr(info, "peak_wset"):  # Windows
+        return info.peak_wset
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+# A trial.
+
+
+def trial(cfg: DictConfig, task: Any, data: Any, steps: int, callbacks: list[Callback] = ()) -> None:
+    """Train a copy of the task for some steps: neither the task nor anything on the disk changes."""
+    twin = copy.deepcopy(task, {id(data): data})  # some tasks know their data, which need not be copied
+    twin.schedule = None
+    twin.close_window = lambda: None  # a loss that is no number ends a training, here it is expected
+    flags = OmegaConf.to_container(cfg.trainer, resolve=True)
+    kept = KEPT_FLAGS + (CLIPPING if task.automatic_optimization else ())
+    trainer = lightning.Trainer(
+        **{name: flags[name] for name in kept if name in flags},
+        devices=1,
+        max_steps=steps,
+        max_epochs=-1,
+        limit_val_batches=0,
+        logger=False,
+        callbacks=list(callbacks),
+        profiler=NoProfiler(),
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+    )
+    try:
+        trainer.fit(twin, data.train_dataloader(), data.val_dataloader())
+    finally:
+        del twin, trainer
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()

@@ -1,0 +1,180 @@
+"""One job of the command line: the record of a run from its first moment to its true end.
+
+The record is opened before torch is imported, so that both are got ready at the same time.
+"""
+
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from runner.config.inferred import settle
+from runner.errors import UserError
+from runner.files import sources
+from runner.tracking.tracker import tracker_for
+from runner.training.interrupt import Interrupt, Interrupted, Pruned
+from runner.training.processes import launching, rank
+from runner.training.resume import changes, key_of
+
+log = logging.getLogger(__name__)
+
+
+def run(cfg: DictConfig) -> float | None:
+    """Train as `cfg` says; return the monitored metric of the best checkpoint, which a sweep optimises."""
+    hydra = HydraConfig.get()
+    folder = Path(hydra.runtime.output_dir).resolve()
+    with open_dict(cfg):
+        cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is no setting of a job
+    sources.go_offline(cfg)
+    settle(cfg.data)
+    OmegaConf.resolve(cfg)
+    overrides = [override for override in hydra.overrides.task if key_of(override) != "resume"]
+    with ending(hydra.mode.name == "MULTIRUN"):
+        if rank() > 0:
+            return run_beside(cfg, folder)
+        with only_process(folder):
+            result = run_recorded(cfg, folder, dict(hydra.runtime.choices), overrides)
+    if hydra.runtime.choices["hydra/sweeper"] != "runner" or hydra.mode.name != "MULTIRUN":
+        closing_table(result, folder)  # a sweep closes with one of its own
+    return result.get(cfg.task.get("monitor") or "val/loss")
+
+
+def run_recorded(
+    cfg: DictConfig, folder: Path, choices: dict, overrides: list[str], tags: dict[str, str] | None = None
+) -> dict[str, Any]:
+    """Train in `folder` with a record in MLflow; go on with the run `cfg.resume` if there is one."""
+    interrupt = Interrupt()
+    interrupt.install()
+    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it has begun
+        note_changes(folder, cfg)
+    else:
+        clean(folder)
+    OmegaConf.save(cfg, folder / "config.yaml")
+    OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
+    groups = ("model", "data", "task", "optim", "schedule", "experiment")
+    with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
+        record = tracker.start(
+            experiment=cfg.tracking.experiment,
+            name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
+            params={key: value for key, value in OmegaConf.to_container(cfg).items() if key != "resume"},
+            tags={f"runner.{group}": choices[group] for group in groups if choices.get(group)}
+            | {"runner.folder": str(folder), **(tags or {})},
+            resume=cfg.resume,
+            system_metrics=cfg.tracking.system_metrics,
+        )
+        for name in ("config.yaml", "overrides.yaml"):
+            record.artifact(folder / name)
+        with recorded(record), launching(folder / "config.yaml"):
+            from runner.training.callbacks import StopOnSignal
+            from runner.training.train import train
+
+            return train(cfg, folder, record, StopOnSignal(interrupt))
+
+
+def run_beside(cfg: DictConfig, folder: Path) -> None:
+    """Train as one of the processes that do not record."""
+    from runner.training.callbacks import StopOnSignal
+    from runner.training.train import train
+
+    logging.getLogger().setLevel(logging.WARNING)  # the first process says the rest for all
+    interrupt = Interrupt()
+    interrupt.install()
+    train(cfg, folder, stop=StopOnSignal(interrupt))
+
+
+def run_frozen(config: Path) -> None:
+    """Train as a process that Lightning has started for the run whose resolved configuration is `config`."""
+    with ending(multirun=False):
+        run_beside(OmegaConf.load(config), config.parent)
+
+
+def note_changes(folder: Path, cfg: DictConfig) -> None:
+    """Say what differs from the configuration the run began with; refuse what would make it another run."""
+    for key, (was, now) in changes(OmegaConf.load(folder / "config.yaml"), cfg).items():
+        log.warning("resumed with %s: %s -> %s", key, was, now)
+    (folder / "metrics.json").unlink(missing_ok=True)
+
+
+def clean(folder: Path) -> None:
+    """Take away what an earlier run in this folder has left."""
+    for name in ("metrics.json", "samples.txt", "run_id", "found.json"):
+        (folder / name).unlink(missing_ok=True)
+    for stale in folder.glob("checkpoints/*"):
+        stale.unlink()
+
+
+@contextmanager
+def only_process(folder: Path) -> Iterator[None]:
+    """Hold the folder, so that no second process works on the same run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock", timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise UserError(f"another process is working on the run in {folder}") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextmanager
+def recorded(record: Any) -> Iterator[None]:
+    """Give the record its true end: FINISHED, FAILED with the error, or KILLED."""
+    try:
+        yield
+    except Interrupted as stopped:
+        record.finish("KILLED", error=f"stopped by {stopped}")
+        raise
+    except Pruned as stopped:
+        record.tags({"runner.pruned": "true"})
+        record.finish("KILLED", error=str(stopped))
+        raise
+    except BaseException as error:
+        record.finish("FAILED", error="".join(traceback.format_exception(error)))
+        raise
+    record.finish("FINISHED")
+
+
+@contextmanager
+def ending(multirun: bool) -> Iterator[None]:
+    """Turn every way a run can end into what the user sees and the exit code of the command."""
+    try:
+        yield
+    except Interrupted as stopped:
+        print(f"runner: stopped by {stopped}" + "; go on with: runner resume=last" * (not multirun), file=sys.stderr)
+        sys.exit(stopped.exit_code)
+    except Exception as error:
+        mistake = isinstance(error, UserError)
+        if mistake and not os.environ.get("RUNNER_DEBUG"):
+            print(f"runner: {error}", file=sys.stderr)
+        else:
+            traceback.print_exc()
+        if multirun:
+            raise
+        sys.exit(2 if mistake else 1)
+
+
+def closing_table(result: dict[str, Any], folder: Path) -> None:
+    """Print the metrics of the validation and test splits and where everything lies."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("metric", "validation", "test")
+    names = {name.split("/", 1)[1] for name in result if name.startswith(("val/", "test/"))}
+    for name in sorted(names):
+        cells = [result.get(f"{split}/{name}") for split in ("val", "test")]
+        table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(table)
+    console.print(f"run:    {result['run_id']}")
+    console.print(f"folder: {folder}")
+    console.print("next:   runner predict run=last ... | runner evaluate run=last | runner ui")

@@ -1,0 +1,110 @@
+"""`resume=RUN_ID|last|auto`: going on with a run, in its folder, from its newest checkpoint, as the same MLflow run."""
+
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from runner.errors import UserError
+from runner.tracking.find import RunInfo, find_run
+
+UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
+# The rest would make the continuation meaningless.
+MAY_CHANGE = ("trainer.", "callbacks.", "tracking.", "allow", "offline", "resume")
+
+
+def key_of(override: str) -> str:
+    """The key an override sets: `model`, `trainer.max_epochs`."""
+    return override.split("=", 1)[0].lstrip("+~")
+
+
+def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
+    """Replace `resume=...` by what goes on with that run: its overrides, the new ones, its folder, its id.
+
+    Args:
+        overrides: what the user typed; unchanged if there is no `resume=`.
+        outputs: the folder with the runs and their database.
+    """
+    typed = {key_of(override): override for override in overrides}
+    which = typed.pop("resume", "resume=").split("=", 1)[1]
+    if which in ("", "null"):
+        return overrides
+    uri = typed["tracking.uri"].split("=", 1)[1] if "tracking.uri" in typed else None
+    run = resumable(which, list(typed.values()), uri, outputs)
+    if run is None:
+        return list(typed.values())
+    earlier = [o for o in OmegaConf.load(run.folder / "overrides.yaml") if key_of(o) not in {*typed, "resume"}]
+    new = [override for key, override in typed.items() if key != "hydra.run.dir"]
+    return [*earlier, *new, f"hydra.run.dir='{run.folder}'", f"resume={run.id}"]
+
+
+def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
+    """Return the run to go on with; None if `which` is auto and there is none.
+
+    Raises:
+        UserError: if the run does not exist, or has finished and is not given more epochs.
+    """
+    if which == "auto":
+        return started_alike(overrides, uri, outputs)
+    run = find_run(uri, outputs, which, status=UNFINISHED if which == "last" else None)
+    if run.folder is None or not (run.folder / "overrides.yaml").exists():
+        raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}")
+    if has_finished(run):
+        epochs = OmegaConf.load(run.folder / "config.yaml").trainer.max_epochs
+        wanted = next((o.split("=", 1)[1] for o in overrides if key_of(o) == "trainer.max_epochs"), str(epochs))
+        if wanted.isdigit() and int(wanted) <= epochs:
+            raise UserError(
+                f"run {run.id} has finished; there is nothing to resume. To train it longer, give it more than its "
+                f"{epochs} epochs: trainer.max_epochs={2 * epochs}"
+            )
+    return run
+
+
+def has_finished(run: RunInfo) -> bool:
+    """Whether nothing is left to do: a run killed while its model was being stored still has to be gone on with."""
+    return run.status == "FINISHED" or (run.status == "UNKNOWN" and (run.folder / "metrics.json").exists())
+
+
+def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
+    """Return the unfinished run in the folder asked for, or else the last one, if it began with this command."""
+    folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides if key_of(o) == "hydra.run.dir"), None)
+    try:
+        run = find_run(uri, outputs, str(Path(folder).absolute()) if folder else "last", status=UNFINISHED)
+    except UserError:  # nothing there to go on with
+        return None
+    if run.folder is None or not (run.folder / "overrides.yaml").exists() or has_finished(run):
+        return None
+    own = sorted(o for o in overrides if not key_of(o).startswith("hydra."))
+    return run if sorted(OmegaConf.load(run.folder / "overrides.yaml")) == own else None
+
+
+def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
+    """Return {key: (value before, value now)} for all settings that differ.
+
+    Raises:
+        UserError: if one of them would make the continuation meaningless.
+    """
+    old, new = flat(before), flat(now)
+    differing = {
+        key: (old.get(key), new.get(key))
+        for key in sorted(old.keys() | new.keys())
+        if old.get(key) != new.get(key) and key != "resume"
+    }
+    refused = [f"{key}: {was} -> {now}" for key, (was, now) in differing.items() if not key.startswith(MAY_CHANGE)]
+    if refused:
+        raise UserError(
+            f"a resumed run can change trainer, callbacks and tracking only; received {'; '.join(refused)}. "
+            "Leave resume= away to start a new run with these settings"
+        )
+    return differing
+
+
+def flat(cfg: Any, prefix: str = "") -> dict[str, Any]:
+    """Return {"model.embed_dim": 128, ...}."""
+    found: dict[str, Any] = {}
+    for key, value in (OmegaConf.to_container(cfg) if OmegaConf.is_config(cfg) else cfg).items():
+        if isinstance(value, dict):
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found

@@ -1,0 +1,168 @@
+"""One training run from configuration to metrics."""
+
+import json
+import logging
+import math
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as lightning
+from hydra.utils import instantiate
+from omegaconf import DictConfig, OmegaConf
+
+from runner.build import build_data, build_task, start_vectors
+from runner.config import safety
+from runner.figures import charts
+from runner.inference.bundle import save_bundle
+from runner.training.callbacks import ShowProgress, StopOnSignal
+from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
+from runner.training.find_settings import find_settings
+from runner.training.history import History
+from runner.training.profilers import profiler
+from runner.training.pruning import pruning
+from runner.training.quiet import silence
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal | None = None) -> dict[str, Any]:
+    """Train, pick the best checkpoint by validation, read the test split once, and write everything into `folder`.
+
+    Args:
+        cfg: the resolved configuration.
+        folder: where all that the run leaves behind goes.
+        record: the MLflow record of the run; None = only the folder.
+        stop: the callback that ends the training on a signal.
+
+    Returns:
+        what `metrics.json` holds.
+    """
+    started = time.time()
+    silence()
+    safety.allow(cfg.get("allow"))
+    safety.guard(cfg)
+    data = build_data(cfg)
+    data.setup()
+    lightning.seed_everything(cfg.seed, verbose=False)
+    task = build_task(cfg)
+    task.connect(data)
+    vectors = start_vectors(cfg, task, data)
+    find_settings(cfg, folder, task, data, record)
+
+    history, progress, writer = History(record), ShowProgress(), AtomicWriter()
+    callbacks = [progress, *([stop] if stop else []), *pruning(folder)]
+    trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
+    if record is not None:
+        sizes = {"train": len(data.train), "val": len(data.val), "test": len(data.test)}
+        record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
+                       sizes=sizes, columns=data.columns)  # fmt: skip
+        (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
+
+    checkpoint = newest_checkpoint(folder / "checkpoints") if cfg.resume else None
+    task.fit(trainer, data, str(checkpoint) if checkpoint else None)
+    writer.wait()
+    trainer.strategy.barrier()
+    folder = Path(trainer.strategy.broadcast(str(folder)))  # a process that torchrun started has another one
+    best = load_best(task, folder)
+    metrics = history.latest("train/") | task.evaluate(trainer, data, "val") | task.evaluate(trainer, data, "test")
+    metrics = {name: value for name, value in metrics.items() if not name.endswith(("_step", "/lr"))}
+    metrics = known(metrics | {f"fit/{name}": value for name, value in (task.fitted() | vectors).items()})
+    if progress.seconds:
+        metrics["train/samples_per_second"] = progress.samples_per_second
+    result = metrics | {
+        "run_id": record.id if record is not None else None,
+        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
+        "duration_seconds": round(time.time() - started, 3),
+    }
+    drawn = task.figures() | data.figures(task)  # in every process: what they show is gathered from all of them
+    if trainer.is_global_zero:
+        bundle = save_bundle(folder, cfg, task, data)
+        draw(folder, drawn, task.monitor, history, best)
+        if record is not None:
+            keep(record, folder, metrics, trainer.global_step)
+            if cfg.tracking.model and task.answer_columns(data):
+                own = safety.own_code(cfg)
+                record.model(bundle, data.columns, task.answer_columns(data), data.raw("test", 2), code=own)
+        write_json(folder / "metrics.json", result)
+    return result
+
+
+def known(metrics: dict[str, float]) -> dict[str, float]:
+    """Leave out what is no number, such as R2 of a single row: JSON has no word for it."""
+    lost = [name for name, value in metrics.items() if not math.isfinite(value)]
+    if lost:
+        log.warning("left out, since they are no finite numbers: %s", ", ".join(lost))
+    return {name: value for name, value in metrics.items() if name not in lost}
+
+
+def build_trainer(
+    cfg: DictConfig, folder: Path, task: Any, history: History, callbacks: list, writer: AtomicWriter
+) -> lightning.Trainer:
+    """Lightning's Trainer with the callbacks of the configuration and of the run."""
+    callbacks = callbacks + [instantiate(node) for node in cfg.callbacks.values() if node is not None]
+    flags = OmegaConf.to_container(cfg.trainer, resolve=True)
+    if not task.automatic_optimization:  # Lightning leaves the clipping to objectives that step by themselves
+        task.gradient_clip = flags.pop("gradient_clip_val", None), flags.pop("gradient_clip_algorithm", "norm")
+    for callback in callbacks:
+        if hasattr(callback, "about"):
+            callback.about = {"config": OmegaConf.to_yaml(cfg, resolve=True), "folder": str(folder)}
+    return instantiate(
+        flags,
+        logger=history,
+        profiler=profiler(flags.pop("profiler", None), folder),
+        callbacks=callbacks,
+        plugins=[writer],
+        default_root_dir=str(folder),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        _convert_="all",
+    )
+
+
+def load_best(task: Any, folder: Path) -> dict | None:
+    """Put the weights of the best checkpoint into the task; return what is known of it."""
+    path = folder / "checkpoints" / "best.ckpt"
+    if not path.exists():
+        return None
+    checkpoint = load_checkpoint(path)
+    task.load_state_dict(checkpoint["state_dict"])
+    return {"epoch": checkpoint["epoch"], "step": checkpoint["global_step"]}
+
+
+def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best: dict | None) -> None:
+    """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
+    both = [{name.split("/", 1)[1] for name in history.latest(f"{split}/")} for split in ("train", "val")]
+    for name in sorted((both[0] & both[1]) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):
+        curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
+        curves = {split: curve for split, curve in curves.items() if curve[0]}
+        drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best["step"] if best else None)
+    (folder / "figures").mkdir(exist_ok=True)
+    for name, figure in drawn.items():
+        figure.savefig(folder / "figures" / f"{name}.png")
+
+
+def keep(record: Any, folder: Path, metrics: dict[str, float], step: int) -> None:
+    """Hand the final metrics and the files of the run to its record."""
+    kept = {f"best/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
+    test = {
+        name: value
+        for name, value in metrics.items()
+        if name.startswith(("test/", "fit/")) or name.endswith("per_second")
+    }
+    record.metrics(kept | test, step=step)
+    record.artifact(folder / "figures")
+    for name in ("samples.txt", "runner.log"):
+        if (folder / name).exists():
+            record.artifact(folder / name)
+    if (folder / "checkpoints" / "best.ckpt").exists():
+        record.artifact(folder / "checkpoints" / "best.ckpt", folder="checkpoints")
+
+
+def write_json(path: Path, values: dict[str, Any]) -> None:
+    """Write the file in one step, so that nobody ever reads half of it."""
+    part = path.with_suffix(".part")
+    part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    os.replace(part, path)

@@ -1,0 +1,233 @@
+"""The catalog says what Hydra would do, and prints it so that it can be read and searched."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from runner.config import catalog
+from runner.config.catalog import Catalog, config_path, folders, needed
+from runner.config.inferred import register_resolvers
+from runner.errors import UserError
+from runner.verbs.listing import list_text, show_text
+
+BUILT_IN = Catalog(folders())
+
+
+@pytest.fixture(scope="module")
+def composition():
+    """Hydra on the real folder; every `${infer...}` of a user's table holds, as in the catalog."""
+    names = ("infer", "infer_hub")
+    for name in names:
+        OmegaConf.register_new_resolver(name, lambda *fact: 1, replace=True)
+    with initialize_config_dir(str(config_path()), version_base="1.3"):
+        yield lambda overrides: compose("config", overrides=overrides)
+    for name in names:
+        OmegaConf.clear_resolver(name)
+    register_resolvers()
+
+
+@pytest.mark.parametrize("data", BUILT_IN.choices("data"))
+def test_the_table_of_pairs_equals_what_hydra_composes(composition, data):
+    def resolves(model: str) -> bool:
+        cfg = composition([f"model={model}", f"data={data}"])
+        for key, value in cfg.data.items_ex(resolve=False):
+            if str(value) == "???":
+                cfg.data[key] = "given"
+        try:
+            OmegaConf.resolve(cfg.model), OmegaConf.resolve(cfg.task)
+        except OmegaConfBaseException:
+            return False
+        either = catalog.alternatives(BUILT_IN.node("model", model))
+        return not either or any(cfg.data.get(fact) is not None for fact in either)
+
+    models = BUILT_IN.choices("model")
+    some = models[BUILT_IN.choices("data").index(data) % 4 :: 4]  # composing takes a tenth of a second
+    assert [model for model in some if model in catalog.readers(data)] == [model for model in some if resolves(model)]
+    assert [model for model in models if data in catalog.readable(model)] == catalog.readers(data)
+
+
+def test_one_of_several_facts_is_enough():
+    node = {"a": "${oc.select:data.x,null}", "b": ["${oc.select:data.y, null}"], "c": "${oc.select:data.z,5}"}
+    assert catalog.alternatives(node) == {"x", "y"} and needed(node, "data") == set()
+    assert {"movie_reviews", "har"} <= set(catalog.readable("lstm"))
+    assert "iris" not in catalog.readable("lstm")
+
+
+@pytest.mark.parametrize(
+    ("node", "facts"),
+    [
+        ({"a": "${data.x}", "b": {"c": ["${data.y}", "${task.z}"]}}, {"x", "y"}),
+        ({"a": "${data.shape[0]}", "b": "${sum:${data.p},1}", "c": "data.q"}, {"shape", "p"}),
+        ({"a": 1, "b": None}, set()),
+    ],
+)
+def test_needed_facts(node, facts):
+    assert needed(node, "data") == facts
+
+
+def test_every_choice_opens_with_its_line_and_command():
+    for group in BUILT_IN.groups:
+        for name in BUILT_IN.choices(group):
+            assert BUILT_IN.summary(group, name).endswith("."), (group, name)
+            assert BUILT_IN.example(group, name).startswith("runner "), (group, name)
+
+
+# list
+
+
+def test_list_prints_every_choice_on_one_line():
+    text = list_text()
+    for group in catalog.KINDS:
+        for name in catalog.choices(group):
+            assert f"  {name} " in text and catalog.summary(group, name) in text
+    textcnn = text[text.index("  textcnn ") :].splitlines()[1]
+    assert textcnn.strip().startswith("reads:") and "movie_reviews" in textcnn
+    assert "+ your own table with data=csv" in textcnn
+    assert "reads: characters\n" in text
+
+
+def test_list_as_json():
+    found = json.loads(list_text(format="json"))
+    assert list(found) == list(catalog.KINDS.values())
+    assert found["models"]["textcnn"] == {
+        "summary": catalog.summary("model", "textcnn"),
+        "data": catalog.readable("textcnn"),
+    }
+    assert "mlp" in found["data"]["iris"]["models"]
+
+
+@pytest.mark.parametrize(("what", "first"), [("models", "models"), ("optim", "optimizers"), ("callbacks", "callbacks")])
+def test_list_of_one_kind(what, first):
+    assert list_text(what).startswith(first)
+    assert "\n\n" not in list_text(what)
+
+
+@pytest.mark.parametrize(
+    ("call", "fragments"),
+    [
+        (lambda: list_text("modls"), ['Did you mean "models"?', "Allowed: models, data"]),
+        (lambda: list_text(format="jsn"), ["format=jsn", 'Did you mean "json"?']),
+        (lambda: show_text("textcn"), ['nothing called "textcn"', 'Did you mean "textcnn"?']),
+        (lambda: show_text("models"), ["runner list models"]),
+        (lambda: show_text("trainer/defualt"), ['Did you mean "default"?']),
+    ],
+)
+def test_unknown_names(call, fragments):
+    with pytest.raises(UserError) as caught:
+        call()
+    assert all(fragment in str(caught.value) for fragment in fragments), str(caught.value)
+
+
+@pytest.mark.parametrize("call", [list_text, lambda: show_text("textcnn"), lambda: show_text("iris")])
+@pytest.mark.parametrize("width", ["60", "100"])
+def test_a_terminal_gets_colours_and_whole_names(monkeypatch, call, width):
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", width)
+    text = call()
+    assert "\x1b[" in text
+    for name in ("textcnn", "movie_reviews", "softmax_regression", "iris"):
+        assert name in text or call is not list_text
+
+
+# show
+
+
+def test_show_a_model():
+    text = show_text("textcnn")
+    for fragment in (
+        "model=textcnn",
+        "runner model=textcnn data=movie_reviews",
+        "Kim",
+        "runner.models.textcnn.TextCNN",
+        "textcnn.py:",
+        "num_filters: int = 100",
+        "Reads",
+        "movie_reviews",
+        "num_filters: 100",
+    ):
+        assert fragment in text, fragment
+
+
+def test_show_says_what_can_be_added_and_what_is_filled_in():
+    text = show_text("adam")
+    assert "betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999) (write +optim.betas=...)" in text
+    assert "params" not in text
+    assert "movie_reviews" in show_text("data=movie_reviews") and "Read by" in show_text("movie_reviews")
+    assert "The task of\n  vae" in show_text("variational")
+
+
+def test_show_an_ambiguous_name_shows_all():
+    assert [f"{group}=default" in show_text("default") for group in ("trainer", "callbacks", "tracking")] == [True] * 3
+    assert "callbacks=default" not in show_text("trainer/default")
+
+
+@pytest.mark.parametrize("group", BUILT_IN.groups)
+def test_everything_can_be_shown(group):
+    for name in BUILT_IN.choices(group):
+        text = show_text(f"{group}/{name}")
+        assert text.startswith(f"{group}={name}") and "(not found)" not in text
+
+
+# other folders
+
+
+@pytest.fixture
+def own(tmp_path):
+    files = {
+        "model/mine.yaml": "# @package model\n# My net.\n_target_: my_code.Net\nwidth: ${data.in_features}\n",
+        "model/textcnn.yaml": "# Hydra takes the packaged file of this name.\n_target_: my_code.Net\n",
+        "model/broken.yaml": "_target_: [\n",
+        "data/more.yaml": "# More flowers.\ndefaults:\n  - iris\nnum_classes: 4\npath: ???\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def test_a_users_folder_joins_in(own):
+    assert "mine" in catalog.choices("model", [own]) and "mine" not in catalog.choices("model")
+    assert catalog.summary("model", "mine", [own]) == "My net."
+    assert catalog.summary("model", "textcnn", [own]) == catalog.summary("model", "textcnn")
+    assert {"iris", "mnist_5k", "more"} <= set(catalog.readable("mine", [own]))
+    assert "mlp" in catalog.readers("more", [own])  # in_features comes from the file it builds on
+    assert "data=more" in list_text("models", [own])
+    assert "My net." in show_text("mine", [own])
+    with pytest.raises(UserError, match=r"broken.yaml.*line 2"):
+        show_text("broken", [own])
+
+
+def test_an_installed_package_joins_in(tmp_path, monkeypatch):
+    """A package may contribute choices through Hydra's search path plugins."""
+    (tmp_path / "hydra_plugins").mkdir()
+    (tmp_path / "guest" / "conf" / "data").mkdir(parents=True)
+    (tmp_path / "guest" / "__init__.py").write_text("class Tides:\n    def __init__(self, days: float): ...\n")
+    (tmp_path / "guest" / "conf" / "__init__.py").write_text("")
+    (tmp_path / "guest" / "conf" / "data" / "tides.yaml").write_text("# Tides.\n_target_: guest.Tides\ndays: 3\n")
+    (tmp_path / "hydra_plugins" / "guest_path.py").write_text(
+        "from hydra.plugins.search_path_plugin import SearchPathPlugin\n"
+        "class GuestPath(SearchPathPlugin):\n"
+        "    def manipulate_search_path(self, search_path):\n"
+        "        search_path.append('guest', 'pkg://guest.conf')\n"
+    )
+    code = (
+        "from runner.config import catalog; from runner.config.command import check\n"
+        "print('tides' in catalog.choices('data'), catalog.summary('data', 'tides'))\n"
+        "print(*check(['data=tides', 'data.days=x', 'allow=[guest]']), sep='\\n')\n"
+    )
+    from programs import run_python
+
+    monkeypatch.setenv("EXTRA_PATH", str(tmp_path))
+    done = run_python("import os, sys; sys.path.insert(0, os.environ['EXTRA_PATH'])\n" + code)
+    assert done.stdout.startswith("True Tides.\n"), done.stdout
+    assert "cannot read data=tides" in done.stdout and "data.days=x: expected float" in done.stdout
+
+
+def test_the_packaged_folder_is_found():
+    assert (config_path() / "config.yaml").is_file()
+    assert folders([Path("mine")])[-1] == Path("mine")

@@ -1,0 +1,230 @@
+"""What others send is read without running their code: configurations, bundles, checkpoints."""
+
+import os
+import pickle
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from recorded_runs import inside
+from small_runs import composed, settings
+
+from runner.config import safety
+from runner.config.command import check
+from runner.errors import UserError
+from runner.inference.bundle import load_bundle
+from runner.text import tokenizer
+from runner.training.checkpoint import load_checkpoint, newest_checkpoint
+from runner.training.train import train
+
+ALLOWED = [
+    "runner.models.textcnn.TextCNN",
+    "runner.optim.schedules.cosine",
+    "runner.training.checkpoint.Checkpoint",
+    "torch.optim.Adam",
+    "torch.optim.lr_scheduler.StepLR",
+    "torch.nn.Linear",
+    "torch.nn.functional.relu",
+    "torch.nn.functional.gelu",
+    "pytorch_lightning.Trainer",
+    "pytorch_lightning.callbacks.LearningRateMonitor",
+    "pytorch_lightning.strategies.DDPStrategy",
+    "torchmetrics.Accuracy",
+    "sklearn.svm.SVC",
+]
+REFUSED = [
+    "os.system",
+    "subprocess.Popen",
+    "builtins.eval",
+    "numpy.load",
+    "pandas.read_pickle",
+    "joblib.load",
+    "torch.os.system",  # the name of a module that torch imports
+    "torch.load",
+    "torch.hub.load",
+    "torch.utils.cpp_extension.load_inline",
+    "torch.distributed.elastic.multiprocessing.subprocess_handler.SubprocessHandler",
+    "runner.cli.os.system",
+    "runner.files.sources._call",
+    "runner.sweep.workers.Worker",  # starts a process and hands it a pickle
+    "runner.tracking.tracker.Tracker",
+    "runner.files.sources.archive",
+    "pytorch_lightning.cli.LightningCLI",
+    "pytorch_lightning.LightningModule.load_from_checkpoint",
+]
+
+
+@pytest.fixture(autouse=True)
+def nothing_allowed(monkeypatch) -> None:
+    monkeypatch.delenv(safety.ALLOW, raising=False)
+    monkeypatch.delenv(safety.CODE, raising=False)
+
+
+@pytest.mark.parametrize("target", ALLOWED)
+def test_known_classes_may_be_named(target: str) -> None:
+    assert safety.refusal(target) is None
+    safety.guard({"model": {"_target_": target}})
+
+
+@pytest.mark.parametrize("target", REFUSED)
+def test_everything_else_is_refused(target: str) -> None:
+    assert "none of these" in safety.refusal(target)
+    with pytest.raises(UserError, match=rf"model.inner\[0\]._target_={target}"):
+        safety.guard({"model": {"_target_": "torch.nn.Linear", "inner": [{"_target_": target}]}})
+
+
+def test_a_method_of_a_known_class_is_no_class() -> None:
+    with pytest.raises(UserError, match="none of these"):
+        safety.guard({"task": {"_target_": "runner.tasks.classification.Classification.load_from_checkpoint"}})
+
+
+def test_what_the_user_allows_may_be_named(monkeypatch) -> None:
+    assert safety.refusal("numpy.load", ["numpy"]) is None
+    assert safety.refusal("numpy.load", ["nump"]) is not None
+    safety.allow(["numpy"])
+    safety.allow("joblib")
+    assert safety.allowed() == ["numpy", "joblib"]
+    safety.allow("[yaml, numpy]")
+    assert safety.allowed() == ["numpy", "joblib", "yaml"]
+    safety.guard({"a": {"_target_": "numpy.load"}, "b": {"_target_": "joblib.load"}})
+    assert "allow=[pandas]" in safety.refusal("pandas.DataFrame")
+    assert "allow" not in safety.refusal("os.system")
+
+
+def test_the_users_own_folder_is_the_users_own(tmp_path: Path, monkeypatch) -> None:
+    """Modules directly in the current folder; not those of an environment that lies in it."""
+    (tmp_path / "own_nets.py").write_text("class Net:\n    pass\n")
+    packages = tmp_path / ".venv" / "site-packages"
+    packages.mkdir(parents=True)
+    (packages / "foreign_nets.py").write_text("class Net:\n    pass\n")
+    monkeypatch.syspath_prepend(str(packages))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with inside(tmp_path):
+        assert safety.refusal("own_nets.Net") is None
+        assert safety.refusal("foreign_nets.Net") is not None
+        assert safety.own_code(OmegaConf.create({"model": {"_target_": "own_nets.Net"}})) == [tmp_path / "own_nets.py"]
+    assert safety.refusal("own_nets.Net") is not None
+    assert safety.refusal("own_nets.Net", folders=[tmp_path]) is None
+    safety.own_folder(tmp_path)
+    assert safety.refusal("own_nets.Net") is None
+
+
+def test_the_command_is_checked_before_anything_is_imported() -> None:
+    (problem,) = check(["model._target_=pandas.DataFrame"])
+    assert problem.startswith("model._target_=pandas.DataFrame: ") and "type allow=[pandas]" in problem
+    assert not any("allow=" in each for each in check(["model._target_=pandas.DataFrame", "allow=[pandas]"]))
+    assert not any("allow=" in each for each in check(["model._target_=pandas.DataFrame", "allow=pandas"]))
+
+
+def test_a_file_can_neither_allow_itself_nor_use_hydras_own_nodes(tmp_path: Path) -> None:
+    folder = tmp_path / "conf" / "experiment"
+    folder.mkdir(parents=True)
+    (folder / "bold.yaml").write_text("# @package _global_\nallow: [os]\n")
+    (folder / "sly.yaml").write_text("# @package _global_\nhydra:\n  callbacks:\n    x:\n      _target_: os.system\n")
+    found = check(["experiment=bold", "model._target_=os.system"], str(tmp_path / "conf"))
+    assert any("os.system is none of these" in each for each in found)
+    assert any(
+        "hydra.callbacks.x._target_=os.system" in each for each in check(["experiment=sly"], str(tmp_path / "conf"))
+    )
+
+
+def test_the_training_checks_again(tmp_path: Path) -> None:
+    cfg = settings("mlp")
+    cfg.callbacks.early_stopping = {"_target_": "os.system", "command": f"touch {tmp_path}/ran"}
+    with pytest.raises(UserError, match=r"callbacks\.early_stopping\._target_=os\.system"):
+        train(cfg, tmp_path / "run")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_tokenizer_is_code_too(monkeypatch) -> None:
+    for name in ("os.system", "torch.os.system", "torch.hub.load"):
+        with pytest.raises(UserError, match=f"data.tokenizer={name}"):
+            tokenizer(name)
+    assert tokenizer("runner.text.word")("A b") == ["a", "b"]
+    safety.allow(["shlex"])
+    assert tokenizer("shlex.split")("a b") == ["a", "b"]
+
+
+# Bundles and checkpoints of somebody else.
+
+
+class Payload:
+    """Runs a command when it is unpickled."""
+
+    def __init__(self, command: str):
+        self.command = command
+
+    def __reduce__(self) -> tuple:
+        return os.system, (self.command,)
+
+
+@pytest.fixture
+def bundle(trained, tmp_path: Path) -> Path:
+    shutil.copytree(trained("mlp") / "model", tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_a_bundle_may_not_name_what_it_likes(bundle: Path, tmp_path: Path) -> None:
+    load_bundle(bundle)
+    cfg = OmegaConf.load(bundle / "config.yaml")
+    cfg.allow = ["os"]
+    cfg.schedule = {"_target_": "os.system", "command": f"touch {tmp_path}/ran"}
+    OmegaConf.save(cfg, bundle / "config.yaml")
+    with pytest.raises(UserError, match=r"schedule\._target_=os\.system"):
+        load_bundle(bundle)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_a_tokenizer_in_a_bundle_is_refused(trained, tmp_path: Path) -> None:
+    shutil.copytree(trained("textcnn") / "model", tmp_path / "model")
+    file = tmp_path / "model" / "preprocessing.json"
+    file.write_text(file.read_text().replace('"tokenizer": "word"', '"tokenizer": "os.system"'))
+    _, data, _ = load_bundle(tmp_path / "model")
+    with pytest.raises(UserError, match=r"data\.tokenizer=os\.system"):
+        data.encode([{"text": f"touch {tmp_path}/ran"}])
+    assert not (tmp_path / "ran").exists()
+
+
+def test_pickled_code_in_estimator_weights_is_refused(trained, tmp_path: Path) -> None:
+    shutil.copytree(trained("tfidf_linear") / "model", tmp_path / "model")
+    torch.save({"ngrams": Payload(f"touch {tmp_path}/ran")}, tmp_path / "model" / "estimator.pt")
+    with pytest.raises(UserError, match="could run code"):
+        load_bundle(tmp_path / "model")
+    (tmp_path / "model" / "estimator.pt").write_bytes(pickle.dumps(Payload(f"touch {tmp_path}/ran"), protocol=2))
+    with pytest.raises(UserError, match="could run code"):
+        load_bundle(tmp_path / "model")
+    assert not (tmp_path / "ran").exists()
+
+
+def test_pickled_code_in_a_checkpoint_is_refused(tmp_path: Path, caplog) -> None:
+    folder = tmp_path / "checkpoints"
+    folder.mkdir()
+    for name in ("best.ckpt", "last.ckpt"):
+        torch.save({"state_dict": Payload(f"touch {tmp_path}/ran")}, folder / name)
+    with pytest.raises(UserError, match=r"best\.ckpt is refused"):
+        load_checkpoint(folder / "best.ckpt")
+    with pytest.raises(UserError, match=r"no checkpoint in .* can be read"):
+        newest_checkpoint(folder)
+    assert "last.ckpt is refused" in caplog.text
+    assert not (tmp_path / "ran").exists()
+
+
+def test_pickled_code_in_net_weights_is_refused(bundle: Path, tmp_path: Path) -> None:
+    torch.save({"x": Payload(f"touch {tmp_path}/ran")}, bundle / "weights.safetensors")
+    with pytest.raises(UserError, match="no file of weights"):
+        load_bundle(bundle)
+    assert not (tmp_path / "ran").exists()
+
+
+def test_every_choice_of_the_package_is_allowed() -> None:
+    """Whatever conf/ names is within the rules."""
+    from runner.config.catalog import Catalog, config_path
+
+    catalog = Catalog([config_path()])
+    for group in ("model", "data", "task", "optim", "schedule", "trainer", "callbacks"):
+        for name in catalog.choices(group):
+            for path, target in safety.targets(catalog.node(group, name)):
+                assert safety.refusal(target) is None, (group, name, path)
+    safety.guard(composed(("model=textcnn",)))

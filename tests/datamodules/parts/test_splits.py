@@ -1,0 +1,55 @@
+"""The division into splits: fixed, stratified, disjoint, usable as cross-validation."""
+
+import numpy as np
+import pytest
+
+from runner.datamodules.parts.splits import split
+from runner.errors import UserError
+
+
+def test_default_is_80_10_10_stratified_and_fixed():
+    classes = np.repeat([0, 1, 2], [500, 300, 200])
+    first, again = split(1000, classes), split(1000, classes)
+    assert [len(part) for part in first] == [800, 100, 100]
+    for part, same in zip(first, again, strict=True):
+        np.testing.assert_array_equal(part, same)
+        np.testing.assert_allclose(np.bincount(classes[part]) / len(part), [0.5, 0.3, 0.2])
+    assert not np.array_equal(first.test, split(1000, classes, seed=1).test)
+
+
+def test_folds_test_every_row_once():
+    classes = np.arange(103) % 4
+    folds = [split(103, classes, fold=fold, folds=5) for fold in range(5)]
+    assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(103))
+    for fold in folds:
+        assert sorted(np.concatenate(fold)) == list(range(103))
+
+
+def test_own_splits_are_kept_and_validation_is_cut_from_training():
+    own = np.array([0] * 60 + [2] * 20)
+    made = split(80, np.arange(80) % 2, own, folds=12)
+    np.testing.assert_array_equal(made.test, np.arange(60, 80))
+    assert len(made.val) == 5 and made.val.max() < 60
+    assert sorted(np.concatenate([made.train, made.val])) == list(range(60))
+    all_own = split(4, own=np.array([0, 1, 2, 0]))
+    assert [part.tolist() for part in all_own] == [[0, 3], [1], [2]]
+
+
+def test_a_rare_class_is_trained_on(caplog):
+    classes = np.array([0] * 99 + [1])
+    for fold in range(10):
+        assert 99 in split(100, classes, fold=fold).train
+    assert "too rare" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"rows": 7}, "only 7 rows"),
+        ({"rows": 50, "fold": 10}, r"data.fold=10 is out of range: allowed are 0 .. 9"),
+        ({"rows": 50, "folds": 2}, "data.folds=2 is too small"),
+    ],
+)
+def test_errors(settings, message):
+    with pytest.raises(UserError, match=message):
+        split(**settings)

@@ -1,0 +1,106 @@
+"""Exported nets answer as the net itself, for any batch and any length; what cannot be exported is refused clearly."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from runner.contracts.tiny import compose_tiny, tiny
+from runner.errors import UserError
+from runner.tracking.find import find_run
+from runner.verbs import export
+
+LENGTHS = (1, 3, 5, 8)  # tokens of a row
+SETTINGS = dict.fromkeys(("run", "format", "output", "allow", "tracking.uri"))
+
+
+def batches(model: str) -> tuple[nn.Module, list[tuple[torch.Tensor, ...]]]:
+    """A tiny net, and inputs of it of several batch sizes and lengths."""
+    task, batch = tiny(compose_tiny([f"model={model}"]))
+    generator = torch.Generator().manual_seed(0)
+    found = []
+    for rows, length in zip(export.ROWS, LENGTHS, strict=True):
+        inputs = []
+        for tensor in task.inputs(batch):
+            shape = (rows, *tensor.shape[1:]) if tensor.is_floating_point() else (rows, length)
+            values = torch.randn(shape, generator=generator)
+            inputs.append(values if tensor.is_floating_point() else values.abs().mul(3).long().clamp(1, 9))
+        found.append(tuple(inputs))
+    return task.net, found
+
+
+@pytest.mark.parametrize("net_name", ["textcnn", "mlp", "char_rnn", "vae", "gan"])
+@pytest.mark.parametrize("form", ["torch_export", "safetensors"])
+def test_answers_are_those_of_the_net(net_name: str, form: str, tmp_path: Path) -> None:
+    net, inputs = batches(net_name)
+    apart, shapes = export.export_net(net, inputs, form, tmp_path / f"net{export.ENDINGS[form]}")
+    assert apart < 1e-5 and [shape[0][0] for shape in shapes] == list(export.ROWS)
+    lengths = {shape[0][1] for shape in shapes}
+    assert net_name != "textcnn" or lengths == set(LENGTHS)
+    assert net_name != "char_rnn" or lengths == ({8} if form == "torch_export" else set(LENGTHS))
+    assert (tmp_path / f"net{export.ENDINGS[form]}").exists()
+
+
+@pytest.mark.parametrize("net_name", ["textcnn", "char_rnn"])
+def test_onnx_answers_are_those_of_the_net(net_name: str, tmp_path: Path) -> None:
+    import onnxruntime
+
+    net, inputs = batches(net_name)
+    apart, shapes = export.export_net(net, inputs, "onnx", tmp_path / "net.onnx")
+    assert apart < 1e-5 and [shape[0] for shape in shapes] == [tuple(batch[0].shape) for batch in inputs]
+    assert [path.name for path in tmp_path.iterdir()] == ["net.onnx"]  # the weights are inside
+    session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
+    assert isinstance(session.get_inputs()[0].shape[0], str)  # a free size has a name instead of a number
+
+
+def test_a_file_that_answers_otherwise_is_reported(tmp_path: Path, monkeypatch) -> None:
+    net, inputs = batches("mlp")
+    monkeypatch.setitem(export.WRITERS, "torch_export", lambda *_: lambda batch: [net(*batch) + 1])
+    with pytest.raises(UserError, match=r"answers otherwise than the net itself \(1\.\de\+00 apart\)"):
+        export.export_net(net, inputs, "torch_export", tmp_path / "net.pt2")
+
+
+class AsksValues(nn.Module):
+    """A net that torch.export cannot follow: its way depends on the numbers."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        return values * 2 if values.sum() > 0 else values
+
+
+def test_a_net_that_cannot_be_followed_is_named(tmp_path: Path) -> None:
+    inputs = [(torch.randn(rows, 3),) for rows in export.ROWS]
+    with pytest.raises(UserError, match="cannot follow AsksValues"):
+        export.export_net(AsksValues(), inputs, "torch_export", tmp_path / "net.pt2")
+
+
+def run_export(recorded, name: str, **settings) -> int:
+    folder, ids = recorded
+    return export.export({**SETTINGS, "run": ids[name], **settings}, folder / "outputs")
+
+
+def test_a_run_is_exported_with_its_preprocessing(recorded, tmp_path: Path, capsys) -> None:
+    folder, ids = recorded
+    assert run_export(recorded, "textcnn", format="torch_export", output=str(tmp_path / "net.pt2")) == 0
+    assert "checked with inputs of 1 x 1, 2 x 3, 7 x 11, 32 x 60" in capsys.readouterr().out
+    assert (tmp_path / "preprocessing.json").exists()
+    run_export(recorded, "csv", format="safetensors")
+    written = find_run(None, folder / "outputs", ids["csv"]).folder / "export" / "model"
+    assert sorted(path.name for path in written.iterdir()) == [
+        "config.yaml",
+        "preprocessing.json",
+        "weights.safetensors",
+    ]
+
+
+def test_mistakes_are_explained(recorded, tmp_path: Path, monkeypatch) -> None:
+    with pytest.raises(UserError, match=r"TfidfLinear is an estimator, not a net"):
+        run_export(recorded, "tfidf", format="torch_export")
+    with pytest.raises(UserError, match=r"received 'onx'\. Did you mean .onnx."):
+        run_export(recorded, "iris", format="onx")
+    with pytest.raises(UserError, match=r"ends in \.pt2"):
+        run_export(recorded, "iris", format="torch_export", output=str(tmp_path / "net.onnx"))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(UserError, match=r'pip install "runner\[export\]"'):
+        export.need_packages("onnx")

@@ -1,0 +1,352 @@
+"""Checkpoints: complete, atomic, readable without running code, and one is always intact."""
+
+import errno
+import logging
+import math
+import os
+import random
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from pytorch_lightning import Callback
+from small_runs import KillAt, Killed, resumed, settings, stopped
+
+from runner.errors import UserError
+from runner.training import checkpoint
+from runner.training.checkpoint import (
+    AtomicWriter,
+    Checkpoint,
+    load_checkpoint,
+    newest_checkpoint,
+    random_state,
+    set_random_state,
+)
+from runner.training.train import train
+
+
+def state(number: float, best: bool = False) -> dict:
+    nested = [{"a": (1, torch.tensor(2.0))}, None, "text"]
+    return {"weights": torch.full((1000,), number), "best": best, "nested": nested}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "run" / "checkpoints"
+
+
+@pytest.fixture
+def save(folder):
+    def save(number: float, best: bool = False, writer: AtomicWriter | None = None) -> None:
+        writer = writer or AtomicWriter()
+        writer.save_checkpoint(state(number, best), folder / "last.ckpt", {"best": best})
+        writer.wait()
+
+    return save
+
+
+def number_in(path) -> float:
+    return float(load_checkpoint(path)["weights"][0])
+
+
+# Writing.
+
+
+def test_the_last_two_and_the_best_are_kept(folder, save):
+    for number, best in ((1.0, True), (2.0, True), (3.0, False), (4.0, False)):
+        save(number, best)
+    assert number_in(folder / "last.ckpt") == 4
+    assert number_in(folder / "previous.ckpt") == 3
+    assert number_in(folder / "best.ckpt") == 2
+    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+
+
+def test_containers_survive(folder, save):
+    save(1.0)
+    found = load_checkpoint(folder / "last.ckpt")
+    assert found["nested"][0]["a"] == (1, torch.tensor(2.0)) and found["nested"][1:] == [None, "text"]
+
+
+def test_what_is_written_is_what_was_there_when_save_returned(folder):
+    content, writer = state(1.0), AtomicWriter()
+    writer.save_checkpoint(content, folder / "last.ckpt")
+    content["weights"] += 1  # the next training step
+    writer.wait()
+    assert number_in(folder / "last.ckpt") == 1
+
+
+@pytest.mark.parametrize("call", [0, 1, 2])
+def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monkeypatch, call):
+    """os.replace gives the three names: previous, last, best. What is not done at the kill is not done at all."""
+    save(1.0, best=True)
+    save(2.0, best=True)
+    own, left = os.replace, [call]
+
+    def replace(source, target):
+        if not left[0]:
+            raise Killed
+        left[0] -= 1
+        own(source, target)
+
+    monkeypatch.setattr(checkpoint.os, "replace", replace)
+    writer = AtomicWriter()
+    with pytest.raises(Killed):
+        writer.write(state(3.0, best=True), folder / "last.ckpt", best=True)
+    monkeypatch.undo()
+    expected = 3 if call == 2 else 2
+    assert number_in(newest_checkpoint(folder)) == expected
+    assert number_in(folder / "best.ckpt") == expected, "the best one has got its second name"
+    save(4.0, best=True)  # what the kill has left lying about is in nobody's way
+    assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+
+
+def test_a_half_written_file_is_never_taken_for_a_checkpoint(folder, save):
+    save(1.0)
+    (folder / "last.part").write_bytes(b"half of")
+    assert number_in(newest_checkpoint(folder)) == 1
+
+
+def test_without_hard_links_the_files_are_copied(folder, save, monkeypatch):
+    def refuse(*arguments):
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(checkpoint.os, "link", refuse)
+    save(1.0, best=True)
+    save(2.0)
+    assert [number_in(folder / f"{name}.ckpt") for name in ("last", "previous", "best")] == [2, 1, 1]
+
+
+# Reading.
+
+
+def test_a_damaged_last_checkpoint_falls_back_to_the_previous_one(folder, save, caplog):
+    save(1.0)
+    save(2.0)
+    last = folder / "last.ckpt"
+    data = last.read_bytes()
+    for damaged in (data[: len(data) // 2], b"", data[:100] + b"\0" * 200 + data[300:-50] + b"x" * 50):
+        last.unlink()
+        last.write_bytes(damaged)
+        caplog.clear()
+        assert newest_checkpoint(folder) == folder / "previous.ckpt"
+        assert "last.ckpt is damaged" in caplog.text
+
+
+def test_without_any_checkpoint_there_is_none(folder):
+    assert newest_checkpoint(folder) is None
+
+
+def test_with_damaged_checkpoints_only_the_run_does_not_quietly_begin_anew(folder, save, caplog):
+    save(1.0)
+    last = folder / "last.ckpt"
+    last.write_bytes(last.read_bytes()[:-100])
+    with pytest.raises(UserError, match="train anew, with the same command without resume="):
+        newest_checkpoint(folder)
+    assert "last.ckpt is damaged" in caplog.text
+
+
+def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "trapped"),)
+
+    torch.save({"best": False, "trap": Trap()}, tmp_path / "last.ckpt")
+    with pytest.raises(UserError, match=r"could run code"):
+        load_checkpoint(tmp_path / "last.ckpt")
+    assert not (tmp_path / "trapped").exists()
+
+
+# Trouble.
+
+
+def test_a_full_disk_is_explained_and_the_earlier_checkpoint_is_intact(folder, save, monkeypatch):
+    save(1.0)
+    before = (folder / "last.ckpt").read_bytes()
+
+    def full(content, file):
+        file.write(b"x" * 100)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(checkpoint.torch, "save", full)
+    with pytest.raises(UserError, match=r"could not be written; \d+ MB are free.*resume=last.*No space left"):
+        save(2.0)
+    assert (folder / "last.ckpt").read_bytes() == before
+    assert [path.name for path in folder.iterdir()] == ["last.ckpt"]
+
+
+def test_a_full_disk_ends_the_training_with_that_message(tmp_path, monkeypatch, no_figures):
+    own, calls = torch.save, []
+
+    def fills_up(content, file):
+        calls.append(1)
+        if len(calls) == 2:
+            raise RuntimeError("[enforce fail at inline_container.cc:595] . PytorchStreamWriter failed writing file")
+        own(content, file)
+
+    monkeypatch.setattr(checkpoint.torch, "save", fills_up)
+    cfg = settings("mlp")
+    with pytest.raises(UserError, match=r"could not be written"):
+        train(cfg, tmp_path)
+    assert not (tmp_path / "metrics.json").exists()
+    assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["epoch"] == 0
+    monkeypatch.undo()
+    monkeypatch.setattr("runner.training.train.draw", lambda *arguments: None)
+    resumed(cfg, tmp_path)
+    assert (tmp_path / "metrics.json").exists()
+
+
+def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    writer = AtomicWriter()
+    writer.save_checkpoint(state(1.0), tmp_path / "file" / "checkpoints" / "last.ckpt")
+    with pytest.raises(UserError, match=r"could not be written"):
+        writer.wait()
+
+
+def test_an_object_that_cannot_be_stored_is_not_passed_over(folder):
+    writer = AtomicWriter()
+    writer.save_checkpoint({"function": lambda: None}, folder / "last.ckpt")
+    with pytest.raises(Exception, match=r"lambda"):
+        writer.wait()
+    assert list(folder.iterdir()) == []
+
+
+# Random numbers.
+
+
+def draws() -> list[float]:
+    return [random.random(), random.gauss(0, 1), *np.random.rand(2), np.random.randn(), *torch.rand(2).tolist()]
+
+
+def test_random_state_round_trip(tmp_path):
+    random.seed(1)
+    np.random.seed(2)
+    torch.manual_seed(3)
+    random.gauss(0, 1)  # leaves a second number waiting
+    np.random.randn()
+    torch.save(random_state(), tmp_path / "state.pt")
+    first = draws()
+    assert draws() != first
+    set_random_state(torch.load(tmp_path / "state.pt", weights_only=True))
+    assert draws() == first
+
+
+# What a training leaves behind.
+
+
+def test_all_files_of_a_run_load_without_code(trained):
+    for name in ("last", "previous", "best"):
+        found = torch.load(trained("mlp") / "checkpoints" / f"{name}.ckpt", weights_only=True)
+        assert {"state_dict", "optimizer_states", "random_states", "train_loader", "history", "about"} <= set(found)
+    assert "hidden_dims" in found["about"]["config"], "a checkpoint says what it belongs to"
+
+
+def test_a_callback_may_keep_a_state_of_its_own(tmp_path, no_figures):
+    class Counter(Callback):
+        steps = 0
+
+        def on_train_batch_end(self, *arguments) -> None:
+            self.steps += 1
+
+        def state_dict(self) -> dict:
+            return {"steps": self.steps}
+
+    train(settings("mlp"), tmp_path, stop=Counter())
+    states = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["callbacks"]
+    assert {"steps": 15} in states.values()
+
+
+# When it saves.
+
+
+def fake_trainer(monkeypatch, folder, can_save: bool = True) -> SimpleNamespace:
+    monkeypatch.setattr(checkpoint, "can_save", lambda trainer: can_save)
+    trainer = SimpleNamespace(global_step=0, current_epoch=0, max_epochs=9, callback_metrics={})
+    trainer.default_root_dir = folder
+    trainer.state = SimpleNamespace(fn="fit")
+    trainer.strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: decision)
+    trainer.saved = []
+    trainer.save_checkpoint = lambda path, storage_options: trainer.saved.append(trainer.global_step)
+    return trainer
+
+
+@pytest.mark.parametrize(("a_batch", "saved"), [(1, [4, 8, 12]), (2, [4, 8, 12]), (3, [6, 12])])
+def test_it_saves_every_so_many_steps(monkeypatch, tmp_path, a_batch, saved):
+    """A gan makes several optimizer steps a batch, gradient accumulation less than one."""
+    trainer, callback = fake_trainer(monkeypatch, tmp_path), Checkpoint(every_n_steps=4)
+    while trainer.global_step < 12:
+        trainer.global_step += a_batch
+        callback.on_train_batch_end(trainer, None, None, None, 0)
+        callback.on_train_batch_end(trainer, None, None, None, 0)  # another batch before the next step
+    assert trainer.saved == saved
+
+
+def test_it_saves_every_so_many_minutes(monkeypatch, tmp_path):
+    now = [1000.0]
+    monkeypatch.setattr(checkpoint.time, "monotonic", lambda: now[0])
+    trainer, callback = fake_trainer(monkeypatch, tmp_path), Checkpoint(every_n_minutes=2)
+    for seconds in range(0, 301, 30):
+        now[0], trainer.global_step = 1000.0 + seconds, seconds
+        callback.on_train_batch_end(trainer, None, None, None, 0)
+    assert trainer.saved == [120, 240]
+
+
+def test_it_does_not_save_between_a_step_and_a_validation(monkeypatch, tmp_path):
+    trainer, callback = fake_trainer(monkeypatch, tmp_path, can_save=False), Checkpoint(every_n_steps=1)
+    trainer.global_step = 5
+    callback.on_train_batch_end(trainer, None, None, None, 0)
+    assert trainer.saved == []
+
+
+@pytest.mark.parametrize(
+    ("mode", "scores", "best"),
+    [
+        ("max", [0.5, 0.7, 0.6, 0.7, 0.8], [0, 1, 4]),
+        ("min", [0.5, 0.7, 0.4, 0.4, 0.3], [0, 2, 4]),
+        ("min", [math.nan, 0.7, math.nan, 0.9], [0, 1]),
+        ("max", [None, 0.5, None, 0.6], [1, 3]),
+    ],
+)
+def test_the_best_epoch(monkeypatch, tmp_path, mode, scores, best):
+    """None stands for an epoch without a validation."""
+    trainer, callback = fake_trainer(monkeypatch, tmp_path), Checkpoint("val/x", mode)
+    found = []
+    for trainer.current_epoch, score in enumerate(scores):
+        if score is not None:
+            trainer.callback_metrics["val/x"] = torch.tensor(score)
+            callback.on_validation_end(trainer, None)
+        if callback.is_best(trainer):
+            found.append(trainer.current_epoch)
+    assert found == best and callback.best_epoch == best[-1]
+
+
+def test_without_a_monitored_metric_the_last_epoch_is_the_best(monkeypatch, tmp_path):
+    trainer, callback = fake_trainer(monkeypatch, tmp_path), Checkpoint(None)
+    assert [callback.is_best(trainer) for _ in range(3)] == [True] * 3
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["+trainer.val_check_interval=0.4"],
+        ["+trainer.check_val_every_n_epoch=2"],
+        ["+trainer.accumulate_grad_batches=2"],
+        ["+trainer.max_steps=7"],
+    ],
+)
+def test_runs_that_validate_and_step_in_other_rhythms_are_exact_too(tmp_path, no_figures, overrides):
+    cfg = settings("mlp", "callbacks.checkpoint.every_n_steps=1", *overrides)
+    whole = train(cfg, tmp_path / "whole")
+    for number, stop in enumerate([KillAt("on_train_batch_start", 3), KillAt("on_train_batch_start", 6)]):
+        folder = tmp_path / str(number)
+        assert stopped(cfg, folder, stop)
+        again = resumed(cfg, folder)
+        same = {name for name in whole if name.startswith(("val/", "test/", "train/loss"))}
+        assert {name: again[name] for name in same} == {name: whole[name] for name in same}
+
+
+def test_the_log_tells_of_each_epoch(tmp_path, caplog, no_figures):
+    with caplog.at_level(logging.INFO):
+        train(settings("mlp", "trainer.max_epochs=2"), tmp_path)
+    assert "epoch 1/2 (best): " in caplog.text and "epoch 2/2" in caplog.text
