@@ -16,7 +16,8 @@ from runner.contracts.tiny import compose_tiny, tiny
 from runner.datamodules.parts.batches import Loader, TensorSplit
 from runner.errors import UserError
 from runner.tasks.adversarial import Adversarial
-from runner.tasks.base import RunningMeans, Task
+from runner.tasks.base import Task
+from runner.tasks.means import RunningMeans
 from runner.tasks.causal_lm import CausalLM
 from runner.tasks.classification import Classification
 from runner.tasks.estimator import Estimator

@@ -1,0 +1,217 @@
+"""How Lightning trains an objective: steps, their running means, optimizers, what a checkpoint holds beside weights."""
+
+import inspect
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from pytorch_lightning import LightningModule
+from torch import Tensor, nn
+from torchmetrics import MetricCollection
+
+from runner.errors import UserError
+from runner.tasks.means import RunningMeans
+
+
+class Loop(LightningModule):
+    """The training loop of an objective, which `runner.tasks.base.Task` completes with what it says of itself.
+
+    Args:
+        net: the module that is trained.
+        optimizer: builds the optimizer from the parameters.
+        schedule: builds the learning-rate schedule from the optimizer (see `runner.optim.schedules`).
+        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
+        mode: whether the smallest ("min") or the largest ("max") value of `monitor` is the best.
+    """
+
+    def __init__(
+        self,
+        net: nn.Module,
+        optimizer: Callable | None = None,
+        schedule: Callable | None = None,
+        monitor: str | None = "val/loss",
+        mode: str = "min",
+    ):
+        super().__init__()
+        if mode not in ("min", "max"):
+            raise UserError(f"task.mode is min or max, received {mode!r}")
+        self.net = net
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.monitor = monitor
+        self.mode = mode
+        self.gradient_clip: tuple[float | None, str] = (None, "norm")
+        self.augment: nn.Module | None = None  # changes training batches (see `runner.augment`)
+        self.regularise: Any = None  # adds penalties to the loss (see `runner.optim.regularise`)
+        self.metrics = MetricCollection({})  # those that are no means over examples; filled by subclasses
+        self.training_means = RunningMeans()
+        self.evaluation_means = RunningMeans()
+
+    def configure_optimizers(self):
+        return self.with_schedule(self.optimizer(self.net.parameters()))
+
+    def with_schedule(self, optimizer: torch.optim.Optimizer) -> Any:
+        """Return what Lightning expects: the optimizer, with its learning-rate schedule if it has one."""
+        if self.schedule is None:
+            return optimizer
+        steps = int(self.trainer.estimated_stepping_batches)
+        scheduler = self.schedule(optimizer, total_steps=steps, steps_per_epoch=self.trainer.num_training_batches)
+        if scheduler is None:
+            return optimizer
+        watches = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
+        if watches and (self.monitor is None or not self.automatic_optimization):
+            raise UserError("schedule=plateau watches task.monitor, and this task has none. Take another schedule.")
+        how = {"scheduler": scheduler, "interval": "epoch" if watches else "step", "monitor": self.monitor}
+        if watches and self.monitor.startswith("val/"):
+            how |= {"frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}  # known after a validation
+        return {"optimizer": optimizer, "lr_scheduler": how}
+
+    def schedules(self) -> list:
+        """The learning-rate schedules, for objectives that step their optimizers themselves."""
+        found = self.lr_schedulers()
+        return found if isinstance(found, list) else [found] if found else []
+
+    def clip(self, optimizer: Any) -> None:
+        """Clip the gradients as the trainer's settings say, for objectives that step their optimizers themselves."""
+        largest, algorithm = self.gradient_clip
+        if largest:
+            self.clip_gradients(optimizer, gradient_clip_val=largest, gradient_clip_algorithm=algorithm)
+
+    def training_step(self, batch: tuple, batch_idx: int) -> Tensor:
+        scalars = self.step(batch)
+        loss = scalars["loss"]
+        if self.regularise is not None and self.regularise.penalises:
+            scalars["penalty"] = self.regularise.penalty(self.net)
+            loss = loss + scalars["penalty"]
+        self.count(scalars, self.size(batch))
+        return loss
+
+    def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
+        if self.regularise is not None and self.regularise.penalises:
+            loss = loss + self.regularise.penalty(self.net)
+        super().manual_backward(loss, *args, **kwargs)
+
+    def on_fit_start(self) -> None:
+        if self.augment is not None:
+            self.augment.connect(self.trainer.datamodule)
+        if self.regularise is not None:
+            self.regularise.attach(self.net)
+
+    def on_fit_end(self) -> None:
+        if self.regularise is not None:
+            self.regularise.detach()
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        return batch if self.augment is None or not self.training else self.augment(batch)
+
+    def count(self, scalars: dict[str, Tensor], size: int) -> None:
+        """Add the scalars of a training batch to the curve and to the epoch."""
+        self.training_means.add(scalars, size)
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable | None = None
+    ) -> None:
+        optimizer.step(closure=optimizer_closure)
+        self.limit_weights()
+
+    def limit_weights(self) -> None:
+        """Keep the weights within their limits, right after a step: a checkpoint holds what the next step sees."""
+        if self.regularise is not None:
+            self.regularise.limit()
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+            self.close_window()
+
+    def close_window(self) -> None:
+        """Log the means since the last point of the training curve."""
+        means = self.training_means.close()
+        self.refuse_lost(means)
+        if means and self.trainer.logger:
+            self.trainer.logger.log_metrics(
+                {f"train/{name}_step": value for name, value in means.items()}
+                | {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]},
+                step=self.trainer.global_step,
+            )
+
+    def refuse_lost(self, means: dict[str, float]) -> None:
+        """End a training that has diverged.
+
+        Raises:
+            UserError: a mean is no finite number.
+        """
+        lost = [name for name, value in means.items() if not math.isfinite(value)]
+        if lost:
+            raise UserError(
+                f"{', '.join(lost)} became {means[lost[0]]} at step {self.trainer.global_step}: the training has "
+                "diverged. Lower optim.lr or set trainer.gradient_clip_val=1."
+            )
+
+    def on_train_epoch_end(self) -> None:
+        self.close_window()
+        self.report("train", self.training_means.pop())
+
+    def validation_step(self, batch: tuple, batch_idx: int) -> None:
+        self.evaluation_means.add(self.evaluation_step(batch), self.size(batch))
+
+    def test_step(self, batch: tuple, batch_idx: int) -> None:
+        self.validation_step(batch, batch_idx)
+
+    def on_validation_epoch_start(self) -> None:
+        self.metrics.reset()
+        self.evaluation_means = RunningMeans()
+
+    def on_test_epoch_start(self) -> None:
+        self.on_validation_epoch_start()
+
+    def on_validation_epoch_end(self) -> None:
+        self.report("val", self.evaluation_metrics())
+
+    def on_test_epoch_end(self) -> None:
+        self.report("test", self.evaluation_metrics())
+
+    def evaluation_metrics(self) -> dict[str, float]:
+        """Return the metrics of the split that has just been gone through."""
+        means = self.evaluation_means.pop()
+        return means | {name: float(value) for name, value in self.metrics.compute().items()}
+
+    def report(self, split: str, values: dict[str, float]) -> None:
+        """Hand the metrics of an epoch to the callbacks (early stopping, checkpoints) and to the record of the run."""
+        values = {f"{split}/{name}": value for name, value in values.items()}
+        self.log_dict(values, logger=False)
+        if self.trainer.logger and self.trainer.state.fn == "fit":
+            self.trainer.logger.log_metrics(values | {"epoch": self.current_epoch}, step=self.trainer.global_step)
+
+    def on_save_checkpoint(self, checkpoint: dict) -> None:
+        if (self.trainer.fit_loop.batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+            self.close_window()  # which `on_train_batch_end` is about to do
+        self.refuse_lost(self.training_means.waiting())
+        checkpoint["training_means"] = self.training_means.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict) -> None:
+        self.training_means.load_state_dict(checkpoint["training_means"])
+
+    # What follows only makes Lightning's share of a step smaller: for a small net it is most of the step.
+
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
+        for group in optimizer.param_groups:
+            for parameter in group["params"]:
+                parameter.grad = None
+
+    def _apply_batch_transfer_handler(
+        self, batch: Any, device: torch.device | None = None, dataloader_idx: int = 0
+    ) -> Any:
+        if device is not None and device.type == "cpu":
+            return self.on_after_batch_transfer(batch, dataloader_idx)  # it is there already
+        return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "_current_fx_name":  # set some forty times a step, each time through torch's search for parameters
+            self.__dict__[name] = value
+        else:
+            super().__setattr__(name, value)
+
+
+# Lightning looks at the signature before every step; this spares it the work of finding out.
+Loop.training_step.__signature__ = inspect.signature(Loop.training_step)
