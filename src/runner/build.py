@@ -1,12 +1,14 @@
 """From a configuration to objects: the data, the objective with its net, what changes batches and weights."""
 
+import copy
 from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig
+from omegaconf import DictConfig, open_dict
 
 from runner.augment import Augmentation
+from runner.config.catalog import NOTES
 from runner.errors import UserError
 from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
@@ -15,8 +17,12 @@ from runner.text.vectors import give_vectors
 
 def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
     """Instantiate the node `key`; what its constructor refuses is the user's to mend, other errors are shown."""
+    node = copy.deepcopy(cfg[key])
+    with open_dict(node):
+        for name in NOTES:
+            node.pop(name, None)
     try:
-        return instantiate(cfg[key], _convert_="all", **arguments)
+        return instantiate(node, _convert_="all", **arguments)
     except InstantiationException as error:
         cause = error.__cause__ or error
         if isinstance(cause, UserError) or not isinstance(cause, ValueError):

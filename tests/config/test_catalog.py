@@ -176,6 +176,37 @@ def test_everything_can_be_shown(group):
 # other folders
 
 
+def test_words_say_what_no_key_says(tmp_path):
+    """Data that `gives` what a model or its task `takes` can be read, and only they."""
+    files = {
+        "model/seq2seq.yaml": "_target_: my_code.Net\ntakes: pairs\nvocab_size: ${data.vocab_size}\n",
+        "model/plain.yaml": "_target_: my_code.Net\ndefaults:\n  - override /task@_global_.task: contrast\n",
+        "task/contrast.yaml": "_target_: my_code.Task\ntakes: [pairs, words]\n",
+        "data/one.yaml": "_target_: my_code.Data\nvocab_size: 9\n",
+        "data/two.yaml": "_target_: my_code.Data\ngives: pairs\nvocab_size: 9\nnum_classes: 2\n",
+        "data/three.yaml": "defaults: [two]\ngives: [words, pairs]\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    found = Catalog([*folders(), tmp_path])
+    assert found.readable("seq2seq") == ["three", "two"] and found.readable("plain") == ["three"]
+    assert "textcnn" not in found.readers("one") and "textcnn" in found.readers("two")
+
+
+def test_tiny_overrides_stand_in_a_comment(tmp_path):
+    (tmp_path / "model").mkdir()
+    text = "# A net.\n# runner model=wide\n# tiny: model.width=4 model.dims=[2,2]\n# tiny: data.max_len=8\nwidth: 512\n"
+    (tmp_path / "model" / "wide.yaml").write_text(text)
+    found = Catalog([tmp_path])
+    assert found.tiny("wide") == ["model.width=4", "model.dims=[2,2]", "data.max_len=8"]
+    assert (
+        found.summary("model", "wide") == "A net."
+        and "tiny:" not in show_text("wide", [tmp_path]).split("Arguments")[0]
+    )
+    assert BUILT_IN.tiny("softmax_regression") == []
+
+
 @pytest.fixture
 def own(tmp_path):
     files = {

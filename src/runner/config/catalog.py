@@ -3,7 +3,8 @@
 Only YAML is read here; no class that a file names is imported. A model M can read data D if every `${data.x}` in M
 and in its task T is a key of D, and every `${task.x}` in M is a key of T; T is the task that M brings along, or else
 the one that D brings along. Of the facts that M reads as `${oc.select:data.x,null}`, D has to have one: so a recurrent
-net reads texts (vocab_size) as well as signals (num_channels).
+net reads texts (vocab_size) as well as signals (num_channels). What no key says, words do: where M or T `takes: pairs`,
+D has to say `gives: pairs`.
 """
 
 import importlib.util
@@ -32,6 +33,8 @@ KINDS = {
     "trainer": "trainers",
     "experiment": "experiments",
 }
+
+NOTES = ("gives", "takes")  # keys of data, model and task that only this file reads: no constructor is given them
 
 
 def config_path() -> Path:
@@ -140,6 +143,11 @@ class Catalog:
         lines = (line for line in self.comments(group, name) if line.startswith("runner "))
         return next(lines, f"runner {group}={name}")
 
+    def tiny(self, name: str) -> list[str]:
+        """Return the overrides that make a model small, from the lines `# tiny: model.hidden_dim=16` of its file."""
+        lines = (line.removeprefix("tiny:") for line in self.comments("model", name) if line.startswith("tiny:"))
+        return [override for line in lines for override in line.split()]
+
     # Which model reads which data.
 
     def default(self, group: str) -> str | None:
@@ -172,6 +180,8 @@ class Catalog:
         data_facts, either = needed(model_node, "data") | needed(task_node, "data"), alternatives(model_node)
         if either and not either & set(data_node):
             return False
+        if not noted(model_node, "takes") | noted(task_node, "takes") <= noted(data_node, "gives"):
+            return False
         return data_facts <= set(data_node) and needed(model_node, "task") <= set(task_node)
 
     def readable(self, model: str) -> list[str]:
@@ -196,6 +206,12 @@ class Catalog:
 def needed(node: Any, group: str) -> set[str]:
     """Return the keys x of all `${group.x}` in a node."""
     return matches(node, rf"\$\{{{group}\.(\w+)")
+
+
+def noted(node: dict[str, Any], key: str) -> set[str]:
+    """Return the words of `gives:` or `takes:` in a node: one word, or a list of them."""
+    words = node.get(key) or []
+    return {words} if isinstance(words, str) else set(words)
 
 
 def alternatives(node: Any) -> set[str]:

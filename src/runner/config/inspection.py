@@ -33,10 +33,17 @@ SUPPLIED = {
 PLAIN = {
     "seed": "int",
     "resume": "str | None",
+    "init_from": "str | None",
+    "freeze": "list[str]",
     "lr_find": "bool",
     "find_batch_size": "bool",
     "allow": "list[str] | str",
     "offline": "bool",
+    "data.gives": "str | list[str] | None",
+    "model.takes": "str | list[str] | None",
+    "task.takes": "str | list[str] | None",
+    "task.monitor": "str | None",
+    "task.mode": "Literal['min', 'max']",
     "tracking.uri": "str | None",
     "tracking.experiment": "str",
     "tracking.name": "str | None",
@@ -200,7 +207,7 @@ class Inspection:
         supplied = supplied_at(path)
         for key, value in node.items():
             where = f"{path}.{key}"
-            if key in DIRECTIVES:
+            if key in DIRECTIVES or where in PLAIN:
                 continue
             if key in supplied:
                 self.report(f"{self.shown(where, value)}: runner fills in {key} itself; leave it out.")

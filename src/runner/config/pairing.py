@@ -6,7 +6,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.annotations import fits, kinds
-from runner.config.catalog import alternatives, needed
+from runner.config.catalog import alternatives, needed, noted
 from runner.config.signatures import signature
 from runner.config.wording import joined
 
@@ -55,7 +55,9 @@ class Pair:
         return excused
 
     def lacking(self, reader: str, source: str) -> list[str]:
-        """Return the keys that one node reads of another and that are not there, or null where null is of no use."""
+        """Return what one node needs of another and does not find: keys that are absent, or null where null is of no use,
+        and words.
+        """
         lacking = []
         found = signature(self.raw[reader].get("_target_"))
         for key in sorted(needed(self.raw[reader], source)):
@@ -71,6 +73,8 @@ class Pair:
         either = sorted(alternatives(self.raw[reader])) if source == "data" else []
         if either and not set(either) & set(self.raw[source]):
             lacking.append(" or ".join(either))
+        if source == "data":
+            lacking += sorted(noted(self.raw[reader], "takes") - noted(self.raw["data"], "gives"))
         return lacking
 
     def is_null(self, group: str, key: str) -> bool:

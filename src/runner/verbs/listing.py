@@ -143,7 +143,12 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
     node = catalog.node(group, name)
     target = node.get("_target_")
     found = signature(target) if isinstance(target, str) else None
-    sections = [(f"{group}={name}", "\n".join(c for c in catalog.comments(group, name) if not c.startswith("runner ")))]
+    sections = [
+        (
+            f"{group}={name}",
+            "\n".join(c for c in catalog.comments(group, name) if not c.startswith(("runner ", "tiny:"))),
+        )
+    ]
     sections.append(("Run it", catalog.example(group, name)))
     if found is not None:
         docs = [found.module_doc if found.target.startswith("runner.") else "", found.doc]
