@@ -15,12 +15,11 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from runner.config.catalog import Catalog, config_path, folders
+from runner.config.catalog import Catalog, folders
 from runner.config.command import check
-from runner.config.inferred import register_resolvers
+from runner.config.compose import compose
 from runner.training.train import train
 
 
@@ -33,8 +32,7 @@ def trained(overrides: list[str], folder: Path) -> str:
             with open(folder / "output.txt", "w") as out:
                 os.dup2(out.fileno(), 1)
                 os.dup2(out.fileno(), 2)
-            with initialize_config_dir(str(config_path()), version_base="1.3"):
-                cfg = compose("config", overrides=overrides)
+            cfg = compose(overrides)
             OmegaConf.resolve(cfg)
             train(cfg, folder)
             code = 0
@@ -55,7 +53,6 @@ def main() -> int:
     arguments = parser.parse_args()
     own = {data for data in arguments.data if "???" in catalog.node("data", data).values()}  # wait for the user's file
     print(f"left out, since they need a file of the user: {', '.join(sorted(own)) or 'none'}")
-    register_resolvers()
     possible = failures = refused = 0
     slowest = 0.0
     for model in arguments.models:

@@ -19,11 +19,9 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config.catalog import config_path
-from runner.config.inferred import register_resolvers
+from runner.config.compose import compose
 from runner.training.train import train
 
 SMALL = {
@@ -50,9 +48,7 @@ TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
 
 def settings(model: str) -> DictConfig:
     """The whole configuration of a small training of `model`."""
-    register_resolvers()
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", overrides=[f"model={model}", *SMALL[model], *COMMON])
+    cfg = compose([f"model={model}", *SMALL[model], *COMMON])
     OmegaConf.resolve(cfg)
     return cfg
 

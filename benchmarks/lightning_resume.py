@@ -13,13 +13,11 @@ from pathlib import Path
 
 import pytorch_lightning as lightning
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from runner.config.catalog import config_path
-from runner.config.inferred import register_resolvers
+from runner.config.compose import compose
 from runner.training.quiet import silence
 from runner.training.train import train
 
@@ -64,7 +62,6 @@ def with_runner(cfg: DictConfig, folder: Path, epochs: int, resume: bool = False
 def main() -> None:
     warnings.filterwarnings("ignore")
     silence()
-    register_resolvers()
     with tempfile.TemporaryDirectory() as place:
         folders = {name: Path(place, name) for name in ("whole", "stopped")}
         for folder in folders.values():
@@ -73,8 +70,7 @@ def main() -> None:
         with_lightning(STOP, folders["stopped"])
         resumed = with_lightning(EPOCHS, folders["stopped"], resume=str(folders["stopped"] / "last.ckpt"))
         print(f"Lightning's resume: largest difference of a weight {float((whole - resumed).abs().max()):.3g}")
-        with initialize_config_dir(str(config_path()), version_base="1.3"):
-            cfg = compose("config", ["model=mlp", "data=iris", "model.dropout=0.5", "trainer.accelerator=cpu"])
+        cfg = compose(["model=mlp", "data=iris", "model.dropout=0.5", "trainer.accelerator=cpu"])
         OmegaConf.resolve(cfg)
         whole = with_runner(cfg, folders["whole"], EPOCHS)
         with_runner(cfg, folders["stopped"], STOP)

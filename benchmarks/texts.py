@@ -17,11 +17,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from runner.config.catalog import config_path
-from runner.config.inferred import register_resolvers
+from runner.config.compose import compose
 from runner.training.train import train
 
 DOCUMENT = Path(__file__).parent.parent / "docs" / "chapters-7-9.md"
@@ -114,8 +112,7 @@ ROWS = [
 
 def run(overrides: list[str], folder: Path) -> dict:
     """Train once; return the metrics of the run."""
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", overrides=overrides)
+    cfg = compose(overrides)
     OmegaConf.resolve(cfg)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         return train(cfg, Path(scratch))
@@ -161,7 +158,6 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=float("inf"))
     parser.add_argument("--table", action="store_true")
     options = parser.parse_args()
-    register_resolvers()
     options.folder.mkdir(parents=True, exist_ok=True)
     started = time.monotonic()
     done = results(options.folder)

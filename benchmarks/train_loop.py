@@ -16,14 +16,13 @@ import time
 from pathlib import Path
 
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from runner.build import build_task
-from runner.config.catalog import config_path
+from runner.config.compose import compose
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Subset, TensorSplit, TextSplit
 from runner.training.callbacks import ShowProgress
@@ -43,8 +42,7 @@ COMMON = ["data.batch_size=32", "trainer.max_epochs=1", "trainer.accelerator=cpu
 
 
 def configuration(model: str) -> DictConfig:
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", overrides=[*SETTINGS[model], *COMMON])
+    cfg = compose([*SETTINGS[model], *COMMON])
     OmegaConf.resolve(cfg)
     return cfg
 

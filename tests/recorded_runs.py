@@ -4,12 +4,11 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from small_runs import LIMITS, SMALL
 
-from runner.config.catalog import config_path
-from runner.config.inferred import register_resolvers, settle
+from runner.config.compose import compose
+from runner.config.inferred import settle
 from runner.tracking.tracker import keep_tracker
 from runner.training.job import run_recorded
 
@@ -39,9 +38,7 @@ def inside(folder: Path):
 
 
 def composed(overrides: list[str]) -> DictConfig:
-    register_resolvers()
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", overrides=overrides)
+    cfg = compose(overrides)
     settle(cfg.data)
     OmegaConf.resolve(cfg)
     return cfg

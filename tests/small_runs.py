@@ -8,12 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback
 
-from runner.config.catalog import config_path
-from runner.config.inferred import register_resolvers
+from runner.config.compose import compose
 from runner.training.callbacks import StopOnSignal
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.train import train
@@ -33,9 +31,7 @@ TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
 
 @functools.cache
 def composed(overrides: tuple[str, ...]) -> DictConfig:
-    register_resolvers()
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", overrides=list(overrides))
+    cfg = compose(list(overrides))
     OmegaConf.resolve(cfg)
     return cfg
 

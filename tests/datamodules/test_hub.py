@@ -17,13 +17,10 @@ FILES = {
 }
 PROGRAM = """
 import json, sys
-from hydra import compose, initialize_config_dir
 from runner.build import build_data
-from runner.config.catalog import config_path
-from runner.config.inferred import register_resolvers, settle
-register_resolvers()
-with initialize_config_dir(str(config_path()), version_base="1.3"):
-    cfg = compose("config", ["model=textcnn", "data=hub", *sys.argv[1:]])
+from runner.config.compose import compose
+from runner.config.inferred import settle
+cfg = compose(["model=textcnn", "data=hub", *sys.argv[1:]])
 settle(cfg.data)
 data = build_data(cfg)
 data.setup()

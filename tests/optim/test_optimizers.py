@@ -4,13 +4,13 @@ import io
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig
 from pytorch_lightning import Callback
 from small_runs import composed, settings
 from torch import nn
 
-from runner.config.catalog import choices, config_path
+from runner.config.catalog import choices
+from runner.config.compose import compose
 from runner.optim.build import optimizer_builder
 from runner.optim.ftrl import FTRL
 from runner.optim.rmsprop_nesterov import RMSpropNesterov
@@ -230,8 +230,7 @@ class FirstNets(Callback):
 def test_the_experiment_draws_all_of_them(tmp_path, monkeypatch):
     drawn = {}
     monkeypatch.setattr("runner.training.train.draw", lambda folder, figures, *rest: drawn.update(figures))
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        compared = set(compose("config", ["experiment=optimizers"]).task.optimizers)
+    compared = set(compose(["experiment=optimizers"]).task.optimizers)
     assert compared == set(NAMES.split())
     first = FirstNets()
     metrics = train(settings("x", "experiment=optimizers", "model=mlp", "data=iris"), tmp_path, None, first)

@@ -7,15 +7,14 @@ import math
 import numpy as np
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from sklearn import metrics as reference
 from small_runs import settings
 from torch import nn
 
 from runner.build import build_data, build_task
-from runner.config.catalog import config_path
-from runner.config.inferred import register_resolvers, settle
+from runner.config.compose import compose
+from runner.config.inferred import settle
 from runner.datamodules.parts.batches import Loader, TensorSplit
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
@@ -151,9 +150,7 @@ def rare(tmp_path) -> list[str]:
 
 def trained(folder, rare: list[str], *overrides: str) -> dict:
     limits = ["trainer.accelerator=cpu", "trainer.max_epochs=8", "optim.lr=0.03", "data.batch_size=50"]
-    register_resolvers()
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", ["model=softmax_regression", "data=csv", *rare, *limits, *overrides])
+    cfg = compose(["model=softmax_regression", "data=csv", *rare, *limits, *overrides])
     settle(cfg.data)
     OmegaConf.resolve(cfg)
     folder.mkdir()

@@ -55,9 +55,7 @@ class Pair:
         return excused
 
     def lacking(self, reader: str, source: str) -> list[str]:
-        """Return what one node needs of another and does not find: keys that are absent, or null where null is of no use,
-        and words.
-        """
+        """Return what one node needs of another and does not find there: keys, values that are not null, and words."""
         lacking = []
         found = signature(self.raw[reader].get("_target_"))
         for key in sorted(needed(self.raw[reader], source)):

@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from hydra import compose, initialize_config_dir
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.build import build
-from runner.config.catalog import alternatives, config_path, needed
-from runner.config.inferred import register_resolvers
+from runner.config.catalog import alternatives, needed
+from runner.config.compose import compose
 from runner.tasks.base import Task
 from runner.tasks.causal_lm import IGNORE
 from runner.tasks.estimator import Estimator
@@ -46,10 +45,7 @@ def compose_tiny(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -
         overrides: what one would type, for example ["model=textcnn"].
         folders: folders with choices of one's own, as `--config-dir`.
     """
-    register_resolvers()
-    search = ",".join(f"'file://{Path(folder).resolve()}'" for folder in folders)
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", overrides=[*overrides, f"hydra.searchpath=[{search}]"])
+    cfg = compose(overrides, folders)
     read = facts_read(cfg)
     with open_dict(cfg):
         for fact, size in SMALLER.items():

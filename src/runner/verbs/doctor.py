@@ -93,16 +93,12 @@ def packaged_data() -> str:
 
 def training() -> str:
     """Train a small perceptron on four points, as a user would, but in a folder that is thrown away."""
-    from hydra import compose, initialize_config_dir
 
-    from runner.config.catalog import config_path
-    from runner.config.inferred import register_resolvers
+    from runner.config.compose import compose
     from runner.training.train import train
 
-    register_resolvers()
     with tempfile.TemporaryDirectory() as folder:
-        with initialize_config_dir(str(config_path()), version_base="1.3"):
-            cfg = compose("config", overrides=[*TINY, "trainer.accelerator=cpu"])
+        cfg = compose([*TINY, "trainer.accelerator=cpu"])
         metrics = train(cfg, Path(folder))
         left = sorted(path.name for path in Path(folder).iterdir())
     return f"mlp on xor, test/accuracy {metrics['test/accuracy']:.2f}; the run left {', '.join(left)}"

@@ -17,7 +17,7 @@ def fetch(overrides: list[str], config_dir: str | None) -> int:
     name = next((o.split("=", 1)[1] for o in overrides if o.startswith("data=")), None)
     if not name:
         raise UserError("fetch takes a dataset, for example: runner fetch data=mnist. There are: runner list data")
-    cfg = compose(overrides, name, config_dir)
+    cfg = configuration(overrides, name, config_dir)
     from runner.build import build_data
     from runner.config import safety
     from runner.files import cache
@@ -31,16 +31,15 @@ def fetch(overrides: list[str], config_dir: str | None) -> int:
     return 0
 
 
-def compose(overrides: list[str], name: str, config_dir: str | None) -> DictConfig:
+def configuration(overrides: list[str], name: str, config_dir: str | None) -> DictConfig:
     """Return the configuration of a run on this dataset, with a model that can read it."""
-    from hydra import compose, initialize_config_dir
     from omegaconf import OmegaConf
 
     from runner.config.catalog import Catalog, config_path
     from runner.config.command import check
-    from runner.config.inferred import register_resolvers, settle
+    from runner.config.compose import compose
+    from runner.config.inferred import settle
 
-    register_resolvers()
     folders = [Path(config_dir)] if config_dir else []
     catalog = Catalog([*folders, config_path()])
     readers = catalog.readers(name) if name in catalog.choices("data") else []
@@ -49,9 +48,7 @@ def compose(overrides: list[str], name: str, config_dir: str | None) -> DictConf
     problems = check(overrides, config_dir)
     if problems:
         raise UserError("\n".join(problems))
-    search = [f"hydra.searchpath=['file://{Path(config_dir).absolute()}']"] if config_dir else []
-    with initialize_config_dir(str(config_path()), version_base="1.3"):
-        cfg = compose("config", overrides=[*overrides, *search])
+    cfg = compose(overrides, folders)
     settle(cfg.data)
     OmegaConf.resolve(cfg.data)
     return cfg
