@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 from typing import ClassVar
 
 import pytest
@@ -19,7 +18,7 @@ from runner.datamodules.iris import Iris
 from runner.errors import UserError
 from runner.tasks.base import Task
 from runner.training.checkpoint import load_checkpoint
-from runner.training.train import known, train, write_json
+from runner.training.train import known, train
 
 CLASS_METRICS = {"accuracy", "auroc", "average_precision", "balanced_accuracy", "f1_macro", "loss"}
 
@@ -84,18 +83,6 @@ def test_the_weights_are_those_of_the_best_checkpoint(trained):
     weights = load_file(trained("mlp") / "model" / "weights.safetensors")
     best = load_checkpoint(trained("mlp") / "checkpoints" / "best.ckpt")["state_dict"]
     assert all(torch.equal(best[f"net.{name}"], value) for name, value in weights.items())
-
-
-def test_metrics_json_is_written_in_one_step(tmp_path, monkeypatch):
-    write_json(tmp_path / "metrics.json", {"test/loss": 1.0})
-
-    def fail(source, target):
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "replace", fail)
-    with pytest.raises(KeyboardInterrupt):
-        write_json(tmp_path / "metrics.json", {"test/loss": 2.0})
-    assert metrics_of(tmp_path) == {"test/loss": 1.0}
 
 
 def test_what_is_no_number_is_left_out(caplog):

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.errors import UserError, closest
+from runner.files.atomic import write_atomically
 from runner.training.resume import key_of
 
 FILE = "sweep.json"
@@ -91,12 +92,7 @@ class SweepState:
     def save(self) -> None:
         """Write the file in one step, so that a kill leaves the old one or the new one."""
         content = asdict(self) | {"folder": None, "jobs": {str(n): asdict(job) for n, job in self.jobs.items()}}
-        part = self.folder / f"{FILE}.part"
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(content, file, indent=1)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, self.folder / FILE)
+        write_atomically(self.folder / FILE, json.dumps(content, indent=1))
 
     @classmethod
     def load(cls, folder: Path) -> "SweepState":

@@ -15,7 +15,6 @@ import copy
 import gc
 import json
 import logging
-import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 
 from runner.errors import UserError
 from runner.figures import charts
+from runner.files.atomic import write_atomically
 from runner.optim.build import optimizer_builder
 from runner.training.checkpoint import random_state, set_random_state
 from runner.training.profilers import NoProfiler
@@ -72,10 +72,7 @@ def find_settings(cfg: DictConfig, folder: Path, task: Any, data: Any, record: A
     set_random_state(before)
     changed = {key: [OmegaConf.select(cfg, key), value] for key, value in found.items()}
     use(found, cfg, task, data)
-    folder.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, file)
+    write_atomically(file, json.dumps(found, indent=2) + "\n")
     if record is not None:
         record.artifact(file)
         record.tags({"runner.changed_params": json.dumps(changed)})

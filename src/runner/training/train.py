@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from runner.build import build_data, build_task, start_vectors
 from runner.config import safety
 from runner.figures import charts
+from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.training.callbacks import ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
@@ -85,7 +85,7 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
             if cfg.tracking.model and task.answer_columns(data):
                 own = safety.own_code(cfg)
                 record.model(bundle, data.columns, task.answer_columns(data), data.raw("test", 2), code=own)
-        write_json(folder / "metrics.json", result)
+        write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
 
 
@@ -159,10 +159,3 @@ def keep(record: Any, folder: Path, metrics: dict[str, float], step: int) -> Non
             record.artifact(folder / name)
     if (folder / "checkpoints" / "best.ckpt").exists():
         record.artifact(folder / "checkpoints" / "best.ckpt", folder="checkpoints")
-
-
-def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write the file in one step, so that nobody ever reads half of it."""
-    part = path.with_suffix(".part")
-    part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
-    os.replace(part, path)

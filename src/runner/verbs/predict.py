@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ from typing import Any
 
 from runner.config import safety
 from runner.errors import UserError
+from runner.files.atomic import write_atomically
 from runner.files.rows import read_rows
 from runner.inference.predictor import BATCH, Predictor
 from runner.tracking.artifacts import model_folder
@@ -124,10 +124,7 @@ class Output:
                 )
             self.rows, kept = complete_rows(path, self.delimiter, whole=self.complete)
         if not self.complete:
-            self.note.parent.mkdir(parents=True, exist_ok=True)
-            part = self.note.with_name(self.note.name + ".part")
-            part.write_text(json.dumps(job), encoding="utf-8")
-            os.replace(part, self.note)
+            write_atomically(self.note, json.dumps(job))
             with open(path, "ab") as file:
                 file.truncate(kept)
         self.file = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115 (closed by __exit__)
