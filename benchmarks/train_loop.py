@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, TensorDataset
 from runner.build import build_task
 from runner.config.compose import compose
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import Subset, TensorSplit, TextSplit
+from runner.datamodules.parts.batches import Features, Subset, TensorSplit, TextSplit
 from runner.training.callbacks import ShowProgress
 from runner.training.checkpoint import AtomicWriter
 from runner.training.history import History
@@ -54,7 +54,7 @@ def made_up_split(model: str) -> tuple[TensorSplit | TextSplit, Tensor, Tensor]:
     target = torch.randint(0, 2, (rows,), generator=generator)
     if model == "mlp":
         x = torch.randn(rows, 34, generator=generator)
-        return TensorSplit(x, target), x, target
+        return TensorSplit(Features(x, target)), x, target
     shortest, longest, mean = LENGTHS[model]
     lengths = (mean + mean / 2 * torch.randn(rows, generator=generator)).long().clamp(shortest, longest)
     offsets = torch.cat([torch.zeros(1, dtype=torch.long), lengths.cumsum(0)])

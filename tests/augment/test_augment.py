@@ -9,6 +9,7 @@ from runner.augment import Augmentation
 from runner.augment.images import Elastic, Erase, Rotate, Shift
 from runner.augment.text import Drop, Swap, Synonyms
 from runner.build import build_task
+from runner.datamodules.parts.batches import Images
 from runner.errors import UserError
 from runner.text import SPECIALS, Vocabulary
 from runner.training.train import train
@@ -258,8 +259,9 @@ def test_training_batches_alone_are_changed(tmp_path, monkeypatch):
 
 
 def test_the_target_stays(images):
-    batch = Augmentation({"shift": Shift(2), "erase": Erase(1.0)})((images, torch.arange(40)))
-    assert len(batch) == 2 and not torch.equal(batch[0], images) and torch.equal(batch[1], torch.arange(40))
+    batch = Augmentation({"shift": Shift(2), "erase": Erase(1.0)})(Images(images, torch.arange(40)))
+    assert isinstance(batch, Images) and not torch.equal(batch.images, images)
+    assert torch.equal(batch.target, torch.arange(40))
 
 
 RUNS = {

@@ -222,7 +222,7 @@ def test_noisy_sine_is_tested_on_the_truth():
     data = NoisySine()
     data.setup()
     for part, noise in (("train", 0.1), ("val", 0.1), ("test", 0.0)):
-        x, y = getattr(data, part).gather(torch.arange(64))
+        x, y = getattr(data, part).gather(torch.arange(64), torch.Generator())
         assert (y - torch.sin(x)).std().item() == pytest.approx(noise, abs=0.03)
     assert not torch.equal(data.train.tensors[1], data.val.tensors[1])
 
@@ -287,7 +287,7 @@ def test_fraud_is_prepared_as_in_the_book(tmp_path):
     expected = ((logs - logs.mean()) / logs.std()).clip(-5, 5)
     np.testing.assert_allclose(data.train.tensors[0][:, -1], expected, atol=1e-5)
     rows = data.raw("test", 3)
-    assert torch.equal(data.encode(rows)[0], data.test.gather(torch.arange(3))[0])
+    assert torch.equal(data.encode(rows)[0], data.test.gather(torch.arange(3), torch.Generator())[0])
     fresh = Fraud("elsewhere.csv")
     fresh.load_state(data.state())
     assert torch.equal(fresh.encode(rows)[0], data.encode(rows)[0])
@@ -364,7 +364,7 @@ def test_har_from_the_archive(monkeypatch, tmp_path):
     data = har.HAR()
     data.setup()
     assert len(data.test) == 2 * 12 and len(data.val) == 12 and len(data.train) == 6 * 12
-    x, _ = data.train.gather(torch.arange(72))
+    x, _ = data.train.gather(torch.arange(72), torch.Generator())
     torch.testing.assert_close(x.mean((0, 1)), torch.zeros(9), atol=1e-4, rtol=0)
 
 

@@ -14,6 +14,9 @@ from runner.tasks.forecasting import Forecasting
 DAYS, STEPS, VAL, TEST = 60, 5, 10, 8
 
 
+DRAW = torch.Generator()  # nothing is drawn from it
+
+
 def table(folder, prices, name="prices.csv", first=0) -> str:
     """Write a table like those of the book: Date, Open, Volume."""
     path = folder / name
@@ -50,13 +53,24 @@ def test_no_value_of_the_test_days_reaches_scale_or_training(tmp_path, scale, ah
             and after.state()["targets"] == before.state()["targets"]
         )
         everything = torch.arange(len(before.train))
-        for one, two in zip(before.train.gather(everything), after.train.gather(everything), strict=True):
+        for one, two in zip(
+            before.train.gather(everything, DRAW),
+            after.train.gather(everything, DRAW),
+            strict=True,
+        ):
             assert torch.equal(one, two)
         if changed == TEST:
             everything = torch.arange(len(before.val))
-            for one, two in zip(before.val.gather(everything), after.val.gather(everything), strict=True):
+            for one, two in zip(
+                before.val.gather(everything, DRAW),
+                after.val.gather(everything, DRAW),
+                strict=True,
+            ):
                 assert torch.equal(one, two)
-        assert not torch.equal(before.test.gather(torch.tensor([0]))[1], after.test.gather(torch.tensor([0]))[1])
+        assert not torch.equal(
+            before.test.gather(torch.tensor([0]), DRAW)[1],
+            after.test.gather(torch.tensor([0]), DRAW)[1],
+        )
 
 
 def test_windows_end_where_their_targets_begin(tmp_path) -> None:
@@ -80,7 +94,7 @@ def test_scales(tmp_path) -> None:
     seen = prices()[: DAYS - VAL - TEST]
     minmax = stocks(path)
     np.testing.assert_allclose([minmax.inputs.mean[0], minmax.inputs.std[0]], [seen.min(), np.ptp(seen)])
-    inputs, targets = minmax.train.gather(torch.arange(len(minmax.train)))
+    inputs, targets = minmax.train.gather(torch.arange(len(minmax.train)), DRAW)
     assert inputs.min() == 0 and targets.max() <= 1
     standard = stocks(path, scale="standard")
     np.testing.assert_allclose([standard.target_mean[0], standard.target_std[0]], [seen.mean(), seen.std()], rtol=1e-5)
@@ -117,7 +131,7 @@ def test_naive_forecast_and_units(tmp_path) -> None:
     task.connect(data)
     task.on_validation_epoch_start()
     for rows in torch.arange(len(data.test)).split(4):
-        task.evaluation_step(data.test.gather(rows))
+        task.evaluation_step(data.test.gather(rows, DRAW))
     metrics = {name: float(value) for name, value in task.metrics.compute().items()}
     metrics |= {name: float(value) for name, value in task.naive.compute().items()}
     series = prices()
@@ -139,7 +153,7 @@ def test_window_splits_share_no_day_to_predict() -> None:
 def test_packaged_prices() -> None:
     data = Stocks()
     data.setup()
-    assert data.train.gather(torch.tensor([0]))[0].shape == (1, 60, 1)
+    assert data.train.gather(torch.tensor([0]), DRAW)[0].shape == (1, 60, 1)
     assert data.raw("train", 1)[0]["window"][0, 0] == 100.01  # Google's first day, 19 August 2004
     assert len(data.train) == 2148 - 250 - 60 and len(data.val) == len(data.test) == 125
 

@@ -15,7 +15,7 @@ from torch import nn
 from runner.build import build_data, build_task
 from runner.config.compose import compose
 from runner.config.inferred import settle
-from runner.datamodules.parts.batches import Loader, TensorSplit
+from runner.datamodules.parts.batches import Features, Loader, TensorSplit
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
 from runner.inference.predictor import Predictor
@@ -63,7 +63,7 @@ def test_remedies_that_do_not_exist_or_go_together(chosen):
 
 
 def weighted(seed: int = 0, rank: int = 0, world_size: int = 1) -> Loader:
-    split = TensorSplit(torch.arange(len(TARGETS)), TARGETS)
+    split = TensorSplit(Features(torch.arange(len(TARGETS)), TARGETS))
     weights = row_weights(TARGETS, class_counts(TARGETS, 3))
     return Loader(split, 10, shuffle=True, seed=seed, rank=rank, world_size=world_size, weights=weights)
 
@@ -105,15 +105,10 @@ def test_processes_share_the_weighted_order():
 
 
 def test_a_row_of_weight_zero_is_never_drawn():
-    split = TensorSplit(torch.arange(4))
+    split = TensorSplit(Features(torch.arange(4), torch.zeros(4)))
     loader = Loader(split, 4, shuffle=True, weights=torch.tensor([0.0, 1.0, 0.0, 1e-3]))
-    drawn = {row for number in range(200) for row in epoch_of_one(loader, number)}
+    drawn = {row for number in range(200) for row in epoch(loader, number)}
     assert drawn <= {1, 3}
-
-
-def epoch_of_one(loader: Loader, number: int) -> list[int]:
-    loader.set_epoch(number)
-    return torch.cat([rows for (rows,) in loader]).tolist()
 
 
 # The four runs.

@@ -13,14 +13,14 @@ from torch import nn
 
 from runner.build import build_task
 from runner.contracts.tiny import compose_tiny, tiny
-from runner.datamodules.parts.batches import Loader, TensorSplit
+from runner.datamodules.parts.batches import Features, Loader, TensorSplit
 from runner.errors import UserError
 from runner.tasks.adversarial import Adversarial
 from runner.tasks.base import Task
-from runner.tasks.means import RunningMeans
 from runner.tasks.causal_lm import CausalLM
 from runner.tasks.classification import Classification
 from runner.tasks.estimator import Estimator
+from runner.tasks.means import RunningMeans
 from runner.tasks.regression import Regression
 from runner.tasks.variational import Variational
 
@@ -36,7 +36,7 @@ def evaluated(task: Task, *tensors: torch.Tensor, batch_size: int = 7) -> dict[s
     """The metrics of a split, gone through in batches of which the last is smaller."""
     task.on_validation_epoch_start()
     with torch.inference_mode():
-        for batch in Loader(TensorSplit(*tensors), batch_size):
+        for batch in Loader(TensorSplit(Features(*tensors)), batch_size):
             task.validation_step(batch, 0)
     return task.evaluation_metrics()
 

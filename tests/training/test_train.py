@@ -117,7 +117,7 @@ def test_training_means_count_every_example_once(tmp_path, no_figures):
     data.setup()
     task = build_task(cfg)
     task.load_weights(tmp_path / "model")
-    inputs, targets = data.train.gather(torch.arange(len(data.train)))
+    inputs, targets = data.train.gather(torch.arange(len(data.train)), torch.Generator())
     assert len(targets) % 50, "the last batch is a smaller one"
     wanted = torch.nn.functional.cross_entropy(task.net(inputs), targets)
     assert metrics["train/loss"] == pytest.approx(wanted.item(), rel=1e-5)
@@ -212,9 +212,9 @@ class SpyTest(Iris):
             if not hasattr(split, "spied"):
                 split.spied, own = True, split.gather
 
-                def gather(index, own=own, part=part):
+                def gather(index, draw, own=own, part=part):
                     self.read.append((part, self.trainer.state.fn.value))
-                    return own(index)
+                    return own(index, draw)
 
                 split.gather = gather
         return prepared
@@ -251,7 +251,7 @@ def test_the_seed_is_not_of_the_split():
     for seed in (1, 2):
         data = build_data(settings("mlp", f"seed={seed}"))
         data.setup()
-        rows.append(data.test.gather(torch.arange(len(data.test)))[0])
+        rows.append(data.test.gather(torch.arange(len(data.test)), torch.Generator())[0])
     assert torch.equal(*rows)
 
 

@@ -1,6 +1,6 @@
 """Changing training batches at random, so that the net never sees the same example twice."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import nn
@@ -27,8 +27,8 @@ class Augmentation(nn.Module):
             if hasattr(step, "connect"):
                 step.connect(data)
 
-    def forward(self, batch: tuple) -> tuple:
-        """Change all inputs of a batch `(*inputs, target)`."""
+    def forward(self, batch: NamedTuple) -> NamedTuple:
+        """Change all inputs of a batch; the last field is the target."""
         *inputs, target = batch
         if (
             target.ndim > 1 and target.dtype == torch.int64
@@ -36,7 +36,7 @@ class Augmentation(nn.Module):
             raise UserError("augment: the targets of this data go word by word, so its inputs have to stay as they are")
         for step in self.steps.values():
             inputs = [step(each) for each in inputs]
-        return *inputs, target
+        return batch._make([*inputs, target])
 
 
 def share_of(share: float, name: str) -> float:

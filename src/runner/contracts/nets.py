@@ -236,7 +236,7 @@ def evaluation_loss(task: Task, batch: Batch) -> float | None:
 def train(task: Task, batch: Batch, steps: int) -> None:
     """Train as a run does, on the same batch in every step."""
     rows = torch.arange(len(batch[-1])).repeat(steps)
-    loader = Loader(Subset(TensorSplit(*batch), rows), batch_size=len(batch[-1]))
+    loader = Loader(Subset(TensorSplit(batch), rows), batch_size=len(batch[-1]))
     task.train()
     with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
         torch.manual_seed(0)

@@ -7,7 +7,7 @@ read. So a new model, of this package or of a folder outside, is covered by its 
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from runner.build import build
 from runner.config.catalog import alternatives, needed
 from runner.config.compose import compose
+from runner.datamodules.parts.batches import Features, Images, Stream, Texts, Windows
 from runner.tasks.base import Task
 from runner.tasks.causal_lm import IGNORE
 from runner.tasks.estimator import Estimator
@@ -78,6 +79,7 @@ def tiny(cfg: DictConfig, seed: int = 1) -> tuple[Task, Batch]:
 def made_up_batch(cfg: DictConfig) -> Batch:
     """Inputs and target as the facts describe them: tokens end in padding, other inputs lie in 0 .. 1."""
     facts, read = cfg.data, facts_read(cfg)
+    kind: type[NamedTuple] = Texts
     draw = torch.Generator().manual_seed(0)
     if "vocab_size" in read:
         length = facts.get("context_len") or facts.get("max_len") or SMALLER["max_len"]
@@ -88,11 +90,11 @@ def made_up_batch(cfg: DictConfig) -> Batch:
         following = torch.where(real, stream[:, 1:], IGNORE)
     else:
         if "image_shape" in read:
-            shape = list(facts.image_shape)
+            kind, shape = Images, list(facts.image_shape)
         elif {"num_steps", "num_channels"} & read:
-            shape = [facts.get("num_steps") or SMALLER["num_steps"], facts.get("num_channels", 1)]
+            kind, shape = Windows, [facts.get("num_steps") or SMALLER["num_steps"], facts.get("num_channels", 1)]
         elif "in_features" in read:
-            shape = [facts.in_features]
+            kind, shape = Features, [facts.in_features]
         else:
             raise ValueError(
                 f"{cfg.model._target_} reads none of vocab_size, image_shape, num_steps, num_channels and in_features "
@@ -101,10 +103,10 @@ def made_up_batch(cfg: DictConfig) -> Batch:
             )
         inputs = torch.rand(ROWS, *shape, generator=draw)
     if "context_len" in read:
-        return inputs, following
+        return Stream(inputs, following)
     if "num_targets" in read:
-        return inputs, torch.randn(ROWS, facts.num_targets, generator=draw)
-    return inputs, torch.arange(ROWS) % (facts.get("num_classes") or 2)
+        return kind(inputs, torch.randn(ROWS, facts.num_targets, generator=draw))
+    return kind(inputs, torch.arange(ROWS) % (facts.get("num_classes") or 2))
 
 
 def made_up_examples(cfg: DictConfig) -> Batch:

@@ -26,6 +26,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from runner.datamodules.base import DataModule
+from runner.datamodules.parts.batches import Windows
 from runner.datamodules.parts.inputs import Classes, SequenceInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import by_group
@@ -47,7 +48,7 @@ CHANNELS = [f"{kind}_{axis}" for kind in ("total_acc", "body_acc", "body_gyro") 
 STEPS, OVERLAP, RATE, GRAVITY = 128, 64, 50.0, 0.3  # steps, steps, Hz, Hz
 
 
-class Windows(NamedTuple):
+class Recorded(NamedTuple):
     """Windows (N, T, C), float32, and for each its activity 0 .. 5 and its person."""
 
     values: np.ndarray
@@ -101,14 +102,14 @@ class HAR(DataModule):
         splits = by_group(windows.person, self.splitting, own)
         inputs = SequenceInputs.fit("window", windows.values[splits.train], self.standardize)
         targets = Classes(ACTIVITIES)
-        made = tensor_splits(inputs.scale(windows.values), targets.encode(windows.activity), splits)
+        made = tensor_splits(Windows(inputs.scale(windows.values), targets.encode(windows.activity)), splits)
         steps, channels = windows.values.shape[1:]
         facts = {"num_steps": steps, "num_channels": channels, "num_classes": len(ACTIVITIES)}
         rows = SequenceRows("window", windows.values, windows.activity, splits)
         return Prepared(inputs, targets, **made, rows=rows, source=source, digest=digest, facts=facts)
 
 
-def stored(digest: str, read: Callable[[], Windows]) -> Windows:
+def stored(digest: str, read: Callable[[], Recorded]) -> Recorded:
     """Return the windows from the cache, where `read` puts them the first time."""
 
     def write(folder: Path) -> None:
@@ -117,13 +118,13 @@ def stored(digest: str, read: Callable[[], Windows]) -> Windows:
 
     key = {"digest": digest, "steps": STEPS, "overlap": OVERLAP, "gravity": GRAVITY}
     folder = cache.prepared("har", key, write)
-    return Windows(*(np.load(folder / f"{name}.npy") for name in Windows._fields))
+    return Recorded(*(np.load(folder / f"{name}.npy") for name in Recorded._fields))
 
 
 # The archive: recordings of raw signals.
 
 
-def read_archive(file: Path) -> Windows:
+def read_archive(file: Path) -> Recorded:
     """Cut the recordings of the archive into windows."""
     people = unpickled(gzip.decompress(sources.read_member(file, MEMBER)))
     found = [
@@ -133,7 +134,7 @@ def read_archive(file: Path) -> Windows:
         for values, activity in cut(channels(signals), labels)
     ]
     values, activity, person = zip(*found, strict=True)
-    return Windows(np.stack(values).astype(np.float32), np.array(activity) - 1, np.array(person))
+    return Recorded(np.stack(values).astype(np.float32), np.array(activity) - 1, np.array(person))
 
 
 def channels(signals: np.ndarray) -> np.ndarray:
@@ -217,7 +218,7 @@ def columns(table: _Inert) -> tuple[np.ndarray, np.ndarray]:
 # The folder of the UCI repository: windows, ready made.
 
 
-def read_folder(folder: Path) -> Windows:
+def read_folder(folder: Path) -> Recorded:
     """Read the windows of the folder "UCI HAR Dataset", train and test together.
 
     Raises:
@@ -231,7 +232,7 @@ def read_folder(folder: Path) -> Windows:
             raise UserError(f"{folder / part}: the files have different numbers of lines; do they belong together?")
         parts.append((np.stack(signals, axis=2), activity.astype(np.int64) - 1, person.astype(np.int64)))
     values, activity, person = (np.concatenate(pieces) for pieces in zip(*parts, strict=True))
-    return Windows(values.astype(np.float32), activity, person)
+    return Recorded(values.astype(np.float32), activity, person)
 
 
 def folder_digest(folder: Path) -> str:

@@ -24,6 +24,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from runner.datamodules.base import DataModule
+from runner.datamodules.parts.batches import Windows
 from runner.datamodules.parts.inputs import Numbers, SequenceInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import Splits
@@ -126,7 +127,7 @@ class Stocks(DataModule):
         windows = values[everything[:, None] + np.arange(self.num_steps)]  # (N, T, C)
         ahead = np.arange(self.num_steps, self.num_steps + self.num_targets)
         following = values[:, target][everything[:, None] + ahead]  # (N, D)
-        made = tensor_splits(inputs.scale(windows), targets.encode(following), starts)
+        made = tensor_splits(Windows(inputs.scale(windows), targets.encode(following)), starts)
         rows = SequenceRows("window", windows, following, starts)
         facts = {"num_channels": values.shape[1]}
         return Prepared(inputs, targets, **made, rows=rows, source=series.source, digest=series.digest, facts=facts)

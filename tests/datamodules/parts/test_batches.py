@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from runner.datamodules.parts.batches import Loader, StreamSplit, Subset, TensorSplit, TextSplit
+from runner.datamodules.parts.batches import Features, Loader, StreamSplit, Subset, TensorSplit, TextSplit
 from runner.text.vocabulary import PAD
 
-ROWS = TensorSplit(torch.arange(10), torch.arange(10) * 2)
+DRAW = torch.Generator()
+ROWS = TensorSplit(Features(torch.arange(10), torch.arange(10) * 2))
 
 
 def seen(loader: Loader) -> list[list[int]]:
@@ -104,7 +105,7 @@ def test_two_processes_see_the_global_batches_of_one():
 
 @pytest.mark.parametrize(("rows", "world_size"), [(10, 3), (5, 2), (2, 3), (1, 2)])
 def test_evaluation_rows_are_counted_once(rows, world_size):
-    split = TensorSplit(torch.arange(rows), torch.zeros(rows))
+    split = TensorSplit(Features(torch.arange(rows), torch.zeros(rows)))
     shares = [seen(Loader(split, 2, rank=rank, world_size=world_size)) for rank in range(world_size)]
     assert sorted(row for share in shares for batch in share for row in batch) == list(range(rows))
 
@@ -130,40 +131,40 @@ def test_a_batch_has_at_least_one_row():
 
 def test_texts_are_padded_to_the_longest_of_their_batch():
     split = text_split([[5], [6, 7], [8, 9, 10]])
-    tokens, targets = split.gather(torch.tensor([1, 0]))
+    tokens, targets = split.gather(torch.tensor([1, 0]), DRAW)
     assert tokens.tolist() == [[6, 7], [5, PAD]]
     assert tokens.dtype == torch.int64 and targets.tolist() == [1, 0]
 
 
 def test_texts_are_cut_to_the_longest_length():
-    tokens, _ = text_split([[1, 2, 3, 4, 5, 6], [9]]).gather(torch.tensor([0, 1]))
+    tokens, _ = text_split([[1, 2, 3, 4, 5, 6], [9]]).gather(torch.tensor([0, 1]), DRAW)
     assert tokens.tolist() == [[1, 2, 3, 4], [9, PAD, PAD, PAD]]
 
 
 def test_a_text_of_length_zero_is_one_padding():
     split = text_split([[], [4, 5]])
-    assert split.gather(torch.tensor([0]))[0].tolist() == [[PAD]]
-    assert split.gather(torch.tensor([0, 1]))[0].tolist() == [[PAD, PAD], [4, 5]]
+    assert split.gather(torch.tensor([0]), DRAW)[0].tolist() == [[PAD]]
+    assert split.gather(torch.tensor([0, 1]), DRAW)[0].tolist() == [[PAD, PAD], [4, 5]]
 
 
 def test_texts_may_lie_in_a_file(tmp_path):
     np.save(tmp_path / "tokens.npy", np.arange(1, 7, dtype=np.int32))
     tokens = np.load(tmp_path / "tokens.npy", mmap_mode="r")
     split = TextSplit(tokens, np.array([0, 2, 6]), torch.tensor([0, 1]), max_len=3)
-    assert split.gather(torch.tensor([0, 1]))[0].tolist() == [[1, 2, PAD], [3, 4, 5]]
+    assert split.gather(torch.tensor([0, 1]), DRAW)[0].tolist() == [[1, 2, PAD], [3, 4, 5]]
 
 
 def test_a_subset_numbers_its_own_rows():
     subset = Subset(ROWS, torch.tensor([8, 2, 5]))
     assert len(subset) == 3
-    assert [part.tolist() for part in subset.gather(torch.tensor([2, 0]))] == [[5, 8], [10, 16]]
-    assert [part.tolist() for part in Subset(subset, torch.tensor([1])).gather(torch.tensor([0]))] == [[2], [4]]
+    assert [part.tolist() for part in subset.gather(torch.tensor([2, 0]), DRAW)] == [[5, 8], [10, 16]]
+    assert [part.tolist() for part in Subset(subset, torch.tensor([1])).gather(torch.tensor([0]), DRAW)] == [[2], [4]]
 
 
 def test_a_stream_is_cut_into_windows_whose_target_is_one_token_on():
     split = StreamSplit(np.arange(10, dtype=np.int16), context_len=3)
     assert len(split) == 3
-    inputs, targets = split.gather(torch.tensor([0, 2]))
+    inputs, targets = split.gather(torch.tensor([0, 2]), DRAW)
     assert inputs.tolist() == [[0, 1, 2], [6, 7, 8]]
     assert torch.equal(targets, inputs + 1) and inputs.dtype == targets.dtype == torch.int64
 
@@ -174,7 +175,7 @@ def test_a_window_needs_a_token_after_it(tokens, windows):
 
 
 def test_a_process_may_be_left_without_a_text():
-    tokens, targets = text_split([[1, 2]]).gather(torch.tensor([], dtype=torch.int64))
+    tokens, targets = text_split([[1, 2]]).gather(torch.tensor([], dtype=torch.int64), DRAW)
     assert len(tokens) == len(targets) == 0
 
 
@@ -242,3 +243,62 @@ def test_two_processes_share_batches_of_similar_length():
 def test_evaluation_keeps_its_order():
     split = text_split([[5] * length for length in LENGTHS], max_len=13)
     assert [row for batch in batch_rows(Loader(split, 7, bucket=True)) for row in batch] == list(range(60))
+
+
+# What is drawn for a batch, and batches that a split makes up itself.
+
+
+class Drawing(TensorSplit):
+    """Draws a number for every batch, as a split with negative examples does."""
+
+    def gather(self, index, draw):
+        return Features(index, torch.randint(1 << 30, (1,), generator=draw))
+
+
+def drawn(epoch: int = 0, done: int = 0, **arguments) -> list[int]:
+    loader = Loader(Drawing(ROWS.batch), 2, shuffle=True, **arguments)
+    loader.load_state_dict({"epoch": epoch, "position": done})
+    return [batch.target.item() for batch in loader]
+
+
+def test_what_is_drawn_for_a_batch_depends_on_seed_epoch_and_its_number_alone():
+    batches = [number for seed in (1, 2) for epoch in (0, 1) for number in drawn(epoch, seed=seed)]
+    assert len(set(batches)) == len(batches) == 2 * 2 * 5
+    torch.rand(7)
+    assert drawn(1, done=2, seed=1) == drawn(1, seed=1)[2:], "a resumed run draws the same again"
+    shares = [drawn(seed=1, rank=rank, world_size=2) for rank in range(2)]
+    assert not set(shares[0]) & set(shares[1])
+
+
+class Lanes(TensorSplit):
+    """Cuts its rows into as many lanes as a batch has rows, which are gone through side by side."""
+
+    def order(self, batch_size, draw):
+        return list(torch.arange(len(self) // batch_size * batch_size).view(batch_size, -1).T)
+
+
+def test_a_split_may_make_up_its_batches_itself():
+    loader = Loader(Lanes(ROWS.batch), 3, shuffle=True)
+    assert seen(loader) == [[0, 3, 6], [1, 4, 7], [2, 5, 8]] and len(loader) == 3
+    loader.load_state_dict({"epoch": 0, "position": 2})
+    assert seen(loader) == [[2, 5, 8]]
+    shares = [seen(Loader(Lanes(ROWS.batch), 2, rank=rank, world_size=2)) for rank in range(2)]
+    assert shares == [[[0, 4], [1, 5]], [[2, 6], [3, 7]]], "a lane stays with its process"
+
+
+class Uneven(TensorSplit):
+    """Batches of different sizes in an order of their own."""
+
+    def order(self, batch_size, draw):
+        batches = list(torch.arange(len(self)).split([1, 4, 5]))
+        return batches if draw is None else [batches[place] for place in torch.randperm(3, generator=draw)]
+
+
+def test_such_a_split_is_told_how_to_shuffle_and_when_not_to():
+    assert seen(Loader(Uneven(ROWS.batch), 3)) == [[0], [1, 2, 3, 4], [5, 6, 7, 8, 9]]
+    orders = set()
+    for seed in range(8):
+        loader = Loader(Uneven(ROWS.batch), 3, shuffle=True, seed=seed)
+        assert seen(loader) == seen(loader)
+        orders.add(str(seen(loader)))
+    assert len(orders) > 2

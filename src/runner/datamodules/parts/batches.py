@@ -1,9 +1,14 @@
 """Splits held as whole arrays, and the loader that gathers a whole batch from them at once.
 
-Shape letters: B batch, T time (tokens of the longest row in the batch).
+A batch is a NamedTuple: its last field is the target, the others say what they hold. An objective of another kind
+brings a batch of its own.
+
+Shape letters: B batch, T time (tokens of the longest row in the batch), F features, C channels, H height, W width,
+D targets.
 """
 
-from typing import Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -14,32 +19,96 @@ from runner.text.vocabulary import PAD
 POOL = 50  # batches whose rows are sorted by length together
 
 
+class Texts(NamedTuple):
+    """Rows of token numbers (B, T), int64, PAD behind shorter ones; classes (B,) or real values (B, D)."""
+
+    tokens: Tensor
+    target: Tensor
+
+
+class Features(NamedTuple):
+    """Rows of numbers (B, F), float32; classes (B,) or real values (B, D)."""
+
+    features: Tensor
+    target: Tensor
+
+
+class Images(NamedTuple):
+    """Pixels (B, C, H, W), float32; classes (B,)."""
+
+    images: Tensor
+    target: Tensor
+
+
+class Windows(NamedTuple):
+    """Signals over time (B, T, C), float32; classes (B,) or real values (B, D)."""
+
+    signals: Tensor
+    target: Tensor
+
+
+class Stream(NamedTuple):
+    """Windows of a stream of tokens (B, T), int64; the same windows one token further on (B, T)."""
+
+    tokens: Tensor
+    target: Tensor
+
+
 class Split(Protocol):
-    """The rows of one split, in memory or memory-mapped."""
+    """What a loader goes through: rows in memory or memory-mapped, or an environment that makes them up."""
 
-    def __len__(self) -> int: ...
+    def __len__(self) -> int:
+        """Rows of an epoch."""
+        ...
 
-    def gather(self, index: Tensor) -> tuple[Tensor, ...]:
-        """Return the batch `(*inputs, target)` of the rows numbered in `index` (int64, (B,))."""
+    def gather(self, index: Tensor, draw: torch.Generator) -> NamedTuple:
+        """Return the batch of the rows numbered in `index` (int64, (B,)).
+
+        Whatever is drawn for the batch, such as masks or negative examples, is drawn from `draw`: it is seeded by the
+        run's seed, the epoch and the number of the batch, so that a resumed run draws the same again.
+        """
+        ...
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """A split that says which rows make a batch: lanes of one long stream, or equally many tokens a batch."""
+
+    def order(self, batch_size: int, draw: torch.Generator | None) -> Sequence[Tensor]:
+        """Return the row numbers of each batch of an epoch, equally many batches in every epoch.
+
+        Args:
+            batch_size: rows of a batch, all processes together.
+            draw: seeded by the run's seed and the epoch; None in evaluation, where nothing is shuffled.
+        """
+        ...
+
+
+@runtime_checkable
+class Measured(Protocol):
+    """A split that knows how long its rows are."""
+
+    def lengths(self) -> Tensor:
+        """Tokens of each row, int64 (N,)."""
         ...
 
 
 class TensorSplit:
-    """Rows of equal shape, one tensor for each element of the batch.
+    """Rows of equal shape.
 
     Args:
-        tensors: inputs and target, all with the same number of rows.
+        batch: all rows as one batch of whole tensors, all with the same number of rows.
     """
 
-    def __init__(self, *tensors: Tensor):
-        assert len({len(tensor) for tensor in tensors}) == 1, "all tensors need the same number of rows"
-        self.tensors = tensors
+    def __init__(self, batch: NamedTuple):
+        assert len({len(tensor) for tensor in batch}) == 1, "all tensors need the same number of rows"
+        self.batch = batch
 
     def __len__(self) -> int:
-        return len(self.tensors[0])
+        return len(self.batch[0])
 
-    def gather(self, index: Tensor) -> tuple[Tensor, ...]:
-        return tuple(tensor.index_select(0, index) for tensor in self.tensors)
+    def gather(self, index: Tensor, draw: torch.Generator) -> NamedTuple:
+        return self.batch._make([tensor.index_select(0, index) for tensor in self.batch])
 
 
 class TextSplit:
@@ -66,7 +135,7 @@ class TextSplit:
         """Tokens of each row, int64 (N,)."""
         return torch.from_numpy(np.minimum(np.diff(self.offsets), self.max_len).astype(np.int64))
 
-    def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def gather(self, index: Tensor, draw: torch.Generator) -> Texts:
         rows = index.numpy()
         start = self.offsets[rows]
         length = np.minimum(self.offsets[rows + 1] - start, self.max_len)
@@ -74,7 +143,7 @@ class TextSplit:
         inside = column < length[:, None]  # (B, T)
         position = np.where(inside, start[:, None] + column, 0)
         tokens = np.where(inside, self.tokens[position], PAD)
-        return torch.from_numpy(tokens.astype(np.int64)), self.targets[index]
+        return Texts(torch.from_numpy(tokens.astype(np.int64)), self.targets[index])
 
 
 class StreamSplit:
@@ -92,10 +161,10 @@ class StreamSplit:
     def __len__(self) -> int:
         return max(len(self.tokens) - 1, 0) // self.context_len
 
-    def gather(self, index: Tensor) -> tuple[Tensor, Tensor]:
+    def gather(self, index: Tensor, draw: torch.Generator) -> Stream:
         position = index.numpy()[:, None] * self.context_len + np.arange(self.context_len + 1)
         window = torch.from_numpy(self.tokens[position].astype(np.int64))  # (B, T + 1)
-        return window[:, :-1], window[:, 1:]
+        return Stream(window[:, :-1], window[:, 1:])
 
 
 class Subset:
@@ -115,10 +184,11 @@ class Subset:
 
     def lengths(self) -> Tensor:
         """Tokens of each row, int64 (N,), where the other split knows them."""
+        assert isinstance(self.split, Measured), f"{type(self.split).__name__} does not know how long its rows are"
         return self.split.lengths()[self.index]
 
-    def gather(self, index: Tensor) -> tuple[Tensor, ...]:
-        return self.split.gather(self.index[index])
+    def gather(self, index: Tensor, draw: torch.Generator) -> NamedTuple:
+        return self.split.gather(self.index[index], draw)
 
 
 class Loader:
@@ -126,7 +196,7 @@ class Loader:
 
     The order depends on the seed and the epoch alone, and `state_dict` says how far the epoch has come, so a resumed
     run sees exactly the batches the uninterrupted one would have seen. With several processes each takes its share of
-    one global batch of `batch_size * world_size` rows.
+    one global batch of `batch_size * world_size` rows. A split that is `Ordered` makes up the batches itself.
 
     Args:
         split: the rows.
@@ -164,7 +234,10 @@ class Loader:
         self.world_size = world_size
         assert weights is None or (shuffle and len(weights) == len(split)), "one weight a row, of a shuffled split"
         self.cumulative = None if weights is None else weights.double().cumsum(0)  # (N,)
-        self.lengths = split.lengths() if bucket and shuffle else None  # (N,)
+        self.lengths: Tensor | None = None  # (N,)
+        if bucket and shuffle:
+            assert isinstance(split, Measured), f"{type(split).__name__} does not know how long its rows are"
+            self.lengths = split.lengths()
         self.epoch = 0
         self.position = 0  # batches of this epoch already handed out
 
@@ -178,13 +251,29 @@ class Loader:
             self.epoch, self.position = epoch, 0
 
     def __len__(self) -> int:
+        if isinstance(self.split, Ordered):
+            return len(self.batches())
         return -(-len(self.split) // (self.batch_size * self.world_size))
+
+    def batches(self) -> Sequence[Tensor]:
+        """Row numbers of each batch of this epoch, as far as this process takes part in it."""
+        if isinstance(self.split, Ordered):
+            whole = self.split.order(self.batch_size * self.world_size, self.draw(0) if self.shuffle else None)
+            return [rows[self.rank :: self.world_size] for rows in whole]
+        return self.order()[self.rank :: self.world_size].split(self.batch_size)
+
+    def draw(self, number: int) -> torch.Generator:
+        """Random numbers of this epoch: 0 = those of its order, 1 and up = those of a batch."""
+        return torch.Generator().manual_seed(self.seed_of(number))
+
+    def seed_of(self, number: int) -> int:
+        return self.seed * 1_000_003 + self.epoch + number * 0x9E3779B1  # far from the next epochs and seeds
 
     def order(self) -> Tensor:
         """Row numbers in the order of this epoch, a multiple of the number of processes long."""
         rows = len(self.split)
         if self.shuffle:
-            generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+            generator = self.draw(0)
             if self.cumulative is None:
                 order = torch.randperm(rows, generator=generator)
             else:  # a row is drawn where a point on the line of all weights falls on its stretch
@@ -209,12 +298,14 @@ class Loader:
         places = torch.randperm(whole, generator=generator)
         return torch.cat([order[: whole * size].view(whole, size)[places].flatten(), order[whole * size :]])
 
-    def __iter__(self):
-        batches = self.order()[self.rank :: self.world_size].split(self.batch_size)
+    def __iter__(self) -> Iterator[NamedTuple]:
+        batches = self.batches()
+        draw = torch.Generator()  # one for all batches: to seed it again takes a microsecond
         first = self.position if self.shuffle else 0
         for number in range(first, len(batches)):
             self.position = number + 1
-            yield self.split.gather(batches[number])
+            draw.manual_seed(self.seed_of(1 + number * self.world_size + self.rank))
+            yield self.split.gather(batches[number], draw)
         self.position = 0  # whoever goes through it again in the same epoch sees all of it again
 
     def state_dict(self) -> dict:

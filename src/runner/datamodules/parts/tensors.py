@@ -1,12 +1,12 @@
 """Datasets whose rows have equal shape and fit in memory: tables of numbers and small images."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from runner.datamodules.parts.batches import TensorSplit
+from runner.datamodules.parts.batches import Features, Images, TensorSplit
 from runner.datamodules.parts.inputs import Classes, ImageInputs, NumberInputs, Numbers, Targets
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import PARTS, Splits
@@ -73,10 +73,18 @@ class SequenceRows:
         return self.target[getattr(self.splits, part)]
 
 
-def tensor_splits(inputs: Tensor, targets: Tensor, splits: Splits) -> dict[str, TensorSplit]:
-    """Return the three splits of encoded rows by name."""
+def tensor_splits(batch: NamedTuple, splits: Splits) -> dict[str, TensorSplit]:
+    """Return the three splits by name.
+
+    Args:
+        batch: all rows, encoded, as one batch.
+        splits: rows of each split.
+    """
     index = [torch.from_numpy(part) for part in splits]
-    return {name: TensorSplit(inputs[rows], targets[rows]) for name, rows in zip(PARTS, index, strict=True)}
+    return {
+        name: TensorSplit(batch._make([tensor[rows] for tensor in batch]))
+        for name, rows in zip(PARTS, index, strict=True)
+    }
 
 
 def _single(values: np.ndarray) -> np.ndarray:
@@ -121,8 +129,7 @@ def prepare_numbers(
     else:
         targets = Numbers.fit(target_names or [], target[splits.train], standardize_targets)
         facts = {"num_targets": target.shape[1]}
-    x, y = inputs.scale(values), targets.encode(target)  # (N, F), (N,) or (N, D)
-    made = tensor_splits(x, y, splits)
+    made = tensor_splits(Features(inputs.scale(values), targets.encode(target)), splits)
     return Prepared(
         inputs, targets, **made, rows=NumberRows(names, values, target, splits), source=source, digest=digest,
         facts={"in_features": len(inputs.names), **facts},
@@ -150,7 +157,7 @@ def prepare_images(
     shape = [1, *images.shape[1:]]
     inputs, targets = ImageInputs("image", shape), Classes(class_names)
     made = {
-        part: TensorSplit(inputs.scale(images[rows]), targets.encode(target[rows]))
+        part: TensorSplit(Images(inputs.scale(images[rows]), targets.encode(target[rows])))
         for part, rows in zip(PARTS, splits, strict=True)
     }
     facts = {"in_features": int(np.prod(shape)), "image_shape": shape, "num_classes": len(class_names)}
