@@ -193,7 +193,7 @@ class StoredRun:
         experiment_id: MLflow's id of its experiment.
         last_steps: for a resumed run, the last step of each metric in the database; those are not repeated.
         resumed: whether the run had begun before.
-        time_ms: when the message was sent that is being carried out.
+        time_ms: when the message was sent that is being carried out, in milliseconds since 1970.
         points: metric points that wait for the next batch.
         warned: whether the user knows that they wait because the database does not answer.
         monitor: MLflow's thread for system metrics.
@@ -204,7 +204,7 @@ class StoredRun:
     experiment_id: str
     last_steps: dict[str, int] = field(default_factory=dict)
     resumed: bool = False
-    time_ms: int | None = None
+    time_ms: int = 0
     points: list[Any] = field(default_factory=list)
     warned: bool = False
     monitor: Any = None

@@ -78,9 +78,9 @@ class Writer:
                     self.flush(run)
                 flushed = time.monotonic()
         for key in list(self.runs):
-            self.carry_out("finish", key, None, status="KILLED", ended=ended)
+            self.carry_out("finish", key, time.time_ns() // 1_000_000, status="KILLED", ended=ended)
 
-    def carry_out(self, do: str, run: int, time_ms: int | None, **content: Any) -> None:
+    def carry_out(self, do: str, run: int, time_ms: int, **content: Any) -> None:
         """Call the method that the message names; a failure is answered, never raised.
 
         Args:
@@ -107,7 +107,8 @@ class Writer:
             else:
                 what = f"{do} {content.get('path', '')}".strip()
                 self.answer(warning=f"MLflow did not store all of the run ({what}): {explain(error)}")
-        if do == "finish" and self.runs.pop(run, None):
+        if do == "finish" and run in self.runs:
+            del self.runs[run]
             self.answer(run=run, done=True, **failed)
 
     def start(self, key: int, **content: Any) -> None:
