@@ -253,12 +253,25 @@ def test_gan_makes_and_judges_images() -> None:
 def test_char_rnn_step_by_step_is_forward(cell: str) -> None:
     net = CharRNN(vocab_size=11, embed_dim=4, hidden_dim=6, num_layers=2, cell=cell, dropout=0.3).eval()
     tokens = torch.randint(1, 11, (3, 8))
-    logits, state = [], None
-    for place in range(8):
-        each, state = net.step(tokens[:, place : place + 1], state)
+    wanted, logits = net(tokens), []
+    state = net.start(tokens[:, :1])
+    for token in tokens.unbind(1):
+        each, state = net.step(token, state)
         logits.append(each)
-    assert net(tokens).shape == (3, 8, 11)
-    torch.testing.assert_close(torch.cat(logits, dim=1), net(tokens))
+        assert all(part.shape == (3, 2, 6) for part in state)
+    torch.testing.assert_close(torch.stack(logits, dim=1), wanted)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_char_rnn_starts_where_forward_has_read_the_prompt(cell: str) -> None:
+    net = CharRNN(vocab_size=11, embed_dim=4, hidden_dim=6, num_layers=2, cell=cell).eval()
+    lengths = torch.tensor([5, 1, 7, 2])
+    prompts = sentences(lengths.tolist(), 11)
+    last = prompts[torch.arange(4), lengths - 1]
+    logits, _ = net.step(last, net.start(prompts))
+    torch.testing.assert_close(logits, net(prompts)[torch.arange(4), lengths - 1])
+    alone, _ = net.step(last[3:], net.start(prompts[3:, :2]))
+    torch.testing.assert_close(alone, logits[3:])
 
 
 def test_char_rnn_is_elmans_recurrence() -> None:

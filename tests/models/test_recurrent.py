@@ -132,6 +132,19 @@ def test_plain_steps_equal_the_fast_way(cell) -> None:
         torch.testing.assert_close(layer(inputs), step_by_step(layer, inputs, None), **CLOSE)
 
 
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_step_after_another_equals_forward(cell) -> None:
+    layer = Recurrent(INPUTS, UNITS, cell, num_layers=2, dropout=0.5).eval()
+    inputs, outputs = random_inputs(), []
+    state = layer.start(inputs)
+    for now in inputs.unbind(1):
+        output, state = layer.step(now, state)
+        outputs.append(output)
+    torch.testing.assert_close(torch.stack(outputs, dim=1), layer(inputs)[0], **CLOSE)
+    assert [len(part) for part in state] == [layer.forwards[0].states] * 2
+    assert all(value.shape == (ROWS, UNITS) for part in state for value in part)
+
+
 # Padding, directions, merges, poolings.
 
 

@@ -231,10 +231,10 @@ def test_model(tracker, outputs, tmp_path, monkeypatch):
     run = begin(tracker, params={"long": "x" * 6000})
     run.model(
         bundle,
+        type("Predictor", (), {"__module__": "stand_in"}),
         inputs={"text": "string", "size": "double", "image": "tensor"},
         outputs={"label": "string", "p": "double"},
         example=[{"text": "a good film", "size": 1, "image": [[0, 1], [2, 3]]}],
-        python_model="stand_in.Predictor",
         code=[package],
     )
     run.finish("FINISHED")
@@ -356,14 +356,14 @@ def test_a_lost_run_is_closed_by_the_next_writer(outputs):
 
 @uses_mlflow
 def test_a_run_that_finishes_during_the_search_for_lost_runs_stays_finished(tmp_path, monkeypatch):
-    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", "")
+    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", "", warn=print)
     ended = f"{socket.gethostname()}:{os.getpid()}:1.0"  # of this machine, and no process that runs
-    lost, finishing = (store.create_run("tests", name, {"runner.writer": ended}, 0) for name in ("lost", "finishing"))
+    lost, finishing = (store.create("tests", name, {"runner.writer": ended}, 0) for name in ("lost", "finishing"))
     search = store.client.search_runs
 
     def search_and_finish(*arguments):
         found = search(*arguments)
-        store.close_run(finishing, "FINISHED", None)
+        finishing.finish("FINISHED")
         return found
 
     monkeypatch.setattr(store.client, "search_runs", search_and_finish)

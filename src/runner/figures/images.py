@@ -1,6 +1,6 @@
 """Figures of a classifier of images: the ones it takes for something else, and what its first layer looks for.
 
-A task keeps a `Mistakes`, shows it every test batch, and adds `image_figures(...)` to its figures. Inputs that are no
+A task keeps a `Mistakes`, shows it every test batch, and adds `image_figures(...)` to its figures. Inputs that are not
 images are passed over, so a task need not know what it classifies.
 
 Shape letters: B batch, C channels, H height, W width, N filters.
@@ -61,8 +61,9 @@ def image_figures(net: nn.Module, mistakes: Mistakes, names: list[str] | None = 
         return drawn
     if mistakes.found:
         drawn["misclassified"] = misclassified(mistakes.found, names)
-    if hasattr(net, "first_layer_filters"):
-        filters = net.first_layer_filters().detach().float().cpu()
+    first_layer = getattr(net, "first_layer_filters", None)
+    if first_layer is not None:
+        filters: Tensor = first_layer().detach().float().cpu()
         if filters.ndim == 2 and filters.shape[1] == math.prod(mistakes.shape):
             filters = filters.reshape(-1, *mistakes.shape)
         if filters.ndim == 4:
@@ -78,7 +79,7 @@ def misclassified(found: list[tuple[np.ndarray, int, int]], names: list[str] | N
 
     panels, figure = tiles(len(found), 1.15, 1.45)
     for axes, (image, predicted, actual) in zip(panels, found, strict=False):
-        show(axes, image, vmin=0, vmax=1)
+        axes.imshow(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1), cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(f"{name(predicted)}, not {name(actual)}", fontsize=7)
     figure.suptitle("predicted, not actual", fontsize=9)
     return figure
@@ -105,8 +106,3 @@ def tiles(count: int, width: float, height: float) -> tuple[list[Any], Figure]:
     for axes in panels:
         axes.set_axis_off()
     return panels, figure
-
-
-def show(axes: Any, image: np.ndarray, **limits: float) -> None:
-    """Draw an image (C, H, W)."""
-    axes.imshow(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1), cmap="gray_r", **limits)

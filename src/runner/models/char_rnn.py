@@ -10,11 +10,15 @@ Shape letters: B batch, T time (characters), V vocabulary, E embedding, H hidden
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
+from runner.models.layers.pooling import real_steps
 from runner.models.ranges import check_choice, check_share, check_size
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+State = tuple[Tensor, ...]  # h, and for an lstm c: (B, L, H) each
 
 
 class CharRNN(nn.Module):
@@ -53,16 +57,23 @@ class CharRNN(nn.Module):
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Tokens, int64 (B, T), to logits of the token after each, (B, T, V)."""
-        logits, _ = self.step(tokens)
-        return logits
+        hidden, _ = self.recurrent(self.embedding(tokens))  # (B, T, H)
+        return self.output(self.dropout(hidden))
 
-    def step(
-        self, tokens: Tensor, state: Tensor | tuple[Tensor, Tensor] | None = None
-    ) -> tuple[Tensor, Tensor | tuple[Tensor, Tensor]]:
-        """Go on from a state: tokens, int64 (B, T), to logits (B, T, V) and the state after them.
+    def start(self, tokens: Tensor) -> State:
+        """The state before the last token of each prompt, int64 (B, T) with padding 0 at the end: `step` reads that."""
+        before = real_steps(tokens)[0] - 1  # (B,): tokens that the state has seen
+        rows = pack_padded_sequence(
+            self.embedding(tokens), before.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        _, state = self.recurrent(rows)  # (L, B, H), for an lstm a pair of these
+        seen = (before > 0).view(-1, 1, 1)  # a prompt of one token begins with zeros
+        parts = state if isinstance(state, tuple) else (state,)
+        return tuple(torch.where(seen, part.transpose(0, 1), 0.0) for part in parts)
 
-        The state is (L, B, H), for an lstm a pair of these; None is the start of a text.
-        """
-        inputs = self.embedding(tokens)  # (B, T, E)
-        hidden, state = self.recurrent(inputs, state)  # (B, T, H)
-        return self.output(self.dropout(hidden)), state
+    def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
+        """Read one token more: int64 (B,) and the state to logits of the next token, (B, V), and the state after it."""
+        parts = tuple(part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) each, as torch wants them
+        hidden, after = self.recurrent(self.embedding(token[:, None]), parts if len(parts) > 1 else parts[0])
+        parts = after if isinstance(after, tuple) else (after,)
+        return self.output(self.dropout(hidden[:, 0])), tuple(part.transpose(0, 1) for part in parts)

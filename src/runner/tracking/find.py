@@ -116,7 +116,7 @@ def ui(uri: str | None, outputs: Path, host: str = "127.0.0.1", port: int = 5000
             raise UserError(f"cannot listen on {host}:{port} ({error.strerror}). Try port={port + 1}") from error
     quiet_mlflow()
     if uri.startswith("sqlite:///"):
-        from runner.tracking.store import prepare_database
+        from runner.tracking.database import prepare_database
 
         prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
     print(f"MLflow on {hide_password(uri)}: http://{host}:{port}  (Ctrl-C ends it)", flush=True)

@@ -1,18 +1,25 @@
-"""One run, as the training process sees it: each call is a message to the writer (writer.py)."""
+"""The record of one run, as the training process sees it.
 
+A method marked `@message` travels: its name and its arguments go through a pipe to the writer (writer.py), which calls
+the method of the same name of `StoredRun` (store.py). `start` and `reserve` of the tracker open a run in the same way.
+"""
+
+import inspect
 import re
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, ParamSpec, Protocol
 
 from runner.errors import UserError
 from runner.tracking.uri import advice
 
+P = ParamSpec("P")
+Message = dict[str, Any]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
 METRIC_NAME = re.compile(r"^(?![/.])[\w.\- :/]{1,250}$")  # what MLflow takes on every file system
-ERROR_LENGTH = 8000  # characters of a tag
 OPEN_SECONDS = 180.0  # eight first runs on a slow machine make one database
 
 
@@ -21,17 +28,32 @@ class TrackingError(UserError):
 
 
 class Sender(Protocol):
-    """What a run needs of its tracker."""
+    """What a record needs of its tracker."""
 
     uri: str
     closed: bool
     waits: bool
 
-    def post(self, message: Any, urgent: bool = True) -> None:
+    def post(self, message: Message | threading.Event | None, urgent: bool = True) -> None:
         """Put a message on its way."""
 
 
-class TrackedRun:
+def message(method: Callable[P, None]) -> Callable[P, None]:
+    """Send a call to the writer, once the body of the method has found nothing wrong with it."""
+    signature = inspect.signature(method)
+
+    @wraps(method)
+    def send(*args: P.args, **kwargs: P.kwargs) -> None:
+        method(*args, **kwargs)
+        call = signature.bind(*args, **kwargs)
+        call.apply_defaults()
+        record: Record = call.arguments.pop("self")
+        record.send(method.__name__, **call.arguments)
+
+    return send
+
+
+class Record:
     """A run in MLflow. Made by `Tracker.start`.
 
     Args:
@@ -51,22 +73,7 @@ class TrackedRun:
         self._finished = False
         self._names: set[str] = set()
 
-    @property
-    def id(self) -> str:
-        """MLflow's id of the run; waits until the writer has opened it.
-
-        Raises:
-            TrackingError: if the server or the database cannot be reached.
-        """
-        if self._resumed and not self._tracker.waits:
-            self._check()
-            return self._resumed
-        if not self._opened.wait(OPEN_SECONDS):
-            raise TrackingError(f"MLflow at {self._tracker.uri} did not answer within {OPEN_SECONDS:.0f} s")
-        if self._id is None:
-            raise TrackingError(self._trouble)
-        return self._id
-
+    @message
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Record values at a step; NaN and infinity are allowed.
 
@@ -76,22 +83,18 @@ class TrackedRun:
         """
         if not self._names.issuperset(values):
             self._check_names(values)
-        self._check()
-        message = {
-            "do": "metrics",
-            "run": self._key,
-            "values": {name: float(value) for name, value in values.items()},
-            "step": int(step),
-            "time_ms": now_ms(),
-        }
-        self._tracker.post(message, urgent=False)
 
+    @message
+    def tags(self, tags: Mapping[str, str], of: str | None = None) -> None:
+        """Set tags of the run, or of the run with the id `of`, such as a child of this one."""
+
+    @message
     def artifact(self, path: Path, folder: str | None = None) -> None:
         """Store a file or a folder, in `folder` among the artifacts. It is copied later, so it must stay."""
         if not Path(path).exists():
             raise FileNotFoundError(f"artifact {path} does not exist")
-        self.send("artifact", path=str(Path(path).absolute()), folder=folder)
 
+    @message
     def dataset(
         self, name: str, source: str, digest: str, sizes: Mapping[str, int], columns: Mapping[str, str]
     ) -> None:
@@ -104,51 +107,27 @@ class TrackedRun:
             sizes: rows of each split.
             columns: input columns and their types.
         """
-        self.send("dataset", name=name, source=source, digest=digest, sizes=dict(sizes), columns=dict(columns))
 
+    @message
     def model(
         self,
         folder: Path,
+        python_model: type,
         inputs: Mapping[str, str],
         outputs: Mapping[str, str],
         example: Sequence[Mapping[str, Any]] = (),
-        python_model: str = "runner.inference.predictor.PyfuncModel",
         code: Sequence[Path] = (),
     ) -> None:
         """Store a folder as the pyfunc model of the run. It is copied later, so it must stay.
 
         Args:
             folder: what the model is made of; the python model finds it as `context.artifacts["run"]`.
+            python_model: a class with `load_context(context)` and `predict(context, table)`; its name is stored.
             inputs: input columns and their types: "string", "double", "long" or "tensor" (nested lists).
             outputs: the same for the columns of the answer.
             example: a few rows of the input.
-            python_model: dotted name of a class with `load_context(context)` and `predict(context, table)`.
             code: folders of packages that travel with the model, beside `runner` itself.
         """
-        self.send(
-            "model",
-            folder=str(Path(folder).absolute()),
-            inputs=dict(inputs),
-            outputs=dict(outputs),
-            example=[dict(row) for row in example],
-            python_model=python_model,
-            code=[str(Path(path).absolute()) for path in code],
-        )
-
-    def tags(self, tags: Mapping[str, str], of: str | None = None) -> None:
-        """Set tags of the run, or of the run with the id `of`, such as a child of this one."""
-        self.send("tags", tags=dict(tags), of=of)
-
-    def flush(self, timeout: float = 30.0) -> None:
-        """Wait until the writer has all that was recorded: from here on a kill of this process loses nothing."""
-        self._check()
-        handed_over = threading.Event()
-        self._tracker.post(handed_over)
-        deadline = time.monotonic() + timeout
-        while not handed_over.wait(0.05):
-            self._check()
-            if time.monotonic() > deadline:
-                raise TrackingError(f"the process that writes to MLflow does not read: {self._tracker.uri}")
 
     def finish(self, status: Status, error: str | None = None, timeout: float = 120.0) -> None:
         """Store all that waits, set status and end time. A second call does nothing.
@@ -165,11 +144,37 @@ class TrackedRun:
         """
         if self._finished:
             return
-        tags = {"runner.error": error[-ERROR_LENGTH:]} if error else {}
-        self.send("finish", status=status, tags=tags, time_ms=now_ms())
+        self.send("finish", status=status, error=error)
         self._finished = True
         if self._tracker.waits:
             self.wait(timeout)
+
+    @property
+    def id(self) -> str:
+        """MLflow's id of the run; waits until the writer has opened it.
+
+        Raises:
+            TrackingError: if the server or the database cannot be reached.
+        """
+        if self._resumed and not self._tracker.waits:
+            self._check()
+            return self._resumed
+        if not self._opened.wait(OPEN_SECONDS):
+            raise TrackingError(f"MLflow at {self._tracker.uri} did not answer within {OPEN_SECONDS:.0f} s")
+        if self._id is None:
+            raise TrackingError(self._trouble)
+        return self._id
+
+    def flush(self, timeout: float = 30.0) -> None:
+        """Wait until the writer has all that was recorded: from here on a kill of this process loses nothing."""
+        self._check()
+        handed_over = threading.Event()
+        self._tracker.post(handed_over)
+        deadline = time.monotonic() + timeout
+        while not handed_over.wait(0.05):
+            self._check()
+            if time.monotonic() > deadline:
+                raise TrackingError(f"the process that writes to MLflow does not read: {self._tracker.uri}")
 
     def wait(self, timeout: float = 120.0) -> None:
         """Wait until the end of the run is stored; a run that has not finished is not waited for.
@@ -185,11 +190,12 @@ class TrackedRun:
             raise TrackingError(self._trouble)
 
     def send(self, do: str, **content: Any) -> None:
-        """Put a message on its way."""
+        """Put a message on its way. Metrics may wait a tenth of a second: together they cost less."""
         self._check()
-        self._tracker.post({"do": do, "run": self._key, **content})
+        envelope = {"do": do, "run": self._key, "time_ms": time.time_ns() // 1_000_000}
+        self._tracker.post(envelope | packed(content), urgent=do != "metrics")
 
-    def receive(self, answer: dict[str, Any]) -> None:
+    def receive(self, answer: Message) -> None:
         """Take an answer of the writer; called in the tracker's thread."""
         self._id = answer.get("id", self._id)
         if answer.get("error") and not self._stored.is_set():
@@ -214,6 +220,16 @@ class TrackedRun:
         self._names.update(names)
 
 
-def now_ms() -> int:
-    """Return the time in milliseconds since 1970, as MLflow counts."""
-    return time.time_ns() // 1_000_000
+def packed(value: Any) -> Any:
+    """Return a copy as JSON knows it: arrays as lists, a path as absolute text, a class as its dotted name."""
+    if value is None or isinstance(value, str | bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {str(key): packed(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [packed(item) for item in value]
+    if isinstance(value, type):
+        return f"{value.__module__}.{value.__qualname__}"
+    if isinstance(value, Path):
+        return str(value.absolute())
+    return value.tolist() if hasattr(value, "tolist") else str(value)

@@ -1,20 +1,16 @@
 """What the writer does in MLflow: calls wait out a busy database, texts are cut to what MLflow takes."""
 
 import json
-import os
-import shutil
-import sqlite3
 import tempfile
 import time
-from collections.abc import Callable
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from filelock import FileLock
-
-from runner.tracking.environment import is_alive, is_from_here, own_name
+from runner.tracking.database import prepare_database
+from runner.tracking.environment import environment, is_alive, is_from_here, own_name
 from runner.tracking.pyfunc import package_folder, save_model
 
 T = TypeVar("T")
@@ -36,27 +32,32 @@ PASSING = (
 LOST = "the process and its writer vanished (power cut, or a whole job killed at once)"
 
 
-@dataclass
-class OpenRun:
-    """A run that is being written.
+class PatientClient:
+    """MLflow's client; a call that fails for a reason that may pass, such as a busy database, is made again.
 
     Args:
-        id: MLflow's id of the run.
-        experiment_id: MLflow's id of its experiment.
-        stored: for a resumed run, the last step of each metric in the database; those are not repeated.
-        points: metric points that wait for the next batch.
-        monitor: MLflow's thread for system metrics, or None.
-        resumed: whether the run had begun before.
-        warned: whether the user knows that points wait because the database does not answer.
+        client: the client of MLflow that makes each call once.
     """
 
-    id: str
-    experiment_id: str
-    stored: dict[str, int] = field(default_factory=dict)
-    points: list[Any] = field(default_factory=list)
-    monitor: Any = None
-    warned: bool = False
-    resumed: bool = False
+    def __init__(self, client: Any):
+        self.once = client
+
+    def __getattr__(self, name: str) -> Any:
+        return partial(again, getattr(self.once, name))
+
+
+def again(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
+    """Return what `call` returns; an error that may pass is waited out."""
+    deadline = time.monotonic() + PATIENCE
+    pause = 0.05
+    while True:
+        try:
+            return call(*args, **kwargs)
+        except Exception as error:
+            if time.monotonic() >= deadline or not any(word in str(error).lower() for word in PASSING):
+                raise
+        time.sleep(pause)
+        pause = min(2 * pause, 2.0)
 
 
 class Store:
@@ -65,29 +66,59 @@ class Store:
     Args:
         uri: tracking URI, absolute. An SQLite database is created or upgraded first.
         artifact_root: URI of the folder for the artifacts of new experiments; "" leaves it to the server.
+        warn: called with what the user has to know.
     """
 
-    def __init__(self, uri: str, artifact_root: str):
+    def __init__(self, uri: str, artifact_root: str, warn: Callable[[str], None]):
         from mlflow.tracking import MlflowClient
 
+        self.uri = uri
         self.artifact_root = artifact_root
+        self.warn = warn
         if uri.startswith("sqlite:///"):
             prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
-        self.client = MlflowClient(uri)
-        self.client.search_experiments(max_results=1)  # now rather than later: does it answer?
+        self.client = PatientClient(MlflowClient(uri))
+        self.client.once.search_experiments(max_results=1)  # now rather than later: does it answer?
 
-    def create_run(self, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> OpenRun:
+    def start(
+        self,
+        opened: Callable[["StoredRun"], None],
+        experiment: str,
+        name: str,
+        params: dict[str, str],
+        tags: dict[str, str],
+        parent: str | None,
+        resume: str | None,
+        system_metrics: bool,
+        context: dict[str, Any],
+        time_ms: int,
+    ) -> None:
+        """Open a new run, or an old one again; `opened` gets it once it has an id, for which the training waits."""
+        found, diff = environment(context)
+        tags = {**tags, "runner.writer": own_name(), **({"mlflow.parentRunId": parent} if parent else {})}
+        if resume:
+            run, params = self.reopen(resume, params, tags, found)
+        else:
+            run = self.create(experiment, name, {**found, **tags}, time_ms)
+        opened(run)
+        run.params(params)
+        if diff:
+            self.client.log_text(run.id, diff, "git.resumed.diff" if run.resumed else "git.diff")
+        if system_metrics:
+            run.start_monitor()
+
+    def reserve(self, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> str:
+        """Create a run that waits for its turn, and return its id; `start(resume=id)` begins it."""
+        run = self.create(experiment, name, {**tags, "runner.writer": own_name()}, time_ms)
+        self.client.update_run(run.id, status="SCHEDULED")
+        return run.id
+
+    def create(self, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> "StoredRun":
         """Create a run in the experiment, which is created if it does not exist."""
-        experiment_id = again(lambda: self.experiment_id(experiment))
+        experiment_id = self.experiment_id(experiment)
         tags = {key: str(value)[:TAG_LENGTH] for key, value in tags.items()}
-        run = again(lambda: self.client.create_run(experiment_id, start_time=time_ms, tags=tags, run_name=name))
-        return OpenRun(run.info.run_id, experiment_id)
-
-    def reserve_run(self, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> OpenRun:
-        """Create a run that waits for its turn; `reopen_run` begins it."""
-        run = self.create_run(experiment, name, tags, time_ms)
-        again(lambda: self.client.update_run(run.id, status="SCHEDULED"))
-        return run
+        run = self.client.create_run(experiment_id, start_time=time_ms, tags=tags, run_name=name)
+        return StoredRun(self, run.info.run_id, experiment_id)
 
     def experiment_id(self, name: str) -> str:
         """Return the id of the experiment; of processes that find none at once, one creates it."""
@@ -105,86 +136,93 @@ class Store:
             raise RuntimeError(f'the experiment "{name}" was deleted in MLflow: restore it or choose another name')
         return found.experiment_id
 
-    def reopen_run(
-        self, run_id: str, params: dict[str, str], tags: dict[str, str], environment: dict[str, str]
-    ) -> OpenRun:
-        """Set an old or reserved run to RUNNING. MLflow never changes a param: those that differ go to a tag."""
-        old = self.get_run(run_id)
+    def reopen(
+        self, run_id: str, params: dict[str, str], tags: dict[str, str], found: dict[str, str]
+    ) -> tuple["StoredRun", dict[str, str]]:
+        """Set an old or reserved run to RUNNING; return it and its new params.
+
+        MLflow never changes a param: those that differ go to a tag, as does what differs in `found`, the environment.
+        """
+        old = self.client.get_run(run_id)
         resumed = old.info.status != "SCHEDULED"
         deadline = time.monotonic() + 20.0
         while old.info.status == "RUNNING" and is_alive(old.data.tags.get("runner.writer", "")):
             if time.monotonic() > deadline:
                 raise RuntimeError(f"run {run_id} is still running, so it cannot be resumed")
             time.sleep(0.1)  # right after a kill, the old writer still stores what it has
-            old = self.get_run(run_id)
+            old = self.client.get_run(run_id)
         changes = {
             "runner.changed_params": differences(old.data.params, params),
-            "runner.changed_environment": differences(old.data.tags, environment),
+            "runner.changed_environment": differences(old.data.tags, found),
         }
-        tags = tags if resumed else {**environment, **tags}
+        tags = tags if resumed else {**found, **tags}
         # The tags first: a run that is RUNNING with the name of its old writer would be taken for lost.
         self.set_tags(run_id, {**tags, **{name: json.dumps(change) for name, change in changes.items() if change}})
-        again(lambda: self.client.update_run(run_id, status="RUNNING"))
+        self.client.update_run(run_id, status="RUNNING")
         for name in {"runner.error", "runner.ended"} & set(old.data.tags):
-            again(lambda name=name: self.client.delete_tag(run_id, name))
-        self.log_params(run_id, {name: value for name, value in params.items() if name not in old.data.params})
+            self.client.delete_tag(run_id, name)
         # The public dictionary of metrics has no steps; MLflow's own system monitor reads this list as well.
-        stored = {metric.key: metric.step for metric in self.get_run(run_id).data._metric_objs}
-        return OpenRun(run_id, old.info.experiment_id, stored, resumed=resumed)
-
-    def get_run(self, run_id: str) -> Any:
-        """Return MLflow's own object of a run."""
-        return again(lambda: self.client.get_run(run_id))
-
-    def close_run(self, run: OpenRun, status: str, time_ms: int | None) -> None:
-        """Set the final status of a run and its end, now if `time_ms` is None."""
-        again(lambda: self.client.set_terminated(run.id, status, end_time=time_ms))
+        last_steps = {metric.key: metric.step for metric in self.client.get_run(run_id).data._metric_objs}
+        new = {name: value for name, value in params.items() if name not in old.data.params}
+        return StoredRun(self, run_id, old.info.experiment_id, last_steps, resumed), new
 
     def close_lost_runs(self, experiment_id: str) -> None:
         """Mark runs of the experiment KILLED that no process of this machine writes any more (power cut)."""
-        for run in again(lambda: self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'")):
+        for run in self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
             run_id = run.info.run_id
             # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes no more.
-            if has_lost_writer(run) and has_lost_writer(self.get_run(run_id)):
+            if has_lost_writer(run) and has_lost_writer(self.client.get_run(run_id)):
                 self.set_tags(run_id, {"runner.ended": LOST})
-                again(lambda run_id=run_id: self.client.set_terminated(run_id, "KILLED"))
-
-    def log_params(self, run_id: str, params: dict[str, str]) -> None:
-        """Store params, uncut as far as MLflow allows."""
-        from mlflow.entities import Param
-
-        for batch in batches([Param(key, value[:PARAM_LENGTH]) for key, value in params.items()], PARAMS_A_BATCH):
-            again(lambda batch=batch: self.client.log_batch(run_id, params=batch))
+                self.client.set_terminated(run_id, "KILLED")
 
     def set_tags(self, run_id: str, tags: dict[str, str]) -> None:
         """Set tags, cut to MLflow's length."""
         from mlflow.entities import RunTag
 
         for batch in batches([RunTag(key, str(value)[:TAG_LENGTH]) for key, value in tags.items()], PARAMS_A_BATCH):
-            again(lambda batch=batch: self.client.log_batch(run_id, tags=batch))
+            self.client.log_batch(run_id, tags=batch)
 
-    def flush(self, run: OpenRun, patience: float = PATIENCE) -> None:
-        """Store the points that wait; what cannot be stored goes on waiting, and the error is raised."""
-        while run.points:
-            batch = run.points[:METRICS_A_BATCH]
-            again(lambda batch=batch: self.client.log_batch(run.id, metrics=batch), patience)
-            del run.points[: len(batch)]
-        run.warned = False
 
-    def log_artifact(self, run: OpenRun, path: str, folder: str | None) -> None:
-        """Copy a file or a folder to the artifacts of the run."""
-        again(lambda: self.client.log_artifact(run.id, path, folder))
+@dataclass
+class StoredRun:
+    """A run that is being written. What `Record` declares as a message is done by the method of the same name.
 
-    def log_dataset(
-        self,
-        run: OpenRun,
-        name: str,
-        source: str,
-        digest: str,
-        sizes: dict[str, int],
-        columns: dict[str, str],
-    ) -> None:
-        """Record what the run read: MLflow's page shows name, digest, rows of each split and columns."""
+    Args:
+        store: where it is written.
+        id: MLflow's id of the run.
+        experiment_id: MLflow's id of its experiment.
+        last_steps: for a resumed run, the last step of each metric in the database; those are not repeated.
+        resumed: whether the run had begun before.
+        time_ms: when the message was sent that is being carried out, in milliseconds since 1970.
+        points: metric points that wait for the next batch.
+        warned: whether the user knows that they wait because the database does not answer.
+        monitor: MLflow's thread for system metrics.
+    """
+
+    store: Store
+    id: str
+    experiment_id: str
+    last_steps: dict[str, int] = field(default_factory=dict)
+    resumed: bool = False
+    time_ms: int = 0
+    points: list[Any] = field(default_factory=list)
+    warned: bool = False
+    monitor: Any = None
+
+    def metrics(self, values: dict[str, float], step: int) -> None:
+        from mlflow.entities import Metric
+
+        new = {name: float(value) for name, value in values.items() if step > self.last_steps.get(name, -1)}
+        self.points += [Metric(name, value, self.time_ms, step) for name, value in new.items()]
+
+    def tags(self, tags: dict[str, str], of: str | None) -> None:
+        self.store.set_tags(of or self.id, tags)
+
+    def artifact(self, path: str, folder: str | None) -> None:
+        self.store.client.log_artifact(self.id, path, folder)
+
+    def dataset(self, name: str, source: str, digest: str, sizes: dict[str, int], columns: dict[str, str]) -> None:
+        """MLflow's page shows name, digest, rows of each split and columns."""
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         dataset = Dataset(
@@ -197,101 +235,90 @@ class Store:
         )
         tags = [InputTag("mlflow.data.context", ", ".join(sizes))]
         tags += [InputTag(f"rows.{split}", str(size)) for split, size in sizes.items()]
-        again(lambda: self.client.log_inputs(run.id, [DatasetInput(dataset, tags)]))
-        self.set_tags(run.id, {"runner.data_digest": digest})
+        self.store.client.log_inputs(self.id, [DatasetInput(dataset, tags)])
+        self.store.set_tags(self.id, {"runner.data_digest": digest})
 
-    def log_model(self, run: OpenRun, code: list[str], **parts: Any) -> None:
-        """Store a folder as the pyfunc model of the run; `parts` are the arguments of `save_model`."""
+    def model(
+        self,
+        folder: str,
+        python_model: str,
+        inputs: dict[str, str],
+        outputs: dict[str, str],
+        example: list[dict[str, Any]],
+        code: list[str],
+    ) -> None:
         from mlflow.entities import LoggedModelOutput
         from mlflow.models import Model
 
-        params = self.get_run(run.id).data.params
-        model = self.client.create_logged_model(run.experiment_id, "model", run.id, params=params, model_type="pyfunc")
-        header = Model(artifact_path=model.artifact_location, run_id=run.id, model_id=model.model_id)
+        client = self.store.client
+        params = client.get_run(self.id).data.params
+        model = client.create_logged_model(self.experiment_id, "model", self.id, params=params, model_type="pyfunc")
+        header = Model(artifact_path=model.artifact_location, run_id=self.id, model_id=model.model_id)
+        code = [package_folder("runner"), *code]
         try:
             with tempfile.TemporaryDirectory() as scratch:
-                local = save_model(Path(scratch), header, code=[package_folder("runner"), *code], **parts)
-                self.client.log_model_artifacts(model.model_id, str(local))
+                local = save_model(Path(scratch), header, folder, python_model, inputs, outputs, example, code)
+                client.log_model_artifacts(model.model_id, str(local))
         except Exception:
-            self.client.finalize_logged_model(model.model_id, "FAILED")
+            client.finalize_logged_model(model.model_id, "FAILED")
             raise
-        self.client.finalize_logged_model(model.model_id, "READY")
-        again(lambda: self.client.log_outputs(run.id, [LoggedModelOutput(model.model_id, step=0)]))
-        self.set_tags(run.id, {"runner.model_uri": f"models:/{model.model_id}"})
+        client.finalize_logged_model(model.model_id, "READY")
+        client.log_outputs(self.id, [LoggedModelOutput(model.model_id, step=0)])
+        self.store.set_tags(self.id, {"runner.model_uri": f"models:/{model.model_id}"})
+
+    def finish(self, status: str, error: str | None = None, ended: str | None = None) -> None:
+        """Store all that waits, and set the status."""
+        tags = {"runner.error": (error or "")[-TAG_LENGTH:], "runner.ended": ended or ""}
+        try:
+            self.stop_monitor()
+            self.flush()
+        finally:  # the status must be true even where points are lost
+            self.store.set_tags(self.id, {name: text for name, text in tags.items() if text})
+            self.store.client.set_terminated(self.id, status, end_time=self.time_ms)
+
+    def params(self, params: dict[str, str]) -> None:
+        """Store params, uncut as far as MLflow allows."""
+        from mlflow.entities import Param
+
+        for batch in batches([Param(key, value[:PARAM_LENGTH]) for key, value in params.items()], PARAMS_A_BATCH):
+            self.store.client.log_batch(self.id, params=batch)
+        for name in (name for name, value in params.items() if len(value) > PARAM_LENGTH):
+            self.store.warn(f"MLflow keeps {PARAM_LENGTH} characters of the parameter {name}; the config has all")
+
+    def flush(self, patient: bool = True) -> None:
+        """Store the points that wait; what cannot be stored keeps waiting, and the error is raised."""
+        client = self.store.client if patient else self.store.client.once
+        while self.points:
+            batch = self.points[:METRICS_A_BATCH]
+            client.log_batch(self.id, metrics=batch)
+            del self.points[: len(batch)]
+        self.warned = False
+
+    def start_monitor(self) -> None:
+        """Start MLflow's thread that measures CPU, memory, disk, network and GPU every ten seconds."""
+        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor
+
+        self.monitor = SystemMetricsMonitor(self.id, resume_logging=self.resumed, tracking_uri=self.store.uri)
+        self.monitor.start()
+
+    def stop_monitor(self) -> None:
+        """Stop the thread, after one last sample, so that a run of a few seconds has one too."""
+        if self.monitor is not None:
+            self.monitor.finish()
+            self.monitor.collect_metrics()
+            self.monitor.publish_metrics(self.monitor.aggregate_metrics())
+            self.monitor.mlflow_logger.flush()
 
 
 def has_lost_writer(run: Any) -> bool:
-    """Whether a run is RUNNING although the process of this machine that wrote it is no more."""
+    """Whether a run is RUNNING although the process of this machine that wrote it has ended."""
     writer = run.data.tags.get("runner.writer", "")
     return run.info.status == "RUNNING" and is_from_here(writer) and writer != own_name() and not is_alive(writer)
 
 
-def prepare_database(file: Path, artifact_root: str) -> None:
-    """Create the database, or bring an older one up to date, while no other process does the same.
-
-    A new database is built beside its place and then renamed, so that nobody meets one that is half made.
-    """
-    # The slow imports come before the lock: processes that start together wait for the database only.
-    from mlflow.store.db.utils import _get_latest_schema_revision
-    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
-
-    file.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(f"{file}.lock"):
-        version = schema_version(file)
-        if not version:
-            fresh = file.with_name(f"{file.name}.new")
-            fresh.unlink(missing_ok=True)
-            SqlAlchemyStore(f"sqlite:///{fresh}", artifact_root).engine.dispose()
-            os.replace(fresh, file)
-        elif version != _get_latest_schema_revision():
-            upgrade(file)
-
-
-def schema_version(file: Path) -> str:
-    """Return the version of the tables in a database; "" if there is no database or nothing in it."""
-    if not file.exists():
-        return ""
-    with closing(sqlite3.connect(file, timeout=20.0)) as database:
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        if tables and "alembic_version" not in tables:
-            raise RuntimeError(f"{file} is a database of something else")
-        found = database.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
-    return found[0] if found else ""
-
-
-def upgrade(file: Path) -> None:
-    """Bring the tables of an older MLflow up to date. A copy is kept, and put back if that fails."""
-    from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
-
-    before = file.with_name(f"{file.name}.before-upgrade")
-    shutil.copy2(file, before)
-    engine = create_sqlalchemy_engine(f"sqlite:///{file}")
-    try:
-        _upgrade_db(engine)  # what the command `mlflow db upgrade` calls
-    except Exception as error:
-        os.replace(before, file)
-        raise RuntimeError(f"its tables do not fit this version of MLflow, older or newer ({error})") from error
-    finally:
-        engine.dispose()
-
-
-def again(call: Callable[[], T], patience: float = PATIENCE) -> T:
-    """Return what `call` returns; an error that may pass (a busy database) is waited out (seconds)."""
-    deadline = time.monotonic() + patience
-    pause = 0.05
-    while True:
-        try:
-            return call()
-        except Exception as error:
-            if time.monotonic() >= deadline or not any(word in str(error).lower() for word in PASSING):
-                raise
-        time.sleep(pause)
-        pause = min(2 * pause, 2.0)
-
-
-def batches(items: list[Any], size: int) -> list[list[Any]]:
-    """Return the items in lists of at most `size`."""
-    return [items[start : start + size] for start in range(0, len(items), size)]
+def batches(items: list[T], size: int) -> Iterator[list[T]]:
+    """Yield the items in lists of at most `size`."""
+    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def differences(old: dict[str, str], new: dict[str, str]) -> dict[str, list[str]]:

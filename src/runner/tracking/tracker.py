@@ -6,8 +6,8 @@
     run.finish("FINISHED")
     tracker.close()
 
-No call but `run.id`, `run.flush` and `run.finish` waits for anything. `find_run` and `ui` (lookup.py) are the
-reading side.
+No call but `run.id`, `run.flush` and `run.finish` waits for anything. `find_run` and `ui` (find.py) are the reading
+side.
 """
 
 import atexit
@@ -27,15 +27,15 @@ from typing import Any
 
 from runner.tracking.environment import process_name
 from runner.tracking.find import RunInfo, find_run, runs_with_tag, ui
-from runner.tracking.record import TrackedRun, TrackingError, now_ms
+from runner.tracking.record import Message, Record, TrackingError
 from runner.tracking.uri import resolve_uri, writer_environment
 
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
 
 log = logging.getLogger(__name__)
 __all__ = [
+    "Record",
     "RunInfo",
-    "TrackedRun",
     "Tracker",
     "TrackingError",
     "find_run",
@@ -59,21 +59,13 @@ class Tracker:
     def __init__(self, uri: str | None, outputs: Path):
         self.uri, artifact_root = resolve_uri(uri, outputs)
         self._context = {"cwd": os.getcwd(), "argv": sys.argv, "outputs": str(Path(outputs).absolute())}
-        self._runs: dict[int, TrackedRun] = {}
-        self._messages: deque[Any] = deque()
-        self._wake: queue.SimpleQueue = queue.SimpleQueue()
+        self._runs: dict[int, Record] = {}
+        self._messages: deque[Message | threading.Event | None] = deque()
+        self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._trouble: str | None = None
         self.closed = False
         self.waits = True  # whether the end of a run is waited for, see `keep_tracker`
-        command = [
-            sys.executable,
-            "-P",
-            "-m",
-            "runner.tracking.writer",
-            self.uri,
-            artifact_root,
-            str(os.getpid()),
-        ]
+        command = [sys.executable, "-P", "-m", "runner.tracking.writer", self.uri, artifact_root, str(os.getpid())]
         self._process = subprocess.Popen(
             command,
             stdin=subprocess.PIPE,
@@ -97,7 +89,7 @@ class Tracker:
         parent: str | None = None,
         resume: str | None = None,
         system_metrics: bool = True,
-    ) -> TrackedRun:
+    ) -> Record:
         """Open a run and return at once; `run.id` waits for it.
 
         Args:
@@ -106,36 +98,37 @@ class Tracker:
             params: the config, nested; it is stored flat, `model.embed_dim`.
             tags: tags of the run, beside those about git, versions, host and command, which are added.
             parent: id of the run that this one belongs to (a sweep).
-            resume: id of a run to go on with. It keeps its params, those that differ go to the tag
+            resume: id of a run to resume. It keeps its params, those that differ go to the tag
                 `runner.changed_params`, and points up to the last stored step of a metric are not repeated.
-            system_metrics: whether to record processor, memory, disk, network and GPU.
+            system_metrics: whether to record CPU, memory, disk, network and GPU.
         """
-        key = len(self._runs) + 1
-        run = self._runs[key] = TrackedRun(self, key, resume)
+        run = self._new_record(resume)
         run.send(
             "start",
             experiment=experiment,
             name=name,
             params=flatten(params),
-            tags=dict(tags),
+            tags=tags,
             parent=parent,
             resume=resume,
             system_metrics=system_metrics,
-            time_ms=now_ms(),
             context=self._context,
         )
         return run
 
-    def reserve(self, experiment: str, name: str, tags: Mapping[str, str], parent: str) -> TrackedRun:
+    def reserve(self, experiment: str, name: str, tags: Mapping[str, str], parent: str) -> Record:
         """Create a run whose turn has not come: MLflow calls it SCHEDULED.
 
         `start(resume=id)`, from this or any other process, begins it.
         """
-        key = len(self._runs) + 1
-        run = self._runs[key] = TrackedRun(self, key)
-        tags = {**tags, "mlflow.parentRunId": parent}
-        run.send("reserve", experiment=experiment, name=name, tags=tags, time_ms=now_ms())
+        run = self._new_record()
+        run.send("reserve", experiment=experiment, name=name, tags={**tags, "mlflow.parentRunId": parent})
         return run
+
+    def _new_record(self, resumed: str | None = None) -> Record:
+        key = len(self._runs) + 1
+        self._runs[key] = Record(self, key, resumed)
+        return self._runs[key]
 
     def wait(self) -> None:
         """Wait until all runs that have finished are stored."""
@@ -158,7 +151,7 @@ class Tracker:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            log.warning("MLflow's writer needs more than %.0f s to store the rest; it goes on by itself", timeout)
+            log.warning("MLflow's writer needs more than %.0f s to store the rest; it continues by itself", timeout)
             return
         for thread in self._threads:
             thread.join()
@@ -171,7 +164,7 @@ class Tracker:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def post(self, message: Any, urgent: bool = True) -> None:
+    def post(self, message: Message | threading.Event | None, urgent: bool = True) -> None:
         """Put a message on its way. One that is not urgent costs less and may wait a tenth of a second."""
         self._messages.append(message)
         if urgent:
@@ -194,7 +187,7 @@ class Tracker:
                         pipe.flush()
                         message.set()
                     else:
-                        pipe.write(json.dumps(message, default=plain).encode() + b"\n")
+                        pipe.write(json.dumps(message).encode() + b"\n")
                 pipe.flush()
         except OSError as error:  # the writer ended; `_receive` finds out why and tells
             log.debug("the pipe to the writer is closed: %s", error)
@@ -251,10 +244,5 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
             flat.update(flatten(value, f"{prefix}{key}."))
         else:
             known = isinstance(value, bool | int | float | list | tuple | dict) or value is None
-            flat[name] = json.dumps(value, default=plain, ensure_ascii=False) if known else str(value)
+            flat[name] = json.dumps(value, default=str, ensure_ascii=False) if known else str(value)
     return flat
-
-
-def plain(value: Any) -> Any:
-    """Return arrays as lists, numbers as numbers and anything else (paths) as text, for JSON."""
-    return value.tolist() if hasattr(value, "tolist") else str(value)

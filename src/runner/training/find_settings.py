@@ -30,6 +30,7 @@ from runner.errors import UserError
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.optim.build import optimizer_builder
+from runner.tracking.record import Record
 from runner.training.checkpoint import random_state, set_random_state
 from runner.training.profilers import NoProfiler
 
@@ -46,7 +47,7 @@ KEPT_FLAGS = ("accelerator", "precision", "accumulate_grad_batches", "determinis
 CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 
 
-def find_settings(cfg: DictConfig, folder: Path, task: Any, data: Any, record: Any = None) -> None:
+def find_settings(cfg: DictConfig, folder: Path, task: Any, data: Any, record: Record | None = None) -> None:
     """Find what `cfg.find_batch_size` and `cfg.lr_find` ask for and put it into `cfg`, `data` and `task`.
 
     Raises:

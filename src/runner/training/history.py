@@ -6,15 +6,17 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
+from runner.tracking.record import Record
+
 
 class History(Logger):
     """Lightning's logger of a run: keeps all points, for checkpoints and figures, and hands each one to the record.
 
     Args:
-        record: the MLflow record of the run (`runner.tracking.tracker.TrackedRun`); None = keep the points only.
+        record: the MLflow record of the run (`Record`); None = keep the points only.
     """
 
-    def __init__(self, record: Any = None):
+    def __init__(self, record: Record | None = None):
         super().__init__()
         self.record = record
         self.history: list[list] = []  # [step, unix time, {metric: value}]

@@ -19,6 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from runner.config.inferred import settle
 from runner.errors import UserError
 from runner.files import sources
+from runner.tracking.record import Record
 from runner.tracking.tracker import tracker_for
 from runner.training.interrupt import Interrupt, Interrupted, Pruned
 from runner.training.processes import launching, rank
@@ -127,7 +128,7 @@ def only_process(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def recorded(record: Any) -> Iterator[None]:
+def recorded(record: Record) -> Iterator[None]:
     """Give the record its true end: FINISHED, FAILED with the error, or KILLED."""
     try:
         yield

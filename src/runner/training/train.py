@@ -16,6 +16,8 @@ from runner.config import safety
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
+from runner.inference.predictor import PyfuncModel
+from runner.tracking.record import Record
 from runner.training.callbacks import ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.training.find_settings import find_settings
@@ -27,7 +29,9 @@ from runner.training.quiet import silence
 log = logging.getLogger(__name__)
 
 
-def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal | None = None) -> dict[str, Any]:
+def train(
+    cfg: DictConfig, folder: Path, record: Record | None = None, stop: StopOnSignal | None = None
+) -> dict[str, Any]:
     """Train, pick the best checkpoint by validation, read the test split once, and write everything into `folder`.
 
     Args:
@@ -84,7 +88,8 @@ def train(cfg: DictConfig, folder: Path, record: Any = None, stop: StopOnSignal 
             keep(record, folder, metrics, trainer.global_step)
             if cfg.tracking.model and task.answer_columns(data):
                 own = safety.own_code(cfg)
-                record.model(bundle, data.columns, task.answer_columns(data), data.raw("test", 2), code=own)
+                example = data.raw("test", 2)
+                record.model(bundle, PyfuncModel, data.columns, task.answer_columns(data), example, code=own)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
 
@@ -144,7 +149,7 @@ def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best:
         figure.savefig(folder / "figures" / f"{name}.png")
 
 
-def keep(record: Any, folder: Path, metrics: dict[str, float], step: int) -> None:
+def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> None:
     """Hand the final metrics and the files of the run to its record."""
     kept = {f"best/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
     test = {

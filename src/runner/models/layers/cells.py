@@ -26,10 +26,39 @@ State = tuple[Tensor, ...]  # h, and for some cells c: (B, H) each
 
 
 # The cells. `forward` runs over a whole sequence; `project` and `step` are the same in plain equations, for what the
-# fast way cannot do: a mask on the recurrent state, and torch.export.
+# fast way cannot do: a mask on the recurrent state, torch.export, and one step after another where a text is written.
 
 
-class Kernel(nn.Module):
+class Cell(nn.Module):
+    """What all cells have in common.
+
+    Args:
+        hidden_dim: units.
+        states: tensors that go from step to step: 1 (h) or 2 (h and c).
+    """
+
+    def __init__(self, hidden_dim: int, states: int):
+        super().__init__()
+        self.hidden_dim, self.states = hidden_dim, states
+
+    def start(self, rows: Tensor) -> State:
+        """The state before the first step for each of the rows (B, any): zeros of their dtype, on their device."""
+        return (rows.new_zeros(rows.size(0), self.hidden_dim),) * self.states
+
+    def project(self, inputs: Tensor) -> Tensor:
+        """Inputs (..., I) times the input weights, biases added, (..., GH): what does not depend on the state."""
+        raise NotImplementedError
+
+    def recall(self, seen: Tensor) -> Tensor:
+        """What a step sees of the last hidden state, (B, H), times the recurrent weights, (B, GH)."""
+        raise NotImplementedError
+
+    def step(self, now: Tensor, state: State, seen: Tensor) -> State:
+        """The next state from the projected inputs of one step (B, GH), the state and what is seen of h, (B, H)."""
+        raise NotImplementedError
+
+
+class Kernel(Cell):
     """A layer that torch has a fast kernel for, in one direction.
 
     Args:
@@ -38,23 +67,24 @@ class Kernel(nn.Module):
     """
 
     def __init__(self, kernel: nn.RNNBase, states: int = 1):
-        super().__init__()
+        super().__init__(kernel.hidden_size, states)
         self.kernel = kernel
-        self.states = states
-        gates = kernel.weight_hh_l0.size(0) // kernel.hidden_size
-        draw(kernel.weight_ih_l0, kernel.weight_hh_l0, gates)
-        nn.init.zeros_(kernel.bias_ih_l0)
-        nn.init.zeros_(kernel.bias_hh_l0)
+        weight_ih, weight_hh, bias_ih, bias_hh = kernel.all_weights[0]
+        draw(weight_ih, weight_hh, len(weight_hh) // kernel.hidden_size)
+        nn.init.zeros_(bias_ih)
+        nn.init.zeros_(bias_hh)
 
     def forward(self, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
         """Inputs (T, B, I) to hidden states (T, B, H); `keep` (B, H) is multiplied to what a step sees of the last."""
         return self.kernel(inputs)[0] if keep is None else step_by_step(self, inputs, keep)
 
     def project(self, inputs: Tensor) -> Tensor:
-        return F.linear(inputs, self.kernel.weight_ih_l0, self.kernel.bias_ih_l0)
+        weight_ih, _, bias_ih, _ = self.kernel.all_weights[0]
+        return F.linear(inputs, weight_ih, bias_ih)
 
     def recall(self, seen: Tensor) -> Tensor:
-        return F.linear(seen, self.kernel.weight_hh_l0, self.kernel.bias_hh_l0)
+        _, weight_hh, _, bias_hh = self.kernel.all_weights[0]
+        return F.linear(seen, weight_hh, bias_hh)
 
 
 class Elman(Kernel):
@@ -82,7 +112,8 @@ class LSTM(Kernel):
 
     def __init__(self, input_dim: int, hidden_dim: int):
         super().__init__(nn.LSTM(input_dim, hidden_dim), states=2)
-        nn.init.ones_(self.kernel.bias_ih_l0.data[hidden_dim : 2 * hidden_dim])  # remember, at first
+        _, _, bias_ih, _ = self.kernel.all_weights[0]
+        nn.init.ones_(bias_ih.data[hidden_dim : 2 * hidden_dim])  # remember, at first
 
     def step(self, now: Tensor, state: State, seen: Tensor) -> State:
         i, f, g, o = (now + self.recall(seen)).chunk(4, dim=1)  # (B, H) each
@@ -107,7 +138,7 @@ class GRU(Kernel):
         return (torch.lerp(torch.tanh(n + reset * recalled_n), state[0], update),)
 
 
-class Own(nn.Module):
+class Own(Cell):
     """A cell whose backward pass is written in this file, in one direction.
 
     Args:
@@ -121,8 +152,7 @@ class Own(nn.Module):
     fast: type[torch.autograd.Function]
 
     def __init__(self, input_dim: int, hidden_dim: int, gates: int, states: int, bias: bool = True):
-        super().__init__()
-        self.states = states
+        super().__init__(hidden_dim, states)
         self.weight_ih = nn.Parameter(torch.empty(gates * hidden_dim, input_dim))
         self.weight_hh = nn.Parameter(torch.empty(gates * hidden_dim, hidden_dim))
         self.bias = nn.Parameter(torch.zeros(gates * hidden_dim)) if bias else None
@@ -136,7 +166,7 @@ class Own(nn.Module):
         with torch.autocast(inputs.device.type, enabled=False):  # many small sums one after another: in full precision
             return self.fast.apply(inputs.to(kind).contiguous(), *self.weights())
 
-    def weights(self) -> tuple[Tensor, ...]:
+    def weights(self) -> tuple[Tensor | None, ...]:
         """What `fast` is called with after the inputs."""
         return self.weight_ih, self.weight_hh, self.bias
 
@@ -161,9 +191,9 @@ class PeepholeLSTM(Own):
         self.fast = _PeepholeFunction
         for block in self.weight_ch.data.chunk(3):
             nn.init.orthogonal_(block)
-        nn.init.ones_(self.bias.data[hidden_dim : 2 * hidden_dim])  # remember, at first
+        nn.init.ones_(self.get_parameter("bias").data[hidden_dim : 2 * hidden_dim])  # remember, at first
 
-    def weights(self) -> tuple[Tensor, ...]:
+    def weights(self) -> tuple[Tensor | None, ...]:
         return self.weight_ih, self.weight_hh, self.weight_ch, self.bias
 
     def step(self, now: Tensor, state: State, seen: Tensor) -> State:
@@ -185,7 +215,7 @@ class CoupledLSTM(Own):
     def __init__(self, input_dim: int, hidden_dim: int):
         super().__init__(input_dim, hidden_dim, gates=3, states=2)  # f, g, o
         self.fast = _CoupledFunction
-        nn.init.ones_(self.bias.data[:hidden_dim])  # remember, at first
+        nn.init.ones_(self.get_parameter("bias").data[:hidden_dim])  # remember, at first
 
     def step(self, now: Tensor, state: State, seen: Tensor) -> State:
         f, g, o = (now + self.recall(seen)).chunk(3, dim=1)  # (B, H) each
@@ -233,11 +263,10 @@ def draw(weight_ih: Tensor, weight_hh: Tensor, gates: int) -> None:
         nn.init.orthogonal_(back)
 
 
-def step_by_step(cell: Kernel | Own, inputs: Tensor, keep: Tensor | None) -> Tensor:
+def step_by_step(cell: Cell, inputs: Tensor, keep: Tensor | None) -> Tensor:
     """Run a cell by its equations: inputs (T, B, I), keep (B, H) or None, to hidden states (T, B, H)."""
     projected = cell.project(inputs)  # (T, B, GH)
-    units = cell.weight_hh.size(1) if isinstance(cell, Own) else cell.kernel.hidden_size
-    state = (projected.new_zeros(projected.size(1), units),) * cell.states  # (B, H) each
+    state = cell.start(projected[0])
     hidden = []
     for now in projected.unbind(0):
         state = cell.step(now, state, state[0] if keep is None else state[0] * keep)

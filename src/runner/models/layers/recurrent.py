@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runner.models.layers.cells import CELLS, CellName
+from runner.models.layers.cells import CELLS, Cell, CellName, State
 from runner.models.ranges import check_choice, check_share, check_size
 
 MergeName = Literal["concat", "sum", "mul", "mean"]
@@ -85,6 +85,24 @@ class Recurrent(nn.Module):
                 read = join(self.merge, read, reorder(back, order))
             steps = read
         return steps.transpose(0, 1), last
+
+    def start(self, rows: Tensor) -> tuple[State, ...]:
+        """The state of each layer before the first step, zeros (B, H), for rows (B, any)."""
+        return tuple(cell.start(rows) for cell in self.forwards if isinstance(cell, Cell))
+
+    def step(self, inputs: Tensor, state: tuple[State, ...]) -> tuple[Tensor, tuple[State, ...]]:
+        """One step: inputs (B, I) and the states of the layers to the output (B, H) and the next states.
+
+        The steps of a row give what `forward` gives for the whole row in evaluation mode; no step drops anything. Only
+        layers that read in one direction can take steps.
+        """
+        assert not self.bidirectional, "a layer that also reads from the end cannot go step by step"
+        after = []
+        for cell, before in zip(self.forwards, state, strict=True):
+            assert isinstance(cell, Cell)
+            after.append(cell.step(cell.project(inputs), before, seen=before[0]))
+            inputs = after[-1][0]
+        return inputs, tuple(after)
 
     def dropped(self, steps: Tensor, first: bool) -> Tensor:
         """Drop some of the inputs (T, B, I) of a layer; those of the first one only where it is the same ones."""

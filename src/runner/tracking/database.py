@@ -1,0 +1,58 @@
+"""MLflow's database in a file: made, or brought up to date, by one process while the others wait."""
+
+import os
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from filelock import FileLock
+
+
+def prepare_database(file: Path, artifact_root: str) -> None:
+    """Create the database, or bring an older one up to date, while no other process does the same.
+
+    A new database is built beside its place and then renamed, so that nobody meets one that is half made.
+    """
+    # The slow imports come before the lock: processes that start together wait for the database only.
+    from mlflow.store.db.utils import _get_latest_schema_revision
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(f"{file}.lock"):
+        version = schema_version(file)
+        if not version:
+            fresh = file.with_name(f"{file.name}.new")
+            fresh.unlink(missing_ok=True)
+            SqlAlchemyStore(f"sqlite:///{fresh}", artifact_root).engine.dispose()
+            os.replace(fresh, file)
+        elif version != _get_latest_schema_revision():
+            upgrade(file)
+
+
+def schema_version(file: Path) -> str:
+    """Return the version of the tables in a database; "" if there is no database or nothing in it."""
+    if not file.exists():
+        return ""
+    with closing(sqlite3.connect(file, timeout=20.0)) as database:
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        if tables and "alembic_version" not in tables:
+            raise RuntimeError(f"{file} is a database of something else")
+        found = database.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
+    return found[0] if found else ""
+
+
+def upgrade(file: Path) -> None:
+    """Bring the tables of an older MLflow up to date. A copy is kept, and put back if that fails."""
+    from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
+
+    before = file.with_name(f"{file.name}.before-upgrade")
+    shutil.copy2(file, before)
+    engine = create_sqlalchemy_engine(f"sqlite:///{file}")
+    try:
+        _upgrade_db(engine)  # what the command `mlflow db upgrade` calls
+    except Exception as error:
+        os.replace(before, file)
+        raise RuntimeError(f"its tables do not fit this version of MLflow, older or newer ({error})") from error
+    finally:
+        engine.dispose()
