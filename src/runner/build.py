@@ -1,6 +1,7 @@
 """From a configuration to objects: the data, the objective with its net, what changes batches and weights."""
 
 import copy
+from collections.abc import Sequence
 from typing import Any
 
 from hydra.errors import InstantiationException
@@ -9,17 +10,20 @@ from omegaconf import DictConfig, open_dict
 
 from runner.augment import Augmentation
 from runner.config.catalog import NOTES
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
 from runner.text.vectors import give_vectors
 
+COMMON = ("monitor", "mode")  # settings of the node `task` that no objective's constructor takes
 
-def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
-    """Instantiate the node `key`; what its constructor refuses is the user's to mend, other errors are shown."""
+
+def build(cfg: DictConfig, key: str, leave_out: Sequence[str] = (), **arguments: Any) -> Any:
+    """Instantiate the node `key`; what its constructor refuses is reported to the user, other errors are shown."""
     node = copy.deepcopy(cfg[key])
     with open_dict(node):
-        for name in NOTES:
+        for name in (*NOTES, *leave_out):
             node.pop(name, None)
     try:
         return instantiate(node, _convert_="all", **arguments)
@@ -30,27 +34,23 @@ def build(cfg: DictConfig, key: str, **arguments: Any) -> Any:
         raise UserError(f"{key} ({cfg[key]._target_}): {cause}") from cause
 
 
-def build_data(cfg: DictConfig) -> Any:
+def build_data(cfg: DictConfig) -> DataModule:
     """Return the data module that the configuration names; nothing is read yet."""
-    data = build(cfg, "data")
+    data: DataModule = build(cfg, "data")
     data.seed = cfg.seed
     return data
 
 
-def build_task(cfg: DictConfig) -> Any:
-    """Return the objective with its net and the ways to build its optimizer and schedule."""
-    task = build(
-        cfg,
-        "task",
-        net=build(cfg, "model"),
+def build_task(cfg: DictConfig) -> Task:
+    """Return the objective with its net, and with what every objective is given: optimizer, schedule, monitor ..."""
+    task: Task = build(cfg, "task", leave_out=COMMON, net=build(cfg, "model"), _recursive_=False)
+    task.equip(
         optimizer=optimizer_builder(cfg.optim, cfg.trainer.get("precision")),
         schedule=instantiate(cfg.schedule, _partial_=True),
-        _recursive_=False,
+        augment=build_augment(cfg),
+        regularise=build_regularise(cfg),
+        **{key: cfg.task[key] for key in COMMON if key in cfg.task},
     )
-    task.augment, task.regularise = build_augment(cfg), build_regularise(cfg)
-    for name in ("augment", "regularise"):
-        if getattr(task, name) is not None and type(task).fit is not Task.fit:
-            raise UserError(f"{name}: {type(task).__name__} fits without training steps, so it has no use for it")
     return task
 
 

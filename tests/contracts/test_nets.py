@@ -26,7 +26,7 @@ def test_contracts(model: str, request: pytest.FixtureRequest, subtests: pytest.
     ],
 )
 def test_contracts_follow_from_what_a_model_is(overrides: list[str], expected: set[str]) -> None:
-    always = {"save_load", "deterministic", "gradients", "no_mixing", "learns", "export"}
+    always = {"save_load", "deterministic", "gradients", "no_mixing", "learns", "export", "resume"}
     assert set(contracts.contracts(compose_tiny(overrides))) == always | expected
 
 

@@ -78,7 +78,7 @@ def test_means_keep_no_graph():
     means = RunningMeans()
     weight = torch.ones(1, requires_grad=True)
     means.add({"loss": (weight * 2).sum()}, 1)
-    assert not means.pending[0][0]["loss"].requires_grad
+    assert not means.pending[0]["loss"].value.requires_grad
 
 
 # Classification.
@@ -130,8 +130,8 @@ def test_wrong_logits_are_explained():
 
 
 def test_classification_answers_with_label_and_probabilities():
-    task, data = Classification(Given(), 2), SimpleNamespace(class_names=["bad", "good"])
-    (answer,) = task.predict((torch.tensor([[0.0, math.log(3)]]),), data)
+    task, data = Classification(Given(), 2), SimpleNamespace(class_names=["bad", "good"], encode=lambda rows: (rows,))
+    (answer,) = task.answer(torch.tensor([[0.0, math.log(3)]]), data)
     assert answer == pytest.approx({"label": "good", "probability_bad": 0.25, "probability_good": 0.75})
     assert list(answer) == list(task.answer_columns(data))
 
@@ -177,8 +177,8 @@ def test_a_single_row_has_no_r2():
 def test_regression_answers_in_the_units_of_the_data():
     task = Regression(Given(), 1)
     task.connect(SimpleNamespace(target_mean=torch.tensor([20.0]), target_std=torch.tensor([5.0])))
-    data = SimpleNamespace(target_names=["price"])
-    assert task.predict((torch.tensor([[2.0], [-1.0]]),), data) == [{"price": 30.0}, {"price": 15.0}]
+    data = SimpleNamespace(target_names=["price"], encode=lambda rows: (rows,))
+    assert task.answer(torch.tensor([[2.0], [-1.0]]), data) == [{"price": 30.0}, {"price": 15.0}]
 
 
 def test_wrong_values_are_explained():
@@ -194,7 +194,7 @@ def test_perplexity_and_bits_per_char():
     logits, target = torch.randn(9, 6, vocabulary, generator=draw), torch.randint(0, vocabulary, (9, 6), generator=draw)
     target[2, 3:], target[8, 1:] = -100, -100  # batches in which unequally many tokens count
     task = CausalLM(Given(), context_len=6)
-    task.data = SimpleNamespace(token_unit="character")
+    task.connect(SimpleNamespace(token_unit="character"))
     found = evaluated(task, logits, target, batch_size=4)
     keep = target.flatten() != -100
     probability = logits.flatten(0, 1).softmax(1)[keep].gather(1, target.flatten()[keep, None])
@@ -205,14 +205,14 @@ def test_perplexity_and_bits_per_char():
 
 def test_words_have_no_bits_per_char():
     task = CausalLM(Given(), context_len=2)
-    task.data = SimpleNamespace(token_unit="word")
+    task.connect(SimpleNamespace(token_unit="word"))
     found = evaluated(task, torch.zeros(1, 2, 4), torch.ones(1, 2, dtype=torch.int64))
     assert found == pytest.approx({"loss": math.log(4), "perplexity": 4})
 
 
 def test_a_hopeless_model_has_a_finite_perplexity():
     task = CausalLM(Given(), context_len=1)
-    task.data = SimpleNamespace(token_unit="word")
+    task.connect(SimpleNamespace(token_unit="word"))
     logits = torch.tensor([[[1e4, 0.0]]])
     assert math.isfinite(evaluated(task, logits, torch.ones(1, 1, dtype=torch.int64))["perplexity"])
 
@@ -258,7 +258,7 @@ def test_the_bound_against_torch_distributions():
     pixels = torch.rand(5, 1, 2, 3, generator=draw)
     x_hat = torch.randn(5, 1, 2, 3, generator=draw)
     mean, log_var = torch.randn(5, 2, generator=draw), torch.randn(5, 2, generator=draw)
-    found = task.scores((pixels, None), x_hat, mean, log_var)
+    found = task.scalars((pixels, None), x_hat, mean, log_var)
     code = torch.distributions.Normal(mean, (log_var / 2).exp())
     kl = torch.distributions.kl_divergence(code, torch.distributions.Normal(0, 1)).sum(1).mean()
     nats = F.binary_cross_entropy(x_hat.sigmoid(), pixels, reduction="none").sum((1, 2, 3)).mean()
@@ -271,7 +271,7 @@ def test_the_bound_against_torch_distributions():
 def test_a_code_like_the_prior_costs_nothing():
     task = Variational(Given(), [1, 1, 1])
     zeros = torch.zeros(3, 4)
-    assert task.scores((torch.zeros(3, 1, 1, 1),), torch.zeros(3, 1, 1, 1), zeros, zeros)["kl"] == 0
+    assert task.scalars((torch.zeros(3, 1, 1, 1),), torch.zeros(3, 1, 1, 1), zeros, zeros)["kl"] == 0
 
 
 # Adversarial.
@@ -413,7 +413,7 @@ def test_evaluating_draws_the_same_numbers_every_time(net):
     task, batch = tiny(compose_tiny([f"model={net}"]))
     task.eval()
     if isinstance(task, CausalLM):
-        task.data = SimpleNamespace(token_unit="word")
+        task.connect(SimpleNamespace(token_unit="word"))
 
     def once() -> dict:
         torch.manual_seed(5)

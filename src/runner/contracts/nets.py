@@ -1,7 +1,7 @@
 """What every net must keep to, whatever its architecture: one function a contract.
 
 Each `check_...` raises AssertionError with a sentence that says what is wrong and how to mend it. `contracts` says
-which checks a model falls under by what it reads and what its task is; they are tried on the tiny tasks of `tiny.py`.
+which checks a model falls under by what it reads and what its task says; they are tried on the tiny tasks of `tiny.py`.
 No check changes the weights of the task it is given.
 
 Shape letters: B batch, T time (tokens).
@@ -10,7 +10,8 @@ Shape letters: B batch, T time (tokens).
 import copy
 import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,12 +23,13 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from torch import Tensor
 
-from runner.contracts.tiny import LEARNING_RATE, Batch, tiny
-from runner.datamodules.parts.batches import Loader, Subset, TensorSplit
+from runner.contracts.tiny import LEARNING_RATE, tiny
+from runner.datamodules.parts.batches import Loader
+from runner.errors import UserError
 from runner.tasks.base import Task
-from runner.tasks.causal_lm import CausalLM
-from runner.tasks.estimator import Estimator
+from runner.tasks.means import Scalars, value_of
 from runner.text.vocabulary import PAD
+from runner.training.checkpoint import AtomicWriter, Checkpoint
 
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # two ways to compute the same float32 number
 
@@ -53,23 +55,35 @@ def flat(answer: Any) -> Outputs:
     return tuple(tensor for part in parts for tensor in flat(part))
 
 
-def inputs_of(task: Task, batch: Batch) -> tuple:
+def inputs_of(task: Task, batch: Any) -> tuple:
     """What the net is called with; where a task draws it, always the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return task.inputs(batch)
 
 
-def is_tokens(value: Any) -> bool:
-    """Whether an input is a batch of token numbers, int64 (B, T)."""
-    return isinstance(value, Tensor) and value.ndim == 2 and value.dtype == torch.int64
+def token_places(task: Task, inputs: tuple) -> tuple[int, ...]:
+    """Which inputs are padded rows of tokens: what the task says, or else those that are int64 (B, T)."""
+    if task.tokens is not None:
+        return task.tokens
+    found = [place for place, value in enumerate(inputs) if value.ndim == 2 and value.dtype == torch.int64]
+    return tuple(place for place in found if place not in task.shared)
 
 
-def total(scalars: dict[str, Tensor]) -> Tensor:
+def some_rows(task: Task, inputs: tuple, rows: slice) -> tuple:
+    """The inputs of these examples; what all examples share stays as it is."""
+    return tuple(value if place in task.shared else value[rows] for place, value in enumerate(inputs))
+
+
+def changed(inputs: tuple, places: tuple[int, ...], change: Callable[[Tensor], Tensor]) -> tuple:
+    """The inputs, those at `places` changed."""
+    return tuple(change(value) if place in places else value for place, value in enumerate(inputs))
+
+
+def total(scalars: Scalars) -> Tensor:
     """What is minimised: the loss, or the sum of the losses where several players have one each."""
-    if "loss" in scalars:
-        return scalars["loss"]
-    return sum(value for value in scalars.values() if value.requires_grad)
+    values = {name: value_of(scalar) for name, scalar in scalars.items()}
+    return values["loss"] if "loss" in values else torch.stack([v for v in values.values() if v.requires_grad]).sum()
 
 
 def far_apart(found: Outputs, wanted: Outputs) -> float | None:
@@ -88,7 +102,7 @@ def name_of(task: Task) -> str:
 # The contracts.
 
 
-def check_gradients(task: Task, batch: Batch) -> None:
+def check_gradients(task: Task, batch: Any) -> None:
     """Every trainable parameter gets a finite gradient that is not zero within three training steps."""
     task = copy.deepcopy(task).train()
     optimizer = torch.optim.Adam(task.net.parameters(), lr=LEARNING_RATE)
@@ -100,11 +114,12 @@ def check_gradients(task: Task, batch: Batch) -> None:
         loss.backward()
         for name, parameter in task.net.named_parameters():
             if parameter.grad is not None:
-                assert torch.isfinite(parameter.grad).all(), (
+                grad = parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
+                assert torch.isfinite(grad).all(), (
                     f"the gradient of {name} is not finite: look for a division by zero, a logarithm of zero "
                     "or a softmax over nothing but -inf"
                 )
-                if parameter.grad.any():
+                if grad.any():
                     waiting.discard(name)
         optimizer.step()
     assert not waiting, (
@@ -113,18 +128,18 @@ def check_gradients(task: Task, batch: Batch) -> None:
     )
 
 
-def check_no_mixing(task: Task, batch: Batch) -> None:
+def check_no_mixing(task: Task, batch: Any) -> None:
     """In evaluation mode an example gets the same answer alone and in company."""
     inputs = inputs_of(task, batch)
     together = outputs(task, inputs)
-    rows = len(inputs[0])
+    rows = task.rows(batch)
     for output in together:
         assert output.ndim and len(output) == rows, (
             f"an output of {name_of(task)} has shape {tuple(output.shape)} for {rows} examples: the first "
             "dimension is the batch"
         )
     for row in range(rows):
-        alone = outputs(task, tuple(value[row : row + 1] for value in inputs))
+        alone = outputs(task, some_rows(task, inputs, slice(row, row + 1)))
         apart = far_apart(alone, tuple(output[row : row + 1] for output in together))
         assert apart is None, (
             f"example {row} gets another answer alone than in its batch ({apart:.2g} apart): some operation "
@@ -133,27 +148,28 @@ def check_no_mixing(task: Task, batch: Batch) -> None:
         )
 
 
-def check_padding(task: Task, batch: Batch) -> None:
+def check_padding(task: Task, batch: Any) -> None:
     """Padding after the last token changes no answer, and a text of nothing else gives finite numbers."""
     inputs = inputs_of(task, batch)
+    places = token_places(task, inputs)
     together = outputs(task, inputs)
 
-    padded = tuple(F.pad(value, (0, 5), value=PAD) if is_tokens(value) else value for value in inputs)
-    apart = far_apart(*without_padding(outputs(task, padded), together, inputs))
+    padded = changed(inputs, places, lambda value: F.pad(value, (0, 5), value=PAD))
+    apart = far_apart(*without_padding(outputs(task, padded), together, inputs[task.aligned]))
     assert apart is None, (
         f"five more columns of padding change the answer of {name_of(task)} by {apart:.2g}: mask the padding "
         f"(token {PAD}) before pooling, attention and recurrence, and mind the biases, which are not zero "
         "where the tokens are"
     )
-    for row in range(len(inputs[0])):
-        cut = tuple(trimmed(value[row : row + 1]) for value in inputs)
+    for row in range(task.rows(batch)):
+        cut = changed(some_rows(task, inputs, slice(row, row + 1)), places, trimmed)
         in_batch = tuple(output[row : row + 1] for output in together)
-        apart = far_apart(*without_padding(in_batch, outputs(task, cut), cut))
+        apart = far_apart(*without_padding(in_batch, outputs(task, cut), cut[task.aligned]))
         assert apart is None, (
-            f"a text of {cut[0].size(1)} tokens gets another answer without its padding ({apart:.2g} apart): "
+            f"a text of {cut[places[0]].size(1)} tokens gets another answer without its padding ({apart:.2g} apart): "
             "mask the padding"
         )
-    empty = outputs(task, tuple(torch.zeros_like(value) if is_tokens(value) else value for value in inputs))
+    empty = outputs(task, changed(inputs, places, torch.zeros_like))
     assert all(torch.isfinite(output).all() for output in empty), (
         "a text of nothing but padding gives NaN or infinity: a maximum or a softmax over no token at all "
         "needs a value of its own"
@@ -161,13 +177,12 @@ def check_padding(task: Task, batch: Batch) -> None:
 
 
 def trimmed(value: Tensor) -> Tensor:
-    """One row of an input without the padding at its end; tokens (1, T) keep at least one column."""
-    return value[:, : max(int((value != PAD).sum()), 1)] if is_tokens(value) else value
+    """One row of tokens (1, T) without the padding at its end; at least one column is kept."""
+    return value[:, : max(int((value != PAD).sum()), 1)]
 
 
-def without_padding(longer: Outputs, shorter: Outputs, inputs: tuple) -> tuple[Outputs, Outputs]:
-    """Cut answers for padded inputs to the shape of those for `inputs`; zero what both say of padding."""
-    tokens = next(value for value in inputs if is_tokens(value))
+def without_padding(longer: Outputs, shorter: Outputs, tokens: Tensor) -> tuple[Outputs, Outputs]:
+    """Cut answers for padded inputs to the shape of those for `tokens` (B, T); zero what both say of padding."""
     real = tokens != PAD  # (B, T)
     pairs = []
     for more, less in zip(longer, shorter, strict=True):
@@ -182,15 +197,16 @@ def without_padding(longer: Outputs, shorter: Outputs, inputs: tuple) -> tuple[O
     return tuple(more for more, _ in pairs), tuple(less for _, less in pairs)
 
 
-def check_causal(task: Task, batch: Batch) -> None:
+def check_causal(task: Task, batch: Any) -> None:
     """What comes later in a text does not change what was said before."""
-    (tokens,) = inputs_of(task, batch)
+    inputs = inputs_of(task, batch)
+    tokens = inputs[task.aligned]
     length = tokens.size(1)
-    (before,) = outputs(task, (tokens,))
+    before = outputs(task, inputs)[0]
     for place in (1, length // 2, length - 1):
-        changed = tokens.clone()
-        changed[:, place:] = torch.where(tokens[:, place:] == 2, 3, 2)
-        (after,) = outputs(task, (changed,))
+        later = tokens.clone()
+        later[:, place:] = torch.where(tokens[:, place:] == 2, 3, 2)
+        after = outputs(task, changed(inputs, (task.aligned,), lambda _, later=later: later))[0]
         apart = far_apart((after[:, :place],), (before[:, :place],))
         assert apart is None, (
             f"changing the tokens from place {place} on changes logits before it by {apart:.2g}: "
@@ -203,12 +219,12 @@ def check_causal(task: Task, batch: Batch) -> None:
         )
 
 
-def check_learns(task: Task, batch: Batch, steps: int = 40) -> None:
+def check_learns(task: Task, batch: Any, steps: int = 40) -> None:
     """Training on one batch again and again moves all weights and lowers the loss, if there is one."""
     task = copy.deepcopy(task)
     start = copy.deepcopy(task.net.state_dict())
     before = evaluation_loss(task, batch)
-    train(task, batch, steps)
+    train_on(task, Repeated(batch, steps))
     after = evaluation_loss(task, batch)
     if before is not None:
         assert after < before - abs(before) / 20, (
@@ -224,37 +240,106 @@ def check_learns(task: Task, batch: Batch, steps: int = 40) -> None:
         )
 
 
-def evaluation_loss(task: Task, batch: Batch) -> float | None:
+def evaluation_loss(task: Task, batch: Any) -> float | None:
     """The loss without dropout; None where several players have one each."""
     task.eval()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
         loss = task.step(batch).get("loss")
-    return None if loss is None else float(loss)
+    return None if loss is None else float(value_of(loss))
 
 
-def train(task: Task, batch: Batch, steps: int) -> None:
-    """Train as a run does, on the same batch in every step."""
-    rows = torch.arange(len(batch[-1])).repeat(steps)
-    loader = Loader(Subset(TensorSplit(batch), rows), batch_size=len(batch[-1]))
+class Repeated:
+    """A split that gives the same batch again and again.
+
+    Args:
+        batch: what it gives.
+        times: how often.
+    """
+
+    def __init__(self, batch: Any, times: int):
+        self.batch, self.times = batch, times
+
+    def __len__(self) -> int:
+        return self.times
+
+    def gather(self, index: Tensor, draw: torch.Generator | None = None) -> Any:
+        return self.batch
+
+
+def train_on(
+    task: Task,
+    split: Repeated,
+    epochs: int = 1,
+    callbacks: Sequence[lightning.Callback] = (),
+    folder: Path | None = None,
+    checkpoint: Path | None = None,
+) -> None:
+    """Train as a run does, on the batches of a split, from the checkpoint if there is one."""
+    loader = Loader(split, batch_size=1, shuffle=True)
     task.train()
-    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as folder:
+    with torch.random.fork_rng(devices=[]), tempfile.TemporaryDirectory() as made:
         torch.manual_seed(0)
         trainer = lightning.Trainer(
-            max_epochs=1,
+            max_epochs=epochs,
             accelerator="cpu",
             devices=1,
             logger=False,
-            enable_checkpointing=False,
+            callbacks=[*callbacks],
+            plugins=[AtomicWriter()],
+            enable_checkpointing=bool(callbacks),
             enable_progress_bar=False,
             enable_model_summary=False,
             limit_val_batches=0,
-            default_root_dir=folder,
+            default_root_dir=str(folder or made),
         )
-        trainer.fit(task, loader, loader)  # without validation data Lightning would warn that there is none
+        # Without validation data Lightning would warn that there is none.
+        trainer.fit(task, loader, loader, ckpt_path=checkpoint and str(checkpoint), weights_only=True)
 
 
-def check_save_load(task: Task, other: Task, batch: Batch) -> None:
+class Stopped(BaseException):
+    """Ends a training on the spot."""
+
+
+class StopAfter(lightning.Callback):
+    """Saves the run after so many batches, and ends it there.
+
+    Args:
+        batches: of all epochs together.
+        checkpoint: what saves it.
+    """
+
+    def __init__(self, batches: int, checkpoint: Checkpoint):
+        self.left, self.checkpoint = batches, checkpoint
+
+    def on_train_batch_end(self, trainer: lightning.Trainer, *args: Any) -> None:
+        self.left -= 1
+        if not self.left:
+            self.checkpoint.save(trainer)
+            trainer.strategy.checkpoint_io.teardown()  # the file is there once this returns
+            raise Stopped
+
+
+def check_resume(task: Task, other: Task, batch: Any) -> None:
+    """A training that is stopped between two steps and resumed in another process ends with the same weights."""
+    task, stopped, other = copy.deepcopy(task), copy.deepcopy(task), copy.deepcopy(other)
+    split = Repeated(batch, 3)
+    train_on(task, split, epochs=2)
+    with tempfile.TemporaryDirectory() as folder:
+        checkpoint = Checkpoint()
+        with suppress(Stopped):
+            train_on(stopped, split, 2, [checkpoint, StopAfter(4, checkpoint)], Path(folder))
+        train_on(other, split, 2, [Checkpoint()], Path(folder), Path(folder, "checkpoints", "last.ckpt"))
+    whole, resumed = task.net.state_dict(), other.net.state_dict()
+    different = [name for name in whole if not torch.equal(whole[name], resumed[name])]
+    assert not different, (
+        f"{', '.join(different)} of {name_of(task)} differ after a training that was stopped and resumed: whatever "
+        "training changes has to be a parameter, a buffer or in training_state(), and random numbers come from torch, "
+        "NumPy or Python's random"
+    )
+
+
+def check_save_load(task: Task, other: Task, batch: Any) -> None:
     """`other`, built with other weights, answers as `task` does once it has loaded the weights of `task`."""
     task, other = copy.deepcopy(task), copy.deepcopy(other)
     with tempfile.TemporaryDirectory() as folder:
@@ -269,15 +354,15 @@ def check_save_load(task: Task, other: Task, batch: Batch) -> None:
 
 def answers(task: Task, inputs: tuple) -> Outputs:
     """What a net or an estimator says to these inputs."""
-    if not isinstance(task, Estimator):
+    if task.by_gradient:
         return outputs(task, inputs)
-    ask = task.net.predict_proba if task.classifies else task.net.predict
+    ask = task.net.predict_proba if hasattr(task.net, "predict_proba") else task.net.predict
     return (torch.as_tensor(np.asarray(ask(*inputs), dtype=np.float64)),)
 
 
-def check_deterministic(task: Task, twin: Task, batch: Batch) -> None:
+def check_deterministic(task: Task, twin: Task, batch: Any) -> None:
     """`twin`, built with the same seed, has the same weights and gives the same answers."""
-    if not isinstance(task, Estimator):
+    if task.by_gradient:
         ours, theirs = task.net.state_dict(), twin.net.state_dict()
         different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
         assert not different, (
@@ -291,11 +376,11 @@ def check_deterministic(task: Task, twin: Task, batch: Batch) -> None:
     )
 
 
-def check_export(task: Task, batch: Batch) -> None:
+def check_export(task: Task, batch: Any) -> None:
     """torch.export takes the net for batches of any size, and what it makes of it gives the same answers."""
     net = copy.deepcopy(task.net).eval()
     inputs = inputs_of(task, batch)
-    shapes = tuple({0: torch.export.Dim.DYNAMIC} for _ in inputs)
+    shapes = tuple({} if place in task.shared else {0: torch.export.Dim.DYNAMIC} for place in range(len(inputs)))
     try:
         with warnings.catch_warnings():
             # torch's own recurrent layers keep a list of their weights, which export mentions and handles.
@@ -307,17 +392,17 @@ def check_export(task: Task, batch: Batch) -> None:
             "tensors, and the size of the batch out of the code. It said: "
             f"{str(error).strip().splitlines()[0]}"
         ) from error
-    fewer = tuple(value[:3] for value in inputs)
+    fewer = some_rows(task, inputs, slice(3))
     with torch.inference_mode():
         exported = flat(program(*fewer))
     apart = far_apart(exported, outputs(task, fewer))
     assert apart is None, f"the exported form of {name_of(task)} answers otherwise ({apart:.2g} apart)"
 
 
-def check_estimator(task: Task, batch: Batch) -> None:
+def check_estimator(task: Task, batch: Any) -> None:
     """A fitted estimator answers in the promised shape, and better than one answer for all would be."""
     examples, targets = batch
-    if task.classifies:
+    if hasattr(task.net, "predict_proba"):
         probabilities = np.asarray(task.net.predict_proba(examples))  # (N, K)
         assert probabilities.ndim == 2 and len(probabilities) == len(examples), (
             f"predict_proba returned shape {probabilities.shape} for {len(examples)} examples, wanted "
@@ -344,15 +429,21 @@ def check_estimator(task: Task, batch: Batch) -> None:
 
 
 def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
-    """The checks that a composed model falls under, by name, each ready to be called."""
+    """The checks that a composed model falls under, by name, each ready to be called.
+
+    Raises:
+        UserError: the objective cannot be tried without its data.
+    """
     task, batch = tiny(cfg)
     twin, _ = tiny(cfg)
     other, _ = tiny(cfg, seed=2)
+    if batch is None:
+        raise UserError(f"{type(task).__name__} has no example(): it cannot be tried without its data")
     checks = {
         "save_load": partial(check_save_load, task, other, batch),
         "deterministic": partial(check_deterministic, task, twin, batch),
     }
-    if isinstance(task, Estimator):
+    if not task.by_gradient:
         for each in (task, twin):
             each.net.fit(*batch)
         return checks | {"estimator": partial(check_estimator, task, batch)}
@@ -361,10 +452,11 @@ def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
         "no_mixing": partial(check_no_mixing, task, batch),
         "learns": partial(check_learns, task, batch),
         "export": partial(check_export, task, batch),
+        "resume": partial(check_resume, task, other, batch),
     }
-    if any(is_tokens(value) for value in inputs_of(task, batch)):
+    if token_places(task, inputs_of(task, batch)):
         checks["padding"] = partial(check_padding, task, batch)
-    if isinstance(task, CausalLM):
+    if task.causal:
         checks["causal"] = partial(check_causal, task, batch)
     return checks
 

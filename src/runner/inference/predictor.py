@@ -52,7 +52,7 @@ class Predictor:
         clean = (cleaned(row, self.columns, place) for place, row in rows)
         while some := list(islice(clean, BATCH)):
             with torch.inference_mode():
-                yield from self.task.predict(self.task.raw_inputs(some, self.data), self.data)
+                yield from self.task.answer(some, self.data)
 
 
 def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:

@@ -5,16 +5,17 @@ Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, arXiv:1406
 maximises log D(G(z)) as section 3 recommends.
 """
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from runner.errors import UserError
 from runner.figures import charts
 from runner.tasks.base import Task
+from runner.tasks.means import Scalars
 
 
 class Adversarial(Task):
@@ -24,10 +25,6 @@ class Adversarial(Task):
         net: has `.generator`, `.discriminator` and `.latent_dim`.
         image_shape: channels, height, width of an example.
         discriminator_steps: discriminator updates for each generator update, at least 1.
-        optimizer: builds one optimizer for each of the two players.
-        schedule: builds the learning-rate schedule of each optimizer.
-        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
-        mode: min or max of that metric.
     """
 
     def __init__(
@@ -35,12 +32,8 @@ class Adversarial(Task):
         net: nn.Module,
         image_shape: list[int],
         discriminator_steps: int = 1,
-        optimizer: Callable | None = None,
-        schedule: Callable | None = None,
-        monitor: str | None = None,
-        mode: Literal["min", "max"] = "min",
     ):
-        super().__init__(net, optimizer, schedule, monitor, mode)
+        super().__init__(net)
         if discriminator_steps < 1:
             raise UserError(f"task.discriminator_steps must be at least 1, received {discriminator_steps}")
         self.automatic_optimization = False
@@ -56,7 +49,7 @@ class Adversarial(Task):
     def noise(self, rows: int) -> Tensor:
         return torch.randn(rows, self.net.latent_dim, device=self.device)
 
-    def inputs(self, batch: tuple) -> tuple:
+    def inputs(self, batch: Any) -> tuple:
         """The net is called with as much noise as the batch has examples."""
         return (self.noise(len(batch[0])),)
 
@@ -71,14 +64,14 @@ class Adversarial(Task):
         logits = self.net.discriminator(self.net.generator(self.noise(rows)))  # (B,)
         return F.binary_cross_entropy_with_logits(logits, torch.ones_like(logits))
 
-    def step(self, batch: tuple) -> dict[str, Tensor]:
+    def step(self, batch: Any) -> Scalars:
         real = batch[0]
         return {
             "discriminator_loss": self.discriminator_loss(real),
             "generator_loss": self.generator_loss(len(real)),
         }
 
-    def training_step(self, batch: tuple, batch_idx: int) -> None:
+    def training_step(self, batch: Any, batch_idx: int) -> None:
         real = batch[0]
         generator, discriminator = self.optimizers()
         for _ in range(self.discriminator_steps):
@@ -86,7 +79,8 @@ class Adversarial(Task):
         generator_loss = self.update(generator, self.generator_loss(len(real)))
         for schedule in self.schedules():
             schedule.step()
-        self.count({"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}, len(real))
+        losses: Scalars = {"discriminator_loss": discriminator_loss, "generator_loss": generator_loss}
+        self.training_means.add(losses, len(real))
 
     def update(self, optimizer: Any, loss: Tensor) -> Tensor:
         """One step of one player."""
@@ -98,7 +92,7 @@ class Adversarial(Task):
         return loss
 
     @torch.inference_mode()
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Figure]:
         noise = torch.randn(64, self.net.latent_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
         samples = self.net.generator(noise).reshape(-1, *self.image_shape)
         return {"samples": charts.image_grid(samples.cpu().numpy(), "samples of the generator")}

@@ -1,21 +1,34 @@
-"""What all training objectives share: the steps, their running means, the optimizer, and what a run asks of an
-objective.
+"""What all objectives share: what an objective says of itself, and what a run, a command or a test asks of it.
 
-A subclass writes `step(batch) -> {name: scalar}` and, where needed, `inputs`, `evaluation_step`, `predict` and
-`figures`.
+A subclass writes `step(batch) -> {name: scalar}` and, where its examples are not one class for each input, `example`;
+where needed also `inputs`, `evaluation_step`, `answer` and `figures`. How it is trained stands in `runner.tasks.loop`.
+
+Shape letters: B batch, T time (tokens).
 """
 
 import gc
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+from matplotlib.figure import Figure
 from pytorch_lightning import Trainer, seed_everything
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
+from runner.tasks import examples
 from runner.tasks.loop import Loop
+from runner.tasks.means import Scalars
+
+log = logging.getLogger(__name__)
+
+Question = Callable[[str, DataModule], list[dict]]  # from what is typed to rows of answers
+FILES = "files"  # the folder of a bundle that holds the net's own files
 
 
 class Task(Loop):
@@ -23,48 +36,64 @@ class Task(Loop):
 
     Args:
         net: the module that is trained; called with `inputs(batch)`.
-        optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer (see `runner.optim.schedules`).
-        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
-        mode: whether the smallest ("min") or the largest ("max") value of `monitor` is the best.
     """
+
+    tokens: tuple[int, ...] | None = None  # inputs that are padded rows of tokens; None = those that are int64 (B, T)
+    shared: tuple[int, ...] = ()  # inputs that all examples of a batch share
+    aligned: int = 0  # the input whose steps the answers follow
+    causal: bool = False  # whether an answer may only depend on the steps up to its own
+    at_use: tuple[str, ...] = ()  # settings that predict, evaluate and serve may change: task.KEY=VALUE
 
     # What a subclass says about its objective.
 
-    def inputs(self, batch: tuple) -> tuple:
+    def inputs(self, batch: Any) -> tuple[Tensor, ...]:
         """What the net is called with for this batch."""
-        return batch[:-1]
+        return tuple(batch[:-1])
 
-    def size(self, batch: tuple) -> int:
-        """How much this batch counts in a mean: its number of examples unless a subclass counts something else."""
-        return len(batch[-1])
+    def step(self, batch: Any) -> Scalars:
+        """Return the scalars of one batch; "loss" is the one that is minimised.
 
-    def step(self, batch: tuple) -> dict[str, Tensor]:
-        """Return the scalars of one batch, means over its examples; "loss" is the one that is minimised."""
+        A plain tensor is a mean over the examples of the batch; a mean over anything else is a
+        `runner.tasks.means.Mean`.
+        """
         raise NotImplementedError(f"{type(self).__name__} has to define step(batch)")
 
-    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
-        """Return the scalars of one validation or test batch and update `self.metrics`."""
-        return self.step(batch)
-
-    def connect(self, data: Any) -> None:
+    def connect(self, data: DataModule) -> None:
         """Take from the data what scoring and answering need, such as class names or the scale of the targets."""
 
-    def raw_inputs(self, rows: list[dict], data: Any) -> tuple:
-        """What `predict` is given for raw rows: encoded as in training."""
-        return tuple(tensor.to(self.device) for tensor in data.encode(rows))
+    def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
+        """Return a small made-up batch, or None if the objective cannot be tried without its data.
 
-    def predict(self, inputs: tuple, data: Any) -> list[dict]:
-        """Return one row of answers for each row of the inputs."""
+        Args:
+            facts: sizes of the data by name, such as vocab_size.
+            read: names of the facts that the net and the objective read.
+            rows: examples of the batch.
+            draw: what random numbers are drawn from.
+        """
+        return examples.with_classes(facts, read, rows, draw)
+
+    def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
+        """Return one row of answers for each raw row (column -> value)."""
         raise UserError(f"{type(self).__name__} does not answer single examples")
 
-    def answer_columns(self, data: Any) -> dict[str, str]:
-        """Names and types ("string", "double", "long") of the columns `predict` returns; empty if it does not."""
+    def answer_columns(self, data: DataModule) -> dict[str, str]:
+        """Names and types ("string", "double", "long") of the columns of `answer`; empty if it does not."""
         return {}
 
-    def figures(self) -> dict[str, Any]:
-        """Return matplotlib figures of the test split by name."""
+    def questions(self) -> dict[str, Question]:
+        """What `predict` may be asked beside raw rows, such as {"sample": ...} for `predict run=last sample=64`."""
         return {}
+
+    def sample_text(self, data: DataModule) -> str | None:
+        """Return what the model writes after an epoch, for the log and samples.txt; None = nothing."""
+        return None
+
+    def figures(self) -> dict[str, Figure]:
+        """Return figures of the test split by name."""
+        return {}
+
+    def write_files(self, folder: Path, data: DataModule) -> None:
+        """Write what the objective leaves in the run's folder beside weights and figures, such as word vectors."""
 
     def fitted(self) -> dict[str, float]:
         """Return the fitted numbers by name where they are the result; `metrics.json` holds them as fit/NAME."""
@@ -72,15 +101,16 @@ class Task(Loop):
 
     # What a run does with an objective.
 
-    def fit(self, trainer: Trainer, data: Any, checkpoint: str | None = None) -> None:
+    def fit(self, trainer: Trainer, data: DataModule, checkpoint: str | None = None) -> None:
         """Train the net, from the checkpoint if there is one."""
+        self.net.train()  # pretrained nets arrive in evaluation mode, where dropout is off
         # What the imports have made stays until the end: the garbage collector need not look through it after every
         # few steps.
         gc.collect()
         gc.freeze()
         trainer.fit(self, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
-    def evaluate(self, trainer: Trainer, data: Any, split: str) -> dict[str, float]:
+    def evaluate(self, trainer: Trainer, data: DataModule, split: str) -> dict[str, float]:
         """Return the metrics of the split, "val" or "test"."""
         seed_everything(data.seed, verbose=False)  # an objective that draws numbers scores the same every time
         run = trainer.validate if split == "val" else trainer.test
@@ -89,14 +119,64 @@ class Task(Loop):
         return {name: value for name, value in found.items() if name.startswith(f"{split}/")}
 
     def save_weights(self, folder: Path) -> None:
+        """Write the weights, and the files of its own that a net has."""
         save_model(self.net, str(folder / "weights.safetensors"))
+        if hasattr(self.net, "save_files"):
+            (folder / FILES).mkdir(exist_ok=True)
+            self.net.save_files(folder / FILES)
 
     def load_weights(self, folder: Path) -> None:
         file = folder / "weights.safetensors"
+        if hasattr(self.net, "load_files"):
+            self.net.load_files(folder / FILES)
         try:
             load_model(self.net, str(file))
         except SafetensorError as error:
-            raise UserError(f"{file} is damaged, or no file of weights: {error}") from None
+            raise UserError(f"{file} is damaged, or not a file of weights: {error}") from None
+
+    # What a command asks of a trained objective.
+
+    def encoded(self, rows: list[dict], data: DataModule) -> tuple[Tensor, ...]:
+        """Inputs of the net for raw rows, encoded as in training."""
+        return tuple(tensor.to(self.device) for tensor in data.encode(rows))
+
+    def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
+        """Return inputs of the net for so many examples, texts of so many tokens, with which an export follows it."""
+        return examples.of_length(data, rows, length)
+
+    def start_scoring(self) -> None:
+        """Begin the metrics of labelled rows."""
+        self.on_validation_epoch_start()
+
+    @torch.inference_mode()
+    def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
+        """Add raw rows and what is true of them to the metrics."""
+        if data.targets is None or truths is None:
+            raise UserError(f"{type(self).__name__} has no labels to compare with: use split=val or split=test")
+        batch = (*self.encoded(rows, data), data.targets.encode(truths).to(self.device))
+        self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
+        self.evaluation_means.close()  # sums take no memory
+
+    def scores(self) -> dict[str, float]:
+        """Return the metrics of all rows since `start_scoring`."""
+        return self.evaluation_metrics()
 
     def forward(self, *inputs: Tensor) -> Any:
         return self.net(*inputs)
+
+    # Samples after each epoch.
+
+    def on_validation_epoch_end(self) -> None:
+        super().on_validation_epoch_end()
+        if self.trainer.is_global_zero and self.trainer.state.fn == "fit":
+            self.write_sample(Path(self.trainer.default_root_dir) / "samples.txt")
+
+    def write_sample(self, path: Path) -> None:
+        """Add this epoch's sample to the log and to a file; a resumed run may come to an epoch again."""
+        text = self.sample_text(self.trainer.datamodule)  # type: ignore[attr-defined]  # set by fit
+        if text is None:
+            return
+        log.info("epoch %d: %s", self.current_epoch + 1, text)
+        heading = f"--- epoch {self.current_epoch + 1} ---\n"
+        before = path.read_text(encoding="utf-8").split(heading)[0] if path.exists() else ""
+        path.write_text(f"{before}{heading}{text}\n", encoding="utf-8")

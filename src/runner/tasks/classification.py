@@ -5,12 +5,12 @@ The net returns logits (B, K); the target holds class numbers, int64 (B,).
 
 import math
 import warnings
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torchmetrics.classification import (
@@ -22,6 +22,7 @@ from torchmetrics.classification import (
 )
 
 from runner.config.functions import DottedPath
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
 from runner.figures.images import Mistakes, image_figures
@@ -29,6 +30,7 @@ from runner.tasks.answers import class_answers, class_columns
 from runner.tasks.base import Task
 from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
+from runner.tasks.means import Scalars
 
 SPLITS = ("train", "val", "test")
 
@@ -46,10 +48,6 @@ class Classification(Task):
             list of them (see `runner.tasks.imbalance`).
         threshold: how two classes are told apart: by the larger logit ("argmax"), or by the probability that gives the
             best balanced accuracy on the validation split ("validation").
-        optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer.
-        monitor: the validation metric that picks the best checkpoint.
-        mode: min or max of that metric.
     """
 
     def __init__(
@@ -60,12 +58,8 @@ class Classification(Task):
         label_smoothing: float = 0.0,
         imbalance: Remedy | list[Remedy] = "none",
         threshold: Literal["argmax", "validation"] = "argmax",
-        optimizer: Callable | None = None,
-        schedule: Callable | None = None,
-        monitor: str | None = "val/loss",
-        mode: Literal["min", "max"] = "min",
     ):
-        super().__init__(net, optimizer, schedule, monitor, mode)
+        super().__init__(net)
         if num_outputs < 2:
             raise UserError(f"classification needs at least 2 classes, received data.num_classes={num_outputs}")
         if threshold not in ("argmax", "validation"):
@@ -77,7 +71,7 @@ class Classification(Task):
         self.loss = class_loss(loss, label_smoothing, focal="focal" in self.remedies)
         self.register_buffer("class_weights", None)  # (K,)
         self.threshold = Threshold() if threshold == "validation" else None
-        self.data: Any = None
+        self.data: DataModule | None = None
         self.class_names: list[str] | None = None
         self.metrics.add_metrics(
             {
@@ -94,30 +88,30 @@ class Classification(Task):
         self.confusion = MulticlassConfusionMatrix(num_outputs)
         self.mistakes = Mistakes()
 
-    def connect(self, data: Any) -> None:
+    def connect(self, data: DataModule) -> None:
         """Take the class names; and before training, what the remedies need of the training split."""
         self.data, self.class_names = data, data.class_names
         if self.remedies and data.is_set_up:
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
 
-    def step(self, batch: tuple) -> dict[str, Tensor]:
-        return self.scores(self.net(*self.inputs(batch)), batch[-1])
+    def step(self, batch: Any) -> Scalars:
+        return self.scalars(self.net(*self.inputs(batch)), batch[-1])
 
-    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
+    def evaluation_step(self, batch: Any) -> Scalars:
         logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
         if self.threshold is None:
             self.judge(logits, target)
         else:
             self.threshold.keep(logits, target)  # judged when the threshold is known
         self.mistakes.update(self.inputs(batch), logits.argmax(dim=1), target)
-        return self.scores(logits, target)
+        return self.scalars(logits, target)
 
     def judge(self, logits: Tensor, target: Tensor) -> None:
         """Count what the larger logit decides."""
         self.metrics.update(logits.float().softmax(dim=1), target)
         self.confusion.update(logits, target)
 
-    def scores(self, logits: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def scalars(self, logits: Tensor, target: Tensor) -> Scalars:
         """Loss and accuracy of logits (B, K) against class numbers (B,)."""
         if logits.ndim != 2 or logits.shape[1] != self.num_classes:
             raise UserError(
@@ -155,13 +149,13 @@ class Classification(Task):
         return metrics
 
     @torch.inference_mode()
-    def predict(self, inputs: tuple, data: Any) -> list[dict]:
+    def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """One row an example: the label and the probability of every class."""
-        logits = self.net(*inputs).float()  # (B, K)
+        logits = self.net(*self.encoded(rows, data)).float()  # (B, K)
         decided = (logits if self.threshold is None else self.threshold.shifted(logits)).argmax(dim=1)
         return class_answers(data.class_names, decided.tolist(), logits.softmax(dim=1).tolist())
 
-    def answer_columns(self, data: Any) -> dict[str, str]:
+    def answer_columns(self, data: DataModule) -> dict[str, str]:
         return class_columns(data.class_names)
 
     def own_state(self) -> dict[str, Tensor]:
@@ -181,7 +175,7 @@ class Classification(Task):
         if self.threshold is not None:
             self.threshold.value.copy_(state["threshold"])
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Figure]:
         drawn = {"confusion_matrix": charts.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}
         if self.data is not None and self.data.is_set_up:
             sizes = {split: np.bincount(self.data.targets_of(split), minlength=self.num_classes) for split in SPLITS}

@@ -4,15 +4,17 @@ The net is any object with `fit(X, y)` and `predict(X)`; one with `predict_proba
 has learnt in `state()`, plain containers and arrays, so that it is stored and loaded without running anybody's code.
 """
 
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from matplotlib.figure import Figure
 from pytorch_lightning import Trainer
 from sklearn import metrics as score
 
+from runner.datamodules.base import DataModule
 from runner.figures import charts
 from runner.tasks.answers import class_answers, class_columns
 from runner.tasks.base import Task
@@ -23,12 +25,13 @@ class Estimator(Task):
 
     Args:
         net: has `fit`, `predict`, `state` and `load_state`; and `predict_proba` if it classifies.
-        optimizer: not used; an estimator fits in its own way.
-        schedule: not used.
     """
 
-    def __init__(self, net: Any, optimizer: Callable | None = None, schedule: Callable | None = None):
-        super().__init__(net, monitor=None)
+    by_gradient = False
+    monitor = None
+
+    def __init__(self, net: Any):
+        super().__init__(net)
         self.class_names: list[str] | None = None
         self.drawn: dict[str, Any] = {}
 
@@ -36,16 +39,47 @@ class Estimator(Task):
     def classifies(self) -> bool:
         return hasattr(self.net, "predict_proba")
 
-    def connect(self, data: Any) -> None:
+    def connect(self, data: DataModule) -> None:
         self.class_names = data.class_names
 
-    def fit(self, trainer: Trainer, data: Any, checkpoint: str | None = None) -> None:
+    def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
+        """Raw examples and targets that follow from them."""
+        numbers = np.random.default_rng(0)
+        rows *= 10  # a fit from too few examples says nothing
+        classes = np.arange(rows) % (facts.get("num_classes") or 2)
+        if "vocab_size" in read:
+            words = np.array(["film", "plot", "actor", "scene", "music"])
+            return [" ".join([f"word{kind}", *numbers.choice(words, size=4)]) for kind in classes], classes
+        features = numbers.random((rows, facts["in_features"]))
+        if "num_targets" in read:
+            return features, features @ numbers.normal(size=(facts["in_features"], facts["num_targets"])) + 1
+        features[np.arange(rows), classes % facts["in_features"]] += 2
+        return features, classes
+
+    def fit(self, trainer: Trainer, data: DataModule, checkpoint: str | None = None) -> None:
         self.net.fit(*data.examples("train"))
 
-    def evaluate(self, trainer: Trainer, data: Any, split: str) -> dict[str, float]:
-        rows, actual = data.examples(split)
+    def evaluate(self, trainer: Trainer, data: DataModule, split: str) -> dict[str, float]:
+        return {f"{split}/{name}": value for name, value in self.judged(*data.examples(split)).items()}
+
+    def judged(self, examples: Any, actual: Any) -> dict[str, float]:
+        """Metrics of examples as scikit-learn takes them."""
         scores = self.class_scores if self.classifies else self.value_scores
-        return {f"{split}/{name}": float(value) for name, value in scores(rows, np.asarray(actual)).items()}
+        return {name: float(value) for name, value in scores(examples, np.asarray(actual)).items()}
+
+    def start_scoring(self) -> None:
+        self.asked, self.truths = [], []
+
+    def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
+        """Keep labelled rows: an estimator takes all at once."""
+        self.data = data
+        self.asked += rows
+        self.truths += [] if truths is None else list(truths)
+
+    def scores(self) -> dict[str, float]:
+        truths = np.asarray(self.truths)
+        single = truths.ndim == 2 and truths.shape[1] == 1
+        return self.judged(self.data.features(self.asked), truths[:, 0] if single else truths)
 
     def class_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:
         """Metrics of class numbers (N,); without examples of every class there is no AUROC and no average precision."""
@@ -79,25 +113,21 @@ class Estimator(Task):
             "r2": score.r2_score(actual, predicted),
         }
 
-    def raw_inputs(self, rows: list[dict], data: Any) -> tuple:
-        """Estimators take the rows as `data.examples` gives them: texts, or a matrix of features."""
-        return (data.features(rows),)
-
-    def predict(self, inputs: tuple, data: Any) -> list[dict]:
+    def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """One row an example: label and class probabilities, or the predicted values."""
-        (rows,) = inputs
+        examples = data.features(rows)  # texts, or a matrix (N, F)
         if not self.classifies:
-            values = np.asarray(self.net.predict(rows)).reshape(len(rows), -1)  # (N, D)
-            return [dict(zip(data.target_names, row, strict=True)) for row in values.tolist()]
-        probabilities = np.asarray(self.net.predict_proba(rows))  # (N, K)
+            values = np.asarray(self.net.predict(examples)).reshape(len(rows), -1)  # (N, D)
+            return [dict(zip(self.answer_columns(data), row, strict=True)) for row in values.tolist()]
+        probabilities = np.asarray(self.net.predict_proba(examples))  # (N, K)
         return class_answers(data.class_names, probabilities.argmax(axis=1).tolist(), probabilities.tolist())
 
-    def answer_columns(self, data: Any) -> dict[str, str]:
+    def answer_columns(self, data: DataModule) -> dict[str, str]:
         if not self.classifies:
             return {name: "double" for name in data.target_names}
         return class_columns(data.class_names)
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Figure]:
         return self.drawn
 
     def save_weights(self, folder: Path) -> None:

@@ -4,16 +4,18 @@ The net returns (B, D), D days ahead, on the scale of the targets; metrics are i
 stands the error of the naive forecast "tomorrow is like today", which a useful model has to undercut.
 """
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from runner.config.functions import DottedPath
+from runner.datamodules.base import DataModule
 from runner.figures import tables
 from runner.tasks.losses import ValueLoss
+from runner.tasks.means import Scalars
 from runner.tasks.regression import Regression
 
 
@@ -24,10 +26,6 @@ class Forecasting(Regression):
         net: returns (B, D).
         num_outputs: D, values ahead.
         loss: of the scaled targets: mse, mae, huber, the dotted path of a function, or a node with `_target_`.
-        optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer.
-        monitor: the validation metric that picks the best checkpoint.
-        mode: min or max of that metric.
     """
 
     def __init__(
@@ -35,12 +33,8 @@ class Forecasting(Regression):
         net: nn.Module,
         num_outputs: int,
         loss: ValueLoss | DottedPath = "mse",
-        optimizer: Callable | None = None,
-        schedule: Callable | None = None,
-        monitor: str | None = "val/rmse",
-        mode: Literal["min", "max"] = "min",
     ):
-        super().__init__(net, num_outputs, loss, optimizer, schedule, monitor, mode)
+        super().__init__(net, num_outputs, loss)
         self.channel = 0  # of the windows: the series that is forecast
         self.register_buffer("channel_mean", torch.zeros(()))
         self.register_buffer("channel_std", torch.ones(()))
@@ -48,7 +42,7 @@ class Forecasting(Regression):
             {"naive_rmse": MeanSquaredError(squared=False), "naive_mae": MeanAbsoluteError()}, compute_groups=False
         )
 
-    def connect(self, data: Any) -> None:
+    def connect(self, data: DataModule) -> None:
         super().connect(data)
         self.channel = data.target_channel
         self.channel_mean.fill_(float(data.inputs.mean[self.channel]))
@@ -59,7 +53,7 @@ class Forecasting(Regression):
         last = windows[:, -1, self.channel] * self.channel_std + self.channel_mean  # (B,)
         return last.unsqueeze(1).repeat(1, self.num_targets)
 
-    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
+    def evaluation_step(self, batch: Any) -> Scalars:
         self.naive.update(self.last_values(batch[0]), self.unscale(batch[-1]))
         return super().evaluation_step(batch)
 
@@ -71,7 +65,7 @@ class Forecasting(Regression):
         naive = {name: float(value) for name, value in self.naive.compute().items()}
         return super().evaluation_metrics() | naive
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Figure]:
         actual, predicted = (
             values.compute().cpu().view(-1, self.num_targets).numpy() for values in (self.actual, self.predicted)
         )  # (N, D), (N, D)

@@ -7,11 +7,13 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor, nn
+from torch import Tensor
 from torchmetrics import MetricCollection
 
+from runner.augment import Augmentation
 from runner.errors import UserError
-from runner.tasks.means import RunningMeans
+from runner.optim.regularise import Regulariser
+from runner.tasks.means import RunningMeans, Scalars, value_of
 
 
 class Loop(LightningModule):
@@ -19,36 +21,74 @@ class Loop(LightningModule):
 
     Args:
         net: the module that is trained.
-        optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer (see `runner.optim.schedules`).
-        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
-        mode: whether the smallest ("min") or the largest ("max") value of `monitor` is the best.
     """
 
-    def __init__(
+    monitor: str | None = (
+        "val/loss"  # the validation metric that picks the best checkpoint; None = the last one is kept
+    )
+    mode: str = "min"  # whether the smallest ("min") or the largest ("max") value of `monitor` is the best
+
+    def __init__(self, net: Any):
+        super().__init__()
+        self.net = net
+        self.optimizer: Callable | None = None  # builds the optimizer from the net (see `runner.optim.build`)
+        self.schedule: Callable | None = None  # builds the schedule from the optimizer (see `runner.optim.schedules`)
+        self.augment: Augmentation | None = None  # changes training batches
+        self.regularise: Regulariser | None = None  # adds penalties to the loss
+        self.gradient_clip: tuple[float | None, str] = (None, "norm")
+        self.metrics = MetricCollection({})  # those that are not means over examples; filled by subclasses
+        self.training_means = RunningMeans()
+        self.evaluation_means = RunningMeans()
+
+    def equip(
         self,
-        net: nn.Module,
         optimizer: Callable | None = None,
         schedule: Callable | None = None,
         monitor: str | None = "val/loss",
         mode: str = "min",
-    ):
-        super().__init__()
+        augment: Augmentation | None = None,
+        regularise: Regulariser | None = None,
+    ) -> None:
+        """Take what the configuration gives to every objective, whatever it is.
+
+        Raises:
+            UserError: what the objective has no use for.
+        """
         if mode not in ("min", "max"):
             raise UserError(f"task.mode is min or max, received {mode!r}")
-        self.net = net
-        self.optimizer = optimizer
-        self.schedule = schedule
-        self.monitor = monitor
-        self.mode = mode
-        self.gradient_clip: tuple[float | None, str] = (None, "norm")
-        self.augment: nn.Module | None = None  # changes training batches (see `runner.augment`)
-        self.regularise: Any = None  # adds penalties to the loss (see `runner.optim.regularise`)
-        self.metrics = MetricCollection({})  # those that are no means over examples; filled by subclasses
-        self.training_means = RunningMeans()
-        self.evaluation_means = RunningMeans()
+        for name, given in (("augment", augment), ("regularise", regularise)):
+            if given is not None and not self.by_gradient:
+                raise UserError(f"{name}: {type(self).__name__} fits without training steps, so it has no use for it")
+        self.optimizer, self.schedule, self.monitor, self.mode = optimizer, schedule, monitor, mode
+        self.augment, self.regularise = augment, regularise
 
-    def configure_optimizers(self):
+    # What `runner.tasks.base.Task` says more of.
+
+    by_gradient = True  # whether it learns by steps of an optimizer; False = it fits in one call
+
+    def step(self, batch: Any) -> Scalars:
+        """Return the scalars of one batch."""
+        raise NotImplementedError(f"{type(self).__name__} has to define step(batch)")
+
+    def evaluation_step(self, batch: Any) -> Scalars:
+        """Return the scalars of one validation or test batch and update `self.metrics`."""
+        return self.step(batch)
+
+    def rows(self, batch: Any) -> int:
+        """How many examples a batch holds."""
+        return len(batch[-1])
+
+    def training_state(self) -> dict:
+        """What training has to remember beside weights and optimizers, plain containers and tensors."""
+        return {}
+
+    def load_training_state(self, state: dict) -> None:
+        """Take up what `training_state` returned."""
+
+    # Optimizers and schedules.
+
+    def configure_optimizers(self) -> Any:
+        assert self.optimizer is not None, "equip() comes first"
         return self.with_schedule(self.optimizer(self.net.parameters()))
 
     def with_schedule(self, optimizer: torch.optim.Optimizer) -> Any:
@@ -59,11 +99,12 @@ class Loop(LightningModule):
         scheduler = self.schedule(optimizer, total_steps=steps, steps_per_epoch=self.trainer.num_training_batches)
         if scheduler is None:
             return optimizer
-        watches = isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau)
-        if watches and (self.monitor is None or not self.automatic_optimization):
+        if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
+            return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+        if self.monitor is None or not self.automatic_optimization:
             raise UserError("schedule=plateau watches task.monitor, and this task has none. Take another schedule.")
-        how = {"scheduler": scheduler, "interval": "epoch" if watches else "step", "monitor": self.monitor}
-        if watches and self.monitor.startswith("val/"):
+        how = {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitor}
+        if self.monitor.startswith("val/"):
             how |= {"frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}  # known after a validation
         return {"optimizer": optimizer, "lr_scheduler": how}
 
@@ -78,13 +119,15 @@ class Loop(LightningModule):
         if largest:
             self.clip_gradients(optimizer, gradient_clip_val=largest, gradient_clip_algorithm=algorithm)
 
-    def training_step(self, batch: tuple, batch_idx: int) -> Tensor:
+    # Training.
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         scalars = self.step(batch)
-        loss = scalars["loss"]
+        loss = value_of(scalars["loss"])
         if self.regularise is not None and self.regularise.penalises:
-            scalars["penalty"] = self.regularise.penalty(self.net)
-            loss = loss + scalars["penalty"]
-        self.count(scalars, self.size(batch))
+            penalty = self.regularise.penalty(self.net)
+            scalars["penalty"], loss = penalty, loss + penalty
+        self.training_means.add(scalars, self.rows(batch))
         return loss
 
     def manual_backward(self, loss: Tensor, *args: Any, **kwargs: Any) -> None:
@@ -104,10 +147,6 @@ class Loop(LightningModule):
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         return batch if self.augment is None or not self.training else self.augment(batch)
-
-    def count(self, scalars: dict[str, Tensor], size: int) -> None:
-        """Add the scalars of a training batch to the curve and to the epoch."""
-        self.training_means.add(scalars, size)
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable | None = None
@@ -139,7 +178,7 @@ class Loop(LightningModule):
         """End a training that has diverged.
 
         Raises:
-            UserError: a mean is no finite number.
+            UserError: a mean is not a finite number.
         """
         lost = [name for name, value in means.items() if not math.isfinite(value)]
         if lost:
@@ -152,10 +191,12 @@ class Loop(LightningModule):
         self.close_window()
         self.report("train", self.training_means.pop())
 
-    def validation_step(self, batch: tuple, batch_idx: int) -> None:
-        self.evaluation_means.add(self.evaluation_step(batch), self.size(batch))
+    # Validation and test.
 
-    def test_step(self, batch: tuple, batch_idx: int) -> None:
+    def validation_step(self, batch: Any, batch_idx: int) -> None:
+        self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
+
+    def test_step(self, batch: Any, batch_idx: int) -> None:
         self.validation_step(batch, batch_idx)
 
     def on_validation_epoch_start(self) -> None:
@@ -188,9 +229,11 @@ class Loop(LightningModule):
             self.close_window()  # which `on_train_batch_end` is about to do
         self.refuse_lost(self.training_means.waiting())
         checkpoint["training_means"] = self.training_means.state_dict()
+        checkpoint["training_state"] = self.training_state()
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
         self.training_means.load_state_dict(checkpoint["training_means"])
+        self.load_training_state(checkpoint["training_state"])
 
     # What follows only makes Lightning's share of a step smaller: for a small net it is most of the step.
 

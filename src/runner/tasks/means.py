@@ -1,67 +1,88 @@
 """Running means of named scalars, over batches of unequal size and over all processes of a run."""
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 
+class Mean(NamedTuple):
+    """A mean over something else than the examples of a batch, such as its tokens, and over how many of them."""
+
+    value: Tensor
+    weight: Tensor | int
+
+
+Scalars = dict[str, Tensor | Mean]  # of one batch; a plain tensor is a mean over the examples of the batch
+
+
+def value_of(scalar: Tensor | Mean) -> Tensor:
+    """The mean itself."""
+    return scalar.value if isinstance(scalar, Mean) else scalar
+
+
 class RunningMeans:
-    """Means of named scalars weighted by the size of each batch; nothing is computed until they are asked for."""
+    """Means of named scalars, each weighted by what it counts; nothing is computed until they are asked for."""
 
-    def __init__(self):
-        self.pending: list[tuple[dict[str, Tensor], int]] = []
+    def __init__(self) -> None:
+        self.pending: list[dict[str, Mean]] = []
         self.sums: dict[str, float] = {}
-        self.weight = 0
+        self.weights: dict[str, float] = {}
 
-    def add(self, scalars: dict[str, Tensor], weight: int) -> None:
-        self.pending.append(({name: value.detach() for name, value in scalars.items()}, weight))
+    def add(self, scalars: Scalars, rows: int) -> None:
+        """Add the scalars of a batch of so many examples."""
+        means = {name: scalar if isinstance(scalar, Mean) else Mean(scalar, rows) for name, scalar in scalars.items()}
+        self.pending.append({name: Mean(mean.value.detach(), mean.weight) for name, mean in means.items()})
 
     def close(self) -> dict[str, float]:
         """Take what is pending into the sums, in one transfer from the device, and return its means alone."""
         if not self.pending:
             return {}
-        names = list(self.pending[0][0])
-        weights = torch.tensor([weight for _, weight in self.pending], dtype=torch.float64)  # (N,)
-        sums = weights @ self.values(names).double()  # (names,)
-        total = float(weights.sum())
+        names, values, weights = self.table()
+        sums = torch.where(weights > 0, values * weights, 0.0).sum(dim=0)  # (names,)
+        totals = weights.sum(dim=0)  # (names,)
         self.pending = []
-        self.weight += int(total)
-        for name, value in zip(names, sums.tolist(), strict=True):
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        return {name: value / total for name, value in zip(names, sums.tolist(), strict=True)}
+        for name, total, weight in zip(names, sums.tolist(), totals.tolist(), strict=True):
+            self.sums[name] = self.sums.get(name, 0.0) + total
+            self.weights[name] = self.weights.get(name, 0.0) + weight
+        return dict(zip(names, (sums / totals).tolist(), strict=True))
 
     def waiting(self) -> dict[str, float]:
         """Plain sums of what is pending: finite if all of it is."""
         if not self.pending:
             return {}
-        names = list(self.pending[0][0])
-        return dict(zip(names, self.values(names).double().sum(dim=0).tolist(), strict=True))
+        names, values, _ = self.table()
+        return dict(zip(names, values.sum(dim=0).tolist(), strict=True))
 
-    def values(self, names: list[str]) -> Tensor:
-        """What is pending, (N, names), on the CPU."""
-        found = [scalars[name] for scalars, _ in self.pending for name in names]
-        device = found[-1].device  # what a checkpoint has brought lies on the CPU
-        return torch.stack([value.to(device, torch.float32) for value in found]).cpu().view(-1, len(names))
+    def table(self) -> tuple[list[str], Tensor, Tensor]:
+        """Names, values and weights of what is pending, both (N, names), float64, on the CPU."""
+        names = list(self.pending[0])
+        means = [mean for batch in self.pending for mean in (batch[name] for name in names)]
+        device = means[-1].value.device  # what a checkpoint has brought lies on the CPU
+        values = torch.stack([mean.value.to(device, torch.float32) for mean in means]).cpu()
+        weights = torch.tensor([float(mean.weight) for mean in means], dtype=torch.float64)
+        return names, values.double().view(-1, len(names)), weights.view(-1, len(names))
 
     def pop(self) -> dict[str, float]:
         """Return the means over all processes since the last call, and start anew."""
         self.close()
-        names, totals = list(self.sums), torch.tensor([*self.sums.values(), self.weight], dtype=torch.float64)
-        self.sums, self.weight = {}, 0
-        *sums, weight = sum_over_processes(totals).tolist()
-        return {name: value / weight for name, value in zip(names, sums, strict=True)}
+        names = list(self.sums)
+        both = torch.tensor([*self.sums.values(), *self.weights.values()], dtype=torch.float64)
+        self.sums, self.weights = {}, {}
+        sums, weights = sum_over_processes(both).view(2, -1)
+        return dict(zip(names, (sums / weights).tolist(), strict=True))
 
     def state_dict(self) -> dict:
         """Everything, pending or not: a checkpoint changes nothing, not even the order of additions."""
-        names = list(self.pending[0][0]) if self.pending else []
-        values, weights = self.values(names) if names else None, [weight for _, weight in self.pending]
+        names, values, weights = self.table() if self.pending else ([], None, None)
         pending = {"names": names, "values": values, "weights": weights}
-        return {"sums": dict(self.sums), "weight": self.weight, "pending": pending}
+        return {"sums": dict(self.sums), "weights": dict(self.weights), "pending": pending}
 
     def load_state_dict(self, state: dict) -> None:
         names, values, weights = (state["pending"][key] for key in ("names", "values", "weights"))
-        rows = values if weights else []
-        self.pending = [(dict(zip(names, row, strict=True)), weight) for row, weight in zip(rows, weights, strict=True)]
-        self.sums, self.weight = dict(state["sums"]), state["weight"]
+        rows = [] if not names else zip(values, weights, strict=True)
+        self.pending = [dict(zip(names, map(Mean, *row), strict=True)) for row in rows]
+        self.sums, self.weights = dict(state["sums"]), dict(state["weights"])
 
 
 def sum_over_processes(values: Tensor) -> Tensor:

@@ -4,13 +4,13 @@ The net returns (B, 1); the target of the batch is not used. For problems of whi
 as a parabola.
 """
 
-from collections.abc import Callable
-from typing import Literal
+from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 
 from runner.errors import UserError
 from runner.tasks.base import Task
+from runner.tasks.means import Scalars
 
 
 class Minimise(Task):
@@ -18,23 +18,15 @@ class Minimise(Task):
 
     Args:
         net: returns (B, 1).
-        optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer.
-        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
-        mode: min or max of that metric.
     """
 
     def __init__(
         self,
         net: nn.Module,
-        optimizer: Callable | None = None,
-        schedule: Callable | None = None,
-        monitor: str | None = None,
-        mode: Literal["min", "max"] = "min",
     ):
-        super().__init__(net, optimizer, schedule, monitor, mode)
+        super().__init__(net)
 
-    def step(self, batch: tuple) -> dict[str, Tensor]:
+    def step(self, batch: Any) -> Scalars:
         value = self.net(*self.inputs(batch))  # (B, 1)
         if value.ndim != 2 or value.shape[1] != 1:
             raise UserError(

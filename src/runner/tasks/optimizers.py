@@ -1,20 +1,21 @@
 """Several optimizers on one problem: copies of one net, the same batches, an optimizer each."""
 
 import copy
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from omegaconf import OmegaConf
 from safetensors.torch import load_model, save_model
-from torch import Tensor, nn
+from torch import nn
 
 from runner.errors import UserError
 from runner.figures import charts
 from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
+from runner.tasks.means import Scalars, value_of
 
 
 class OptimizerComparison(Task):
@@ -24,10 +25,6 @@ class OptimizerComparison(Task):
         net: returns logits (B, K); each optimizer trains a copy of it, so they should not draw numbers (no dropout).
         num_outputs: number of classes K.
         optimizers: {name: node of an optimizer}, each with a learning rate of its own.
-        optimizer: not used; there is one for each copy.
-        schedule: builds the learning-rate schedule of each optimizer.
-        monitor: the validation metric that picks the best checkpoint; None = the last one is kept.
-        mode: min or max of that metric.
     """
 
     def __init__(
@@ -35,12 +32,8 @@ class OptimizerComparison(Task):
         net: nn.Module,
         num_outputs: int,
         optimizers: dict[str, Any],
-        optimizer: Callable | None = None,
-        schedule: Callable | None = None,
-        monitor: str | None = None,
-        mode: Literal["min", "max"] = "min",
     ):
-        super().__init__(net, optimizer, schedule, monitor, mode)
+        super().__init__(net)
         if len(optimizers) < 2:
             raise UserError(
                 "task.optimizers has to name two or more to compare; one is added by +optim@task.optimizers.mine=adam"
@@ -53,27 +46,27 @@ class OptimizerComparison(Task):
         made = [build(self.nets[name].parameters()) for name, build in self.builders.items()]
         return [self.with_schedule(optimizer) for optimizer in made]
 
-    def step(self, batch: tuple) -> dict[str, Tensor]:
+    def step(self, batch: Any) -> Scalars:
         return {f"loss_{name}": F.cross_entropy(net(*self.inputs(batch)), batch[-1]) for name, net in self.nets.items()}
 
-    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
-        found: dict[str, Tensor] = {}
+    def evaluation_step(self, batch: Any) -> Scalars:
+        found: Scalars = {}
         for name, net in self.nets.items():
             logits, target = net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
             found[f"loss_{name}"] = F.cross_entropy(logits, target)
             found[f"accuracy_{name}"] = (logits.argmax(dim=1) == target).float().mean()
         return found
 
-    def training_step(self, batch: tuple, batch_idx: int) -> None:
+    def training_step(self, batch: Any, batch_idx: int) -> None:
         losses = self.step(batch)
         for loss, optimizer in zip(losses.values(), self.optimizers(), strict=True):
             optimizer.zero_grad()
-            self.manual_backward(loss)
+            self.manual_backward(value_of(loss))
             self.clip(optimizer)
             optimizer.step()
         for schedule in self.schedules():
             schedule.step()
-        self.count(losses, self.size(batch))
+        self.training_means.add(losses, self.rows(batch))
 
     def save_weights(self, folder: Path) -> None:
         save_model(self.nets, str(folder / "weights.safetensors"))
@@ -81,7 +74,7 @@ class OptimizerComparison(Task):
     def load_weights(self, folder: Path) -> None:
         load_model(self.nets, str(folder / "weights.safetensors"))
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Figure]:
         """The loss of each optimizer over the epochs, in training and on validation."""
         if self.trainer.logger is None:
             return {}

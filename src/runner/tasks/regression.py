@@ -4,18 +4,22 @@ The net returns (B, D) on the scale of the standardised targets; metrics are in 
 """
 
 import math
-from collections.abc import Callable
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError
 
 from runner.config.functions import DottedPath, function
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
+from runner.tasks import examples
 from runner.tasks.base import Task
 from runner.tasks.losses import VALUE_LOSSES, ValueLoss, mean_loss
+from runner.tasks.means import Scalars
 
 
 def explained(actual: Tensor, predicted: Tensor) -> float:
@@ -35,10 +39,6 @@ class Regression(Task):
         net: returns (B, D).
         num_outputs: number of targets D.
         loss: of the standardised targets: mse, mae, huber, the dotted path of a function, or a node with `_target_`.
-        optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer.
-        monitor: the validation metric that picks the best checkpoint.
-        mode: min or max of that metric.
     """
 
     def __init__(
@@ -46,12 +46,8 @@ class Regression(Task):
         net: nn.Module,
         num_outputs: int,
         loss: ValueLoss | DottedPath = "mse",
-        optimizer: Callable | None = None,
-        schedule: Callable | None = None,
-        monitor: str | None = "val/rmse",
-        mode: Literal["min", "max"] = "min",
     ):
-        super().__init__(net, optimizer, schedule, monitor, mode)
+        super().__init__(net)
         self.num_targets = num_outputs
         self.loss = function(loss, VALUE_LOSSES, "task.loss")
         self.register_buffer("target_mean", torch.zeros(num_outputs))
@@ -65,7 +61,7 @@ class Regression(Task):
         )
         self.predicted, self.actual = CatMetric(), CatMetric()
 
-    def connect(self, data: Any) -> None:
+    def connect(self, data: DataModule) -> None:
         self.target_mean.copy_(data.target_mean)
         self.target_std.copy_(data.target_std)
 
@@ -73,19 +69,22 @@ class Regression(Task):
         """From standardised values (B, D) back to the data's own units."""
         return values * self.target_std + self.target_mean
 
-    def step(self, batch: tuple) -> dict[str, Tensor]:
-        return self.scores(self.net(*self.inputs(batch)), batch[-1])
+    def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
+        return examples.with_values(facts, read, rows, draw)
 
-    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
+    def step(self, batch: Any) -> Scalars:
+        return self.scalars(self.net(*self.inputs(batch)), batch[-1])
+
+    def evaluation_step(self, batch: Any) -> Scalars:
         output, target = self.net(*self.inputs(batch)), batch[-1]  # (B, D), (B, D)
-        scores = self.scores(output, target)
+        scores = self.scalars(output, target)
         predicted, actual = self.unscale(output.float()), self.unscale(target)
         self.metrics.update(predicted, actual)
         self.predicted.update(predicted)
         self.actual.update(actual)
         return scores
 
-    def scores(self, output: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def scalars(self, output: Tensor, target: Tensor) -> Scalars:
         """Loss of outputs (B, D) against standardised targets (B, D)."""
         if output.shape != target.shape:
             raise UserError(
@@ -106,15 +105,15 @@ class Regression(Task):
         return super().evaluation_metrics() | {"r2": explained(actual, predicted)}
 
     @torch.inference_mode()
-    def predict(self, inputs: tuple, data: Any) -> list[dict]:
+    def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """One row an example: the value of each target in the data's own units."""
-        values = self.unscale(self.net(*inputs).float())  # (B, D)
+        values = self.unscale(self.net(*self.encoded(rows, data)).float())  # (B, D)
         return [dict(zip(self.answer_columns(data), row, strict=True)) for row in values.tolist()]
 
-    def answer_columns(self, data: Any) -> dict[str, str]:
+    def answer_columns(self, data: DataModule) -> dict[str, str]:
         return {name: "double" for name in data.target_names}
 
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Figure]:
         return {
             "predicted_against_actual": charts.predicted_against_actual(
                 self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy()

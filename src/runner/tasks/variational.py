@@ -5,16 +5,18 @@ figures. Source: Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014,
 appendix B.
 """
 
-from collections.abc import Callable
-from typing import Any, Literal
+from typing import Any
 
 import torch
 import torch.nn.functional as F
+from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import CatMetric
 
+from runner.datamodules.base import DataModule
 from runner.figures import charts
 from runner.tasks.base import Task
+from runner.tasks.means import Scalars
 
 
 class Variational(Task):
@@ -24,10 +26,6 @@ class Variational(Task):
         net: maps x to (x_hat logits of x's shape, mean (B, Z), log_var (B, Z)); has `decode(z)` and `latent_dim`.
         image_shape: channels, height, width of an input.
         kl_weight: factor of the KL divergence; 1 gives the bound itself.
-        optimizer: builds the optimizer from the parameters.
-        schedule: builds the learning-rate schedule from the optimizer.
-        monitor: the validation metric that picks the best checkpoint.
-        mode: min or max of that metric.
     """
 
     def __init__(
@@ -35,27 +33,23 @@ class Variational(Task):
         net: nn.Module,
         image_shape: list[int],
         kl_weight: float = 1.0,
-        optimizer: Callable | None = None,
-        schedule: Callable | None = None,
-        monitor: str | None = "val/loss",
-        mode: Literal["min", "max"] = "min",
     ):
-        super().__init__(net, optimizer, schedule, monitor, mode)
+        super().__init__(net)
         self.image_shape = tuple(image_shape)
         self.kl_weight = kl_weight
         self.codes, self.labels = CatMetric(), CatMetric()
 
-    def step(self, batch: tuple) -> dict[str, Tensor]:
-        return self.scores(batch, *self.net(*self.inputs(batch)))
+    def step(self, batch: Any) -> Scalars:
+        return self.scalars(batch, *self.net(*self.inputs(batch)))
 
-    def evaluation_step(self, batch: tuple) -> dict[str, Tensor]:
+    def evaluation_step(self, batch: Any) -> Scalars:
         _, mean, log_var = self.net(*self.inputs(batch))
         x_hat = self.net.decode(self.net.sample(mean, log_var))  # the bound is an expectation over sampled codes
         self.codes.update(mean)
         self.labels.update(batch[-1])
-        return self.scores(batch, x_hat, mean, log_var)
+        return self.scalars(batch, x_hat, mean, log_var)
 
-    def scores(self, batch: tuple, x_hat: Tensor, mean: Tensor, log_var: Tensor) -> dict[str, Tensor]:
+    def scalars(self, batch: Any, x_hat: Tensor, mean: Tensor, log_var: Tensor) -> Scalars:
         """The bound and its two parts, means over the batch of sums over pixels and code."""
         rows = len(mean)
         reconstruction = F.binary_cross_entropy_with_logits(x_hat, batch[0], reduction="sum") / rows
@@ -72,17 +66,17 @@ class Variational(Task):
         self.codes.reset()
         self.labels.reset()
 
-    def answer_columns(self, data: Any) -> dict[str, str]:
+    def answer_columns(self, data: DataModule) -> dict[str, str]:
         return {f"code_{number}": "double" for number in range(self.net.latent_dim)}
 
     @torch.inference_mode()
-    def predict(self, inputs: tuple, data: Any) -> list[dict]:
+    def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """One row an example: the mean of its code."""
-        _, mean, _ = self.net(*inputs)
+        _, mean, _ = self.net(*self.encoded(rows, data))
         return [dict(zip(self.answer_columns(data), row, strict=True)) for row in mean.tolist()]
 
     @torch.inference_mode()
-    def figures(self) -> dict[str, Any]:
+    def figures(self) -> dict[str, Figure]:
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(64, self.net.latent_dim, generator=generator).to(self.device)
         samples = self.net.decode(noise).sigmoid().reshape(-1, *self.image_shape)

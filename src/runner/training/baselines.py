@@ -50,7 +50,7 @@ class Baselines(Callback):
     def answers(self, task: Any, data: Any, rows: int) -> np.ndarray:
         """What the trained net says to the test rows, in the data's own units (N,)."""
         (name,) = data.target_names
-        return np.array([row[name] for row in task.predict(task.raw_inputs(data.raw("test", rows), data), data)])
+        return np.array([row[name] for row in task.answer(data.raw("test", rows), data)])
 
 
 def table(rows: list[dict]) -> np.ndarray:

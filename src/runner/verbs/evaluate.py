@@ -18,7 +18,6 @@ from rich.console import Console
 from rich.table import Table
 
 from runner.config import safety
-from runner.datamodules.parts.batches import Loader, StreamSplit
 from runner.datamodules.parts.inputs import Classes
 from runner.errors import UserError, closest
 from runner.files.rows import read_rows
@@ -180,23 +179,22 @@ def score(
 ) -> tuple[dict[str, float], int, list[str]]:
     """Return (metrics, number of rows, the rows with the largest errors in words); hand every row to `write`."""
     task, data = predictor.task, predictor.data
-    meter = NetMeter(task, data) if isinstance(task.net, torch.nn.Module) else EstimatorMeter(task, data)
+    task.start_scoring()
     rows, done, worst = iter(rows), 0, []
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="torchmetrics")  # a file need not hold every class
         while some := list(islice(rows, BATCH)):
             raw = [row for _, row, _ in some]
             truths = np.array([truth for _, _, truth in some])
-            inputs = task.raw_inputs(raw, data)
-            meter.add(inputs, truths)
-            for (place, row, truth), one in zip(some, task.predict(inputs, data), strict=True):
+            task.score(raw, truths, data)
+            for (place, row, truth), one in zip(some, task.answer(raw, data), strict=True):
                 size, said = error_of(one, truth, data)
                 write({"row": place} | said | one | {"error": size})
                 done += 1
                 if size:
                     push = heapq.heappushpop if len(worst) == SHOWN else heapq.heappush
                     push(worst, (size, -done, f"{place}: {sentence(said, one)}  {shortened(row)}"))
-        metrics = meter.metrics()
+        metrics = task.scores()
     return metrics, done, [text for _, _, text in sorted(worst, reverse=True)]
 
 
@@ -229,73 +227,12 @@ def shortened(row: dict) -> str:
     return text if len(text) <= 70 else text[:67] + "..."
 
 
-class NetMeter:
-    """The metrics of a trained net, gathered batch by batch.
-
-    Args:
-        task: the objective with its net.
-        data: encodes the truth.
-    """
-
-    def __init__(self, task: Any, data: Any):
-        self.task, self.data = task, data
-        task.on_validation_epoch_start()
-
-    def add(self, inputs: tuple, truths: np.ndarray) -> None:
-        """Score one batch."""
-        batch = (*inputs, self.data.targets.encode(truths).to(self.task.device))
-        self.task.evaluation_means.add(self.task.evaluation_step(batch), self.task.size(batch))
-        self.task.evaluation_means.close()  # sums take no memory
-
-    def metrics(self) -> dict[str, float]:
-        return self.task.evaluation_metrics()
-
-
-class EstimatorMeter:
-    """The metrics of an estimator, which takes all rows at once.
-
-    Args:
-        task: the objective with its estimator.
-        data: not used.
-    """
-
-    def __init__(self, task: Any, data: Any):
-        self.task = task
-        self.inputs: list = []
-        self.truths: list[np.ndarray] = []
-
-    def add(self, inputs: tuple, truths: np.ndarray) -> None:
-        """Keep one batch."""
-        self.inputs.append(inputs[0])
-        self.truths.append(truths)
-
-    def examples(self, split: str) -> tuple[Any, np.ndarray]:
-        """Return all that was kept, as `DataModule.examples` does."""
-        rows = [row for batch in self.inputs for row in batch]
-        rows = rows if isinstance(rows[0], str) else np.stack(rows)
-        truths = np.concatenate(self.truths)
-        return rows, truths[:, 0] if truths.ndim == 2 and truths.shape[1] == 1 else truths
-
-    def metrics(self) -> dict[str, float]:
-        return {name.split("/", 1)[1]: value for name, value in self.task.evaluate(None, self, "test").items()}
-
-
 def text_metrics(predictor: Predictor, file: str) -> dict[str, float]:
     """Return the metrics of a language model on a text, scored in windows as in training."""
-    task, data = predictor.task, predictor.data
-    task.on_validation_epoch_start()
-    seen = 0
-    with torch.inference_mode():
-        for text in blocks(row["text"] for _, row in read_rows(file)):
-            tokens = data.encode([{"text": text}])[0][0].numpy()  # (T,)
-            for batch in Loader(StreamSplit(tokens, data.context_len), data.eval_batch_size):
-                batch = tuple(part.to(task.device) for part in batch)
-                task.evaluation_means.add(task.evaluation_step(batch), task.size(batch))
-                seen += 1
-            task.evaluation_means.close()
-    if not seen:
-        raise UserError(f"{file} is shorter than one window of {data.context_len} characters and the next one")
-    return task.evaluation_metrics()
+    predictor.task.start_scoring()
+    for text in blocks(row["text"] for _, row in read_rows(file)):
+        predictor.task.score([{"text": text}], None, predictor.data)
+    return predictor.task.scores()
 
 
 def blocks(texts: Iterable[str]) -> Iterator[str]:

@@ -47,7 +47,7 @@ def explained(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
     if not isinstance(task.net, nn.Module) or not isinstance(data.inputs, TextInputs):
         raise UserError(f"explain=true is for nets that read texts; this is {type(task.net).__name__}")
     clean = cleaned(row, predictor.columns, "the row")
-    (tokens,) = task.raw_inputs([clean], data)
+    (tokens,) = task.encoded([clean], data)
     found = explain(task.net, tokens)
     words = data.inputs.tokens([clean])[0]
     known = data.inputs.vocabulary.numbers

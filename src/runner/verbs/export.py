@@ -120,35 +120,9 @@ def export_net(
 
 def samples(task: Any, data: Any) -> list[tuple[Tensor, ...]]:
     """Return inputs of the net of several batch sizes and, for tokens, several lengths."""
-    generator = torch.Generator().manual_seed(0)
-    rows = example_rows(data, max(ROWS))
-    inputs = task.inputs((*data.encode(rows), None)) if rows else ()
-    if not inputs:
-        raise UserError(f"{type(data).__name__} gives no example to follow the net with")
-    batches = []
     longest = getattr(data, "context_len", None) or getattr(data.inputs, "max_len", None) or LONGEST
-    for count, length in zip(ROWS, (1, 3, 11, longest), strict=True):
-        batches.append(tuple(resized(tensor, count, min(length, longest), data, generator) for tensor in inputs))
-    return batches
-
-
-def example_rows(data: Any, count: int) -> list[dict]:
-    """Return raw rows that hold something for every column the model takes."""
-    made: dict[str, Any] = {}
-    for name, kind in data.columns.items():
-        shape = getattr(data.inputs, "shape", [1])
-        made[name] = {"string": "a b c d", "double": 0.5, "long": 1}.get(kind, np.zeros(shape).tolist())
-    return [made] * count
-
-
-def resized(example: Tensor, count: int, length: int, data: Any, generator: torch.Generator) -> Tensor:
-    """Return random inputs like `example`, with this many rows and, if they are tokens, of this length."""
-    if example.is_floating_point():
-        return torch.randn((count, *example.shape[1:]), generator=generator).to(example.dtype)
-    vocabulary = getattr(data.inputs, "vocabulary", None)
-    highest = len(vocabulary) if vocabulary is not None else int(example.max()) + 1
-    shape = (count, length, *example.shape[2:]) if example.ndim > 1 else (count,)
-    return torch.randint(1, max(highest, 2), shape, generator=generator)
+    sizes = zip(ROWS, (1, 3, 11, longest), strict=True)
+    return [task.export_inputs(data, rows, min(length, longest)) for rows, length in sizes]
 
 
 def follow(

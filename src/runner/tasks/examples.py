@@ -1,0 +1,86 @@
+"""Small made-up batches from the facts of the data alone: what contracts, `runner doctor` and exports are tried on.
+
+Shape letters: B batch, T time (tokens), D targets.
+"""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.batches import Features, Images, Stream, Texts, Windows
+from runner.errors import UserError
+from runner.text.vocabulary import PAD
+
+IGNORE = -100  # a target that does not count
+LENGTH = 12  # tokens, or steps of a signal, where the facts do not say
+Facts = Mapping[str, Any]
+
+
+def with_classes(facts: Facts, read: set[str], rows: int, draw: torch.Generator) -> NamedTuple:
+    """Inputs and a class for each, (B,)."""
+    return batch(facts, read, rows, draw, torch.arange(rows) % (facts.get("num_classes") or 2))
+
+
+def with_values(facts: Facts, read: set[str], rows: int, draw: torch.Generator) -> NamedTuple:
+    """Inputs and real values for each, (B, D)."""
+    made = batch(facts, read, rows, draw, torch.zeros(rows))
+    return made._replace(target=torch.randn(rows, facts["num_targets"], generator=draw))
+
+
+def with_next_tokens(facts: Facts, read: set[str], rows: int, draw: torch.Generator) -> Stream:
+    """Tokens and, as their targets, the same tokens one step further on, both (B, T)."""
+    stream, real = texts(facts, rows, draw)
+    return Stream(torch.where(real, stream[:, :-1], PAD), torch.where(real, stream[:, 1:], IGNORE))
+
+
+def batch(facts: Facts, read: set[str], rows: int, draw: torch.Generator, target: Tensor) -> Any:
+    """Texts (B, T) that end in padding, or numbers 0 .. 1 of the shape that the facts describe, with this target."""
+    if "vocab_size" in read:
+        stream, real = texts(facts, rows, draw)
+        return Texts(torch.where(real, stream[:, :-1], PAD), target)
+    if "image_shape" in read:
+        return Images(torch.rand(rows, *facts["image_shape"], generator=draw), target)
+    if {"num_steps", "num_channels"} & read:
+        steps, channels = facts.get("num_steps") or LENGTH, facts.get("num_channels", 1)
+        return Windows(torch.rand(rows, steps, channels, generator=draw), target)
+    if "in_features" in read:
+        return Features(torch.rand(rows, facts["in_features"], generator=draw), target)
+    raise UserError(
+        "the model reads none of vocab_size, image_shape, num_steps, num_channels and in_features from its data, "
+        "so no example can be made up for it. Pass it one of them in its YAML, for example "
+        '"in_features: ${data.in_features}", or let its objective define example().'
+    )
+
+
+def texts(facts: Facts, rows: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Token numbers (B, T + 1), and which of the first T are real: T, T/2, T/4 ... 1 of them."""
+    length = facts.get("context_len") or facts.get("max_len") or LENGTH
+    stream = torch.randint(2, facts["vocab_size"], (rows, length + 1), generator=draw)
+    lengths = torch.tensor([max(length >> row, 1) for row in range(rows)])  # (B,)
+    return stream, torch.arange(length) < lengths[:, None]
+
+
+def of_length(data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
+    """Random inputs like those that raw rows of this data become: so many rows and, if they are tokens, so long."""
+    draw = torch.Generator().manual_seed(0)
+    vocabulary = getattr(data.inputs, "vocabulary", None)
+    made = []
+    for example in data.encode(raw_rows(data)):
+        if example.is_floating_point():
+            made.append(torch.randn((rows, *example.shape[1:]), generator=draw).to(example.dtype))
+        else:
+            highest = len(vocabulary) if vocabulary is not None else int(example.max()) + 1
+            shape = (rows, length, *example.shape[2:]) if example.ndim > 1 else (rows,)
+            made.append(torch.randint(1, max(highest, 2), shape, generator=draw))
+    return tuple(made)
+
+
+def raw_rows(data: DataModule) -> list[dict]:
+    """One raw row with something in every column."""
+    shape = getattr(data.inputs, "shape", [1])
+    kinds = {"string": "a b c d", "double": 0.5, "long": 1}
+    return [{name: kinds.get(kind, np.zeros(shape).tolist()) for name, kind in data.columns.items()}]
