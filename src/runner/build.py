@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.augment import Augmentation
 from runner.config.catalog import NOTES
@@ -56,7 +56,7 @@ def build_task(cfg: DictConfig) -> Task:
 
 def build_augment(cfg: DictConfig) -> Augmentation | None:
     """Return what changes the training batches, None if nothing does."""
-    nodes = cfg.get("augment") or {}
+    nodes = cfg.get("augment") or OmegaConf.create({})
     steps = {name: build(nodes, name) for name, node in nodes.items() if node is not None}
     return Augmentation(steps) if steps else None
 

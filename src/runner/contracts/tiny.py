@@ -52,15 +52,15 @@ def compose_tiny(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -
             known = fact in cfg.data and not OmegaConf.is_interpolation(cfg.data, fact)
             if fact in read or fact in cfg.data:
                 cfg.data[fact] = min(size, cfg.data[fact] or size) if known else size
-        for fact, size in USUAL.items():
+        for fact, usual in USUAL.items():
             if fact in read and (fact not in cfg.data or OmegaConf.is_interpolation(cfg.data, fact)):
-                cfg.data[fact] = size
+                cfg.data[fact] = usual
     return cfg
 
 
 def facts_read(cfg: DictConfig) -> set[str]:
     """Names of the data's facts that the model and its task read."""
-    nodes = OmegaConf.to_container(cfg, resolve=False)
+    nodes: Any = OmegaConf.to_container(cfg, resolve=False)
     there = alternatives(nodes["model"]) & set(nodes["data"])
     return needed(nodes["model"], "data") | needed(nodes["task"], "data") | there
 

@@ -1,7 +1,7 @@
 """What every dataset offers: splits, loaders, raw rows, encoding, and a state that travels with the trained model."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -187,6 +187,10 @@ class DataModule(LightningDataModule):
             UserError: a row lacks a column or holds something that cannot be read.
         """
         return self._inputs().encode(rows)
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Return the text of token numbers, for data with a vocabulary."""
+        raise UserError(f"{type(self).__name__} cannot turn numbers back into text")
 
     def features(self, rows: list[dict]) -> Sequence:
         """Turn raw rows into what scikit-learn takes: texts, or a float matrix (N, F)."""

@@ -8,16 +8,17 @@ import json
 import re
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
 from runner.build import build_data, build_task
 from runner.config import safety
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
+from runner.tasks.base import Task
 
 
-def save_bundle(folder: Path, cfg: DictConfig, task: Any, data: Any) -> Path:
+def save_bundle(folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> Path:
     """Write `model/` into the run folder and return its path."""
     bundle = folder / "model"
     bundle.mkdir(parents=True, exist_ok=True)
@@ -28,7 +29,7 @@ def save_bundle(folder: Path, cfg: DictConfig, task: Any, data: Any) -> Path:
     return bundle
 
 
-def load_bundle(bundle: Path) -> tuple[Any, Any, DictConfig]:
+def load_bundle(bundle: Path) -> tuple[Task, DataModule, DictConfig]:
     """Return (task with its weights, data that can encode raw rows, configuration).
 
     The folder may come from anybody: its configuration names only what `runner.config.safety` lets it, its weights
@@ -39,7 +40,9 @@ def load_bundle(bundle: Path) -> tuple[Any, Any, DictConfig]:
     """
     if not (bundle / "config.yaml").exists():
         raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
-    cfg = OmegaConf.create(OmegaConf.to_container(OmegaConf.load(bundle / "config.yaml"), resolve=True))
+    cfg = OmegaConf.load(bundle / "config.yaml")
+    assert isinstance(cfg, DictConfig), "a configuration is a mapping"
+    OmegaConf.resolve(cfg)
     safety.guard(cfg)
     try:
         data, task = build_data(cfg), build_task(cfg)

@@ -42,8 +42,8 @@ class Adversarial(Task):
 
     def configure_optimizers(self):
         return [
-            self.with_schedule(self.optimizer(self.net.generator.parameters())),
-            self.with_schedule(self.optimizer(self.net.discriminator.parameters())),
+            self.optimized(self.net.generator.parameters()),
+            self.optimized(self.net.discriminator.parameters()),
         ]
 
     def noise(self, rows: int) -> Tensor:
@@ -73,7 +73,7 @@ class Adversarial(Task):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         real = batch[0]
-        generator, discriminator = self.optimizers()
+        generator, discriminator = self.all_optimizers()
         for _ in range(self.discriminator_steps):
             discriminator_loss = self.update(discriminator, self.discriminator_loss(real))
         generator_loss = self.update(generator, self.generator_loss(len(real)))

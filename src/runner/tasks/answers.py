@@ -1,6 +1,23 @@
-"""What a classifier answers for an example: the label and the probability of every class."""
+"""What a model answers for an example: the label and the probability of every class, or the value of each target."""
 
 from collections.abc import Iterable
+
+from runner.datamodules.base import DataModule
+from runner.errors import UserError
+
+
+def class_names(data: DataModule) -> list[str]:
+    """Names of the classes, in the order of their numbers."""
+    if data.class_names is None:
+        raise UserError("this data has no classes: leave task= out")
+    return data.class_names
+
+
+def value_names(data: DataModule) -> list[str]:
+    """Names of the real-valued targets."""
+    if data.target_names is None:
+        raise UserError("this data has no real-valued targets: leave task= out")
+    return data.target_names
 
 
 def class_answers(names: list[str], labels: Iterable[int], probabilities: Iterable[list[float]]) -> list[dict]:

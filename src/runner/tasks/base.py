@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from pytorch_lightning import Trainer, seed_everything
@@ -153,7 +154,7 @@ class Task(Loop):
         """Add raw rows and what is true of them to the metrics."""
         if data.targets is None or truths is None:
             raise UserError(f"{type(self).__name__} has no labels to compare with: use split=val or split=test")
-        batch = (*self.encoded(rows, data), data.targets.encode(truths).to(self.device))
+        batch = (*self.encoded(rows, data), data.targets.encode(np.asarray(truths)).to(self.device))
         self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
         self.evaluation_means.close()  # sums take no memory
 
@@ -173,7 +174,7 @@ class Task(Loop):
 
     def write_sample(self, path: Path) -> None:
         """Add this epoch's sample to the log and to a file; a resumed run may come to an epoch again."""
-        text = self.sample_text(self.trainer.datamodule)  # type: ignore[attr-defined]  # set by fit
+        text = self.sample_text(self.data_module)
         if text is None:
             return
         log.info("epoch %d: %s", self.current_epoch + 1, text)

@@ -26,7 +26,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
 from runner.figures.images import Mistakes, image_figures
-from runner.tasks.answers import class_answers, class_columns
+from runner.tasks.answers import class_answers, class_columns, class_names
 from runner.tasks.base import Task
 from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
@@ -49,6 +49,8 @@ class Classification(Task):
         threshold: how two classes are told apart: by the larger logit ("argmax"), or by the probability that gives the
             best balanced accuracy on the validation split ("validation").
     """
+
+    class_weights: Tensor | None  # (K,)
 
     def __init__(
         self,
@@ -153,10 +155,10 @@ class Classification(Task):
         """One row an example: the label and the probability of every class."""
         logits = self.net(*self.encoded(rows, data)).float()  # (B, K)
         decided = (logits if self.threshold is None else self.threshold.shifted(logits)).argmax(dim=1)
-        return class_answers(data.class_names, decided.tolist(), logits.softmax(dim=1).tolist())
+        return class_answers(class_names(data), decided.tolist(), logits.softmax(dim=1).tolist())
 
     def answer_columns(self, data: DataModule) -> dict[str, str]:
-        return class_columns(data.class_names)
+        return class_columns(class_names(data))
 
     def own_state(self) -> dict[str, Tensor]:
         """What belongs to the model beside its net: the class weights of the loss and the threshold."""

@@ -16,7 +16,7 @@ from sklearn import metrics as score
 
 from runner.datamodules.base import DataModule
 from runner.figures import charts
-from runner.tasks.answers import class_answers, class_columns
+from runner.tasks.answers import class_answers, class_columns, class_names, value_names
 from runner.tasks.base import Task
 
 
@@ -29,6 +29,9 @@ class Estimator(Task):
 
     by_gradient = False
     monitor = None
+    asked: list[dict]  # labelled rows of `score`
+    truths: list  # and what is true of them
+    data: DataModule | None = None
 
     def __init__(self, net: Any):
         super().__init__(net)
@@ -77,6 +80,7 @@ class Estimator(Task):
         self.truths += [] if truths is None else list(truths)
 
     def scores(self) -> dict[str, float]:
+        assert self.data is not None, "score() comes first"
         truths = np.asarray(self.truths)
         single = truths.ndim == 2 and truths.shape[1] == 1
         return self.judged(self.data.features(self.asked), truths[:, 0] if single else truths)
@@ -120,12 +124,12 @@ class Estimator(Task):
             values = np.asarray(self.net.predict(examples)).reshape(len(rows), -1)  # (N, D)
             return [dict(zip(self.answer_columns(data), row, strict=True)) for row in values.tolist()]
         probabilities = np.asarray(self.net.predict_proba(examples))  # (N, K)
-        return class_answers(data.class_names, probabilities.argmax(axis=1).tolist(), probabilities.tolist())
+        return class_answers(class_names(data), probabilities.argmax(axis=1).tolist(), probabilities.tolist())
 
     def answer_columns(self, data: DataModule) -> dict[str, str]:
         if not self.classifies:
-            return {name: "double" for name in data.target_names}
-        return class_columns(data.class_names)
+            return dict.fromkeys(value_names(data), "double")
+        return class_columns(class_names(data))
 
     def figures(self) -> dict[str, Figure]:
         return self.drawn

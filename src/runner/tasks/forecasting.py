@@ -13,6 +13,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from runner.config.functions import DottedPath
 from runner.datamodules.base import DataModule
+from runner.datamodules.parts.inputs import SequenceInputs
 from runner.figures import tables
 from runner.tasks.losses import ValueLoss
 from runner.tasks.means import Scalars
@@ -27,6 +28,9 @@ class Forecasting(Regression):
         num_outputs: D, values ahead.
         loss: of the scaled targets: mse, mae, huber, the dotted path of a function, or a node with `_target_`.
     """
+
+    channel_mean: Tensor  # ()
+    channel_std: Tensor  # ()
 
     def __init__(
         self,
@@ -44,7 +48,8 @@ class Forecasting(Regression):
 
     def connect(self, data: DataModule) -> None:
         super().connect(data)
-        self.channel = data.target_channel
+        assert isinstance(data.inputs, SequenceInputs), "forecasting reads windows of signals"
+        self.channel = getattr(data, "target_channel", 0)
         self.channel_mean.fill_(float(data.inputs.mean[self.channel]))
         self.channel_std.fill_(float(data.inputs.std[self.channel]))
 

@@ -22,7 +22,7 @@ Remedy = Literal["none", "bias", "class_weight", "oversample", "focal"]
 REMEDIES = ("none", "bias", "class_weight", "oversample", "focal")
 
 
-def remedies(chosen: str | list[str]) -> set[str]:
+def remedies(chosen: Remedy | list[Remedy]) -> set[str]:
     """What `task.imbalance` asks for, as a set; one word or a list of words."""
     words = [chosen] if isinstance(chosen, str) else list(chosen)
     for word in words:
@@ -101,7 +101,9 @@ class Threshold(nn.Module):
     The threshold is a buffer, so a checkpoint holds the one that belongs to its weights.
     """
 
-    def __init__(self):
+    value: Tensor  # between 0 and 1
+
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("value", torch.tensor(0.5))
         self.logits, self.targets = CatMetric(), CatMetric()

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -11,6 +11,7 @@ from torch import Tensor
 from torchmetrics import MetricCollection
 
 from runner.augment import Augmentation
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.optim.regularise import Regulariser
 from runner.tasks.means import RunningMeans, Scalars, value_of
@@ -85,11 +86,27 @@ class Loop(LightningModule):
     def load_training_state(self, state: dict) -> None:
         """Take up what `training_state` returned."""
 
+    # What Lightning's trainer knows without declaring it.
+
+    @property
+    def data_module(self) -> DataModule:
+        """The data that is trained on."""
+        return self.trainer.datamodule  # type: ignore[attr-defined]
+
+    @property
+    def window(self) -> int:
+        """Steps between two points of the training curve."""
+        return self.trainer.log_every_n_steps  # type: ignore[attr-defined]
+
     # Optimizers and schedules.
 
     def configure_optimizers(self) -> Any:
+        return self.optimized(self.net.parameters())
+
+    def optimized(self, parameters: Iterable[Tensor]) -> Any:
+        """Return what Lightning expects for these parameters: their optimizer, and its schedule if it has one."""
         assert self.optimizer is not None, "equip() comes first"
-        return self.with_schedule(self.optimizer(self.net.parameters()))
+        return self.with_schedule(self.optimizer(parameters))
 
     def with_schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         """Return what Lightning expects: the optimizer, with its learning-rate schedule if it has one."""
@@ -107,6 +124,11 @@ class Loop(LightningModule):
         if self.monitor.startswith("val/"):
             how |= {"frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}  # known after a validation
         return {"optimizer": optimizer, "lr_scheduler": how}
+
+    def all_optimizers(self) -> list:
+        """The optimizers, for objectives that step them themselves."""
+        found = self.optimizers()
+        return found if isinstance(found, list) else [found]
 
     def schedules(self) -> list:
         """The learning-rate schedules, for objectives that step their optimizers themselves."""
@@ -137,7 +159,7 @@ class Loop(LightningModule):
 
     def on_fit_start(self) -> None:
         if self.augment is not None:
-            self.augment.connect(self.trainer.datamodule)
+            self.augment.connect(self.data_module)
         if self.regularise is not None:
             self.regularise.attach(self.net)
 
@@ -160,7 +182,7 @@ class Loop(LightningModule):
             self.regularise.limit()
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        if (batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+        if (batch_idx + 1) % self.window == 0:
             self.close_window()
 
     def close_window(self) -> None:
@@ -225,7 +247,7 @@ class Loop(LightningModule):
             self.trainer.logger.log_metrics(values | {"epoch": self.current_epoch}, step=self.trainer.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
-        if (self.trainer.fit_loop.batch_idx + 1) % self.trainer.log_every_n_steps == 0:
+        if (self.trainer.fit_loop.batch_idx + 1) % self.window == 0:
             self.close_window()  # which `on_train_batch_end` is about to do
         self.refuse_lost(self.training_means.waiting())
         checkpoint["training_means"] = self.training_means.state_dict()
@@ -257,4 +279,4 @@ class Loop(LightningModule):
 
 
 # Lightning looks at the signature before every step; this spares it the work of finding out.
-Loop.training_step.__signature__ = inspect.signature(Loop.training_step)
+setattr(Loop.training_step, "__signature__", inspect.signature(Loop.training_step))  # noqa: B010, mypy knows no such attribute

@@ -59,7 +59,7 @@ class OptimizerComparison(Task):
 
     def training_step(self, batch: Any, batch_idx: int) -> None:
         losses = self.step(batch)
-        for loss, optimizer in zip(losses.values(), self.optimizers(), strict=True):
+        for loss, optimizer in zip(losses.values(), self.all_optimizers(), strict=True):
             optimizer.zero_grad()
             self.manual_backward(value_of(loss))
             self.clip(optimizer)
@@ -76,10 +76,11 @@ class OptimizerComparison(Task):
 
     def figures(self) -> dict[str, Figure]:
         """The loss of each optimizer over the epochs, in training and on validation."""
-        if self.trainer.logger is None:
+        history: Any = self.trainer.logger  # of training, see `runner.training.history`
+        if history is None:
             return {}
         curves = {
-            split: {name: np.array(self.trainer.logger.curve(f"{split}/loss_{name}")[1]) for name in self.nets}
+            split: {name: np.array(history.curve(f"{split}/loss_{name}")[1]) for name in self.nets}
             for split in ("train", "val")
         }
         return {"optimizers": charts.optimizer_curves(curves)}

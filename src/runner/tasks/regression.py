@@ -17,6 +17,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
 from runner.tasks import examples
+from runner.tasks.answers import value_names
 from runner.tasks.base import Task
 from runner.tasks.losses import VALUE_LOSSES, ValueLoss, mean_loss
 from runner.tasks.means import Scalars
@@ -40,6 +41,9 @@ class Regression(Task):
         num_outputs: number of targets D.
         loss: of the standardised targets: mse, mae, huber, the dotted path of a function, or a node with `_target_`.
     """
+
+    target_mean: Tensor  # (D,)
+    target_std: Tensor  # (D,)
 
     def __init__(
         self,
@@ -111,7 +115,7 @@ class Regression(Task):
         return [dict(zip(self.answer_columns(data), row, strict=True)) for row in values.tolist()]
 
     def answer_columns(self, data: DataModule) -> dict[str, str]:
-        return {name: "double" for name in data.target_names}
+        return dict.fromkeys(value_names(data), "double")
 
     def figures(self) -> dict[str, Figure]:
         return {
