@@ -57,7 +57,7 @@ def build_task(cfg: DictConfig) -> Task:
 def build_augment(cfg: DictConfig) -> Augmentation | None:
     """Return what changes the training batches, None if nothing does."""
     nodes = cfg.get("augment") or OmegaConf.create({})
-    steps = {name: build(nodes, name) for name, node in nodes.items() if node is not None}
+    steps = {str(name): build(nodes, str(name)) for name, node in nodes.items() if node is not None}
     return Augmentation(steps) if steps else None
 
 

@@ -22,7 +22,7 @@ Remedy = Literal["none", "bias", "class_weight", "oversample", "focal"]
 REMEDIES = ("none", "bias", "class_weight", "oversample", "focal")
 
 
-def remedies(chosen: Remedy | list[Remedy]) -> set[str]:
+def remedies(chosen: Remedy | list[Remedy]) -> set[Remedy]:
     """What `task.imbalance` asks for, as a set; one word or a list of words."""
     words = [chosen] if isinstance(chosen, str) else list(chosen)
     for word in words:
