@@ -7,7 +7,6 @@ net reads texts (vocab_size) as well as signals (num_channels). What no key says
 D has to say `gives: pairs`.
 """
 
-import importlib.util
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -45,26 +44,9 @@ def config_path() -> Path:
 
 def folders(extra_dirs: Iterable[str | Path] = ()) -> list[Path]:
     """Return the folders with choices in the order in which Hydra searches them; the first one wins."""
-    found = [config_path()]
-    if importlib.util.find_spec("hydra_plugins") is not None:  # installed packages may contribute folders
-        from hydra._internal.utils import create_config_search_path
+    from runner.config.hydra_internals import search_folders
 
-        entries = create_config_search_path(str(config_path())).get_path()
-        paths = [as_folder(entry.path) for entry in entries if entry.provider not in ("hydra", "schema")]
-        found = [path for path in paths if path is not None]
-    return found + [Path(directory) for directory in extra_dirs]
-
-
-def as_folder(path: str | None) -> Path | None:
-    """Return the folder of an entry of Hydra's search path (`file://...` or `pkg://...`), or None if it has none."""
-    scheme, _, rest = (path or "").rpartition("://")
-    if scheme == "pkg" and rest:
-        package, _, inner = rest.replace("/", ".").partition(".")
-        spec = importlib.util.find_spec(package)
-        for location in (spec and spec.submodule_search_locations) or []:
-            return Path(location, *inner.split(".")) if inner else Path(location)
-        return None
-    return Path(rest) if scheme in ("", "file") and rest else None
+    return [*search_folders(config_path()), *map(Path, extra_dirs)]
 
 
 class Catalog:

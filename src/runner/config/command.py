@@ -7,39 +7,27 @@ signatures of the classes they name and against the rule which model can read wh
 
 import copy
 import itertools
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-import yaml
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.defaults_list import create_defaults_list
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_search_path import SearchPathQuery
-from hydra.core.object_type import ObjectType
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, ValueType
-from hydra.core.utils import setup_globals
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from runner.config import launchers, optuna_names
-from runner.config.catalog import KINDS, Catalog, as_folder, config_path
+from runner.config.catalog import Catalog, config_path
+from runner.config.findings import Findings, Typed, list_keys
+from runner.config.hydra_internals import ERRORS, Composer, set_values
 from runner.config.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
-from runner.config.safety import refusal, targets
+from runner.config.safety import targets
 from runner.config.signatures import signature
-from runner.config.source import TargetError
 from runner.config.wording import plain
 from runner.errors import closest
 
 HYDRA = ("hydra", "hydra_plugins")  # what Hydra's own nodes may name: sweepers, launchers
-MOST_NAMES = 25  # that a message lists
 MAX_JOBS = 500  # of a multirun that are composed here; every single value of a sweep up to this many is seen
-
-COMPOSITION_ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)
 
 
 def check(overrides: list[str], config_dir: str | None = None, multirun: bool = False, runs: bool = True) -> list[str]:
@@ -53,64 +41,39 @@ def check(overrides: list[str], config_dir: str | None = None, multirun: bool = 
     """
     if config_dir is not None and not Path(config_dir).is_dir():
         return [f"--config-dir {config_dir}: there is no such folder."]
-    setup_globals()
     if missing := launchers.problem(overrides):
         return [missing]
     return Command(overrides, config_dir, multirun, runs).run()
-
-
-@dataclass
-class Typed:
-    """One override: the text as typed, parsed, and one plain override for each value of its sweep."""
-
-    text: str
-    parsed: Override
-    values: list[Override]
-
-    @property
-    def key(self) -> str:
-        return self.parsed.key_or_group
 
 
 class Command:
     """A command as it is typed: its overrides, each explained where Hydra would refuse it, and what they compose."""
 
     def __init__(self, overrides: list[str], config_dir: str | None, multirun: bool, runs: bool):
-        self.found: dict[str, None] = {}  # the problems, each once, in order
         self.runs = runs
-        search_path = create_config_search_path(str(config_path()))
-        if config_dir is not None:  # where Hydra puts it
-            anchor = SearchPathQuery(provider="schema")
-            search_path.prepend("command-line", f"file://{Path(config_dir).absolute()}", anchor)
-        self.loader = ConfigLoaderImpl(search_path)
-        self.parser = OverridesParser.create(config_loader=self.loader)
-        hydra = [text for text in overrides if text.startswith("hydra.searchpath=")]
-        _, self.repo = self.loader._parse_overrides_and_create_caching_repo("config", hydra)
-        sources = [source for source in self.repo.get_sources() if source.provider not in ("hydra", "schema")]
-        paths = [as_folder(f"{source.scheme()}://{source.path}") for source in sources]
-        self.catalog = Catalog([path for path in paths if path is not None])
+        self.composer = Composer(config_path(), config_dir, overrides)
+        self.catalog = Catalog(self.composer.folders)
+        own_folders = [Path(config_dir).resolve().parent] if config_dir is not None else []
+        self.findings = Findings(self.catalog, own_folders)
+        self.report, self.allowed = self.findings.report, self.findings.allowed
         self.multirun = multirun or "hydra.mode=MULTIRUN" in overrides
         sweepers = [text.partition("=")[2] for text in overrides if text.startswith("hydra/sweeper=")]
         self.other_sweeper = bool(sweepers) and sweepers[-1] != "runner"
         self.composed: dict[tuple, tuple[DictConfig, dict]] = {}
         self.explained: set[tuple[str, str]] = set()  # (key, problem) of overrides that Hydra refuses
-        self.typed = [typed for text in overrides if (typed := self.parse(text)) is not None]
-        self.permitted = [str(name) for typed in self.typed if typed.key == "allow" for name in _values(typed.values)]
-        self.own_folders = [Path(config_dir).resolve().parent] if config_dir is not None else []
-
-    def report(self, problem: str) -> None:
-        self.found.setdefault(problem)
+        self.typed = self.findings.typed
+        self.typed += [typed for text in overrides if (typed := self.parse(text)) is not None]
 
     def run(self) -> list[str]:
         self.check_sweep()
-        choices = [typed for typed in self.typed if self.is_choice(typed.parsed)]
-        values = [typed for typed in self.typed if not self.is_choice(typed.parsed)]
+        choices = [typed for typed in self.typed if self.composer.is_choice(typed.parsed)]
+        values = [typed for typed in self.typed if not self.composer.is_choice(typed.parsed)]
         for typed in choices:
             typed.values = [override for override in typed.values if self.choice_exists(override)]
         choices = [typed for typed in choices if typed.values]
         for picked, settings in itertools.islice(_jobs(choices, values), MAX_JOBS):
             self.job(picked, settings)
-        return list(self.found)
+        return list(self.findings.problems)
 
     # Sweeps.
 
@@ -148,15 +111,17 @@ class Command:
     def sweep_node(self, settings: list[Typed]) -> dict[str, Any]:
         """Return the settings of the sweep; {} where they cannot be composed, which is reported later."""
         choices = [
-            typed for typed in self.typed if self.is_choice(typed.parsed) and typed.key in ("sweep", "experiment")
+            typed
+            for typed in self.typed
+            if self.composer.is_choice(typed.parsed) and typed.key in ("sweep", "experiment")
         ]
         if any(not self.choice_exists(typed.values[0]) for typed in choices):
             return {}
         try:
             cfg = copy.deepcopy(self.compose(tuple(typed.values[0] for typed in choices))[0])
             rest = [typed.values[0] for typed in settings if typed not in choices]
-            ConfigLoaderImpl._apply_overrides_to_config(rest, cfg)
-        except COMPOSITION_ERRORS:
+            set_values(cfg, rest)
+        except ERRORS:
             return {}
         return OmegaConf.to_container(cfg.sweep, resolve=False) if "sweep" in cfg else {}
 
@@ -165,7 +130,7 @@ class Command:
     def parse(self, text: str) -> Typed | None:
         """Return one override parsed, or None where Hydra is to judge it or a problem has been reported."""
         try:
-            parsed = self.parse_plain(text)
+            parsed = self.composer.parse(text)
         except HydraException as error:
             self.report(f"{text}: {self.syntax_hint(text, error)}")
             return None
@@ -186,10 +151,7 @@ class Command:
         if not ends:
             self.report(f"{text}: this sweep holds no value.{self.allowed(parsed.key_or_group)}")
             return None
-        return Typed(text, parsed, [self.parse_plain(f"{parsed.get_key_element()}={end}") for end in ends])
-
-    def parse_plain(self, text: str) -> Override:
-        return self.parser.parse_overrides([text])[0]
+        return Typed(text, parsed, [self.composer.parse(f"{parsed.get_key_element()}={end}") for end in ends])
 
     def syntax_hint(self, text: str, error: HydraException) -> str:
         if "=" not in text:
@@ -199,35 +161,22 @@ class Command:
         reason = str(error).splitlines()[0].rstrip(".")
         return f"not a valid override ({reason}). Quote values with special signs: '{text.split('=')[0]}=\"...\"'"
 
-    def is_choice(self, override: Override) -> bool:
-        """Say whether an override picks from a group, as Hydra sees it."""
-        return self.repo.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
-
-    def names(self, group: str) -> list[str]:
-        return self.repo.get_group_options(group, ObjectType.CONFIG)
-
-    def allowed(self, group: str) -> str:
-        if not self.repo.group_exists(group):
-            return ""
-        names = self.names(group)
-        if len(names) > MOST_NAMES and group in KINDS:
-            return f" All {len(names)} choices: runner list {KINDS[group]}"
-        return f" Allowed: {', '.join(names)}."
-
     def choice_exists(self, override: Override) -> bool:
         """Say whether a choice can be made, and report why not."""
         group, value, text = override.key_or_group, override.value(), override.input_line
         if override.is_delete():
             return True
         names = value if isinstance(value, list) else [value]
-        missing = [name for name in names if name is None or not self.repo.config_exists(f"{group}/{name}")]
+        missing = [name for name in names if name is None or not self.composer.exists(group, name)]
         if missing:
             if value is None:
                 hint = "" if group in NEEDED else f" Write ~{group} to leave it out."
                 self.report(f"{text}: null is no choice.{hint}{self.allowed(group)}")
                 return False
-            other = [each for each in self.catalog.groups if each != group and missing[0] in self.names(each)]
-            near = f" Did you mean {other[0]}={missing[0]}?" if other else closest(missing[0], self.names(group))
+            other = [each for each in self.catalog.groups if each != group and missing[0] in self.catalog.choices(each)]
+            near = (
+                f" Did you mean {other[0]}={missing[0]}?" if other else closest(missing[0], self.catalog.choices(group))
+            )
             self.report(f'{text}: there is no {group} called "{missing[0]}".{near}{self.allowed(group)}')
             return False
         if override.is_force_add() or (override.is_add() and override.package is None and group in self.picked()):
@@ -249,21 +198,14 @@ class Command:
         return self.composed[key]
 
     def _compose(self, picked: tuple[Override, ...]) -> tuple[DictConfig, dict[str, str | None]]:
-        """Compose once, without the files of Hydra itself, which take most of the time."""
-        defaults = create_defaults_list(self.repo, "config", list(picked), prepend_hydra=True, skip_missing=False)
-        files = [file for file in defaults.defaults if not self.is_of_hydra(str(file.config_path))]
-        cfg = self.loader._compose_config_from_defaults_list(files, self.repo)
+        """Compose once, and check what the files make Hydra itself run."""
+        cfg, choices = self.composer.compose(picked)
         hydra = cfg.pop("hydra", None)
-        if hydra is not None:  # what the files, not the command line, make Hydra itself run
+        if hydra is not None:
             for path, target in targets(OmegaConf.to_container(hydra), "hydra"):
-                self.check_safe(f"{path}._target_={target}", str(target), HYDRA)
+                self.findings.check_safe(f"{path}._target_={target}", str(target), HYDRA)
         OmegaConf.set_struct(cfg, True)
-        return cfg, defaults.overrides.known_choices
-
-    def is_of_hydra(self, path: str) -> bool:
-        """Say whether a file of the groups hydra/... comes with Hydra or a plugin, not from a folder of choices."""
-        own = (source for source in self.repo.get_sources() if source.provider not in ("hydra", "schema"))
-        return path.startswith("hydra/") and not any(source.is_config(path) for source in own)
+        return cfg, choices
 
     def job(self, picked: tuple[Override, ...], settings: tuple[Override, ...]) -> None:
         """Check one job of the command."""
@@ -273,10 +215,10 @@ class Command:
         untouched, cfg, applied = cfg, copy.deepcopy(cfg), []
         for override in settings:
             try:
-                ConfigLoaderImpl._apply_overrides_to_config([override], cfg)
-            except COMPOSITION_ERRORS as error:
+                set_values(cfg, [override])
+            except ERRORS as error:
                 cfg = copy.deepcopy(untouched)  # a refused override may have left its traces
-                ConfigLoaderImpl._apply_overrides_to_config(applied, cfg)
+                set_values(cfg, applied)
                 problem = self.explain(override, cfg, choices, error)
                 same = override.key_or_group, problem.replace(override.input_line.partition("=")[2], "...")
                 if same not in self.explained:  # once, not for each value of a sweep
@@ -286,33 +228,23 @@ class Command:
                 applied.append(override)
                 self.check_added(override)
         if self.runs:
-            Inspection(self, cfg, choices).run()
+            Inspection(self.findings, cfg, choices).run()
 
     def compose_without_culprits(self, picked: tuple[Override, ...]) -> tuple[DictConfig | None, dict]:
         """Compose; choices that make it fail are reported and left out."""
         try:
             return self.compose(picked)
-        except COMPOSITION_ERRORS as error:
+        except ERRORS as error:
             for culprit in picked:
                 rest = tuple(override for override in picked if override is not culprit)
                 try:
                     found = self.compose(rest)
-                except COMPOSITION_ERRORS:
+                except ERRORS:
                     continue
                 self.report(f"{culprit.input_line}: {plain(error)}")
                 return found
             self.report(plain(error))
             return None, {}
-
-    def check_safe(self, shown: str, target: str, names: Iterable[str] = ()) -> bool:
-        """Say whether a configuration may name `target`, and report it if not."""
-        try:
-            problem = refusal(target, (*self.permitted, *names), folders=self.own_folders)
-        except TargetError as error:
-            problem = str(error)
-        if problem:
-            self.report(f"{shown}: {problem}")
-        return problem is None
 
     def check_added(self, override: Override) -> None:
         """Report `+modle=textcnn` and the like: Hydra appends the key and nothing ever reads it."""
@@ -320,7 +252,7 @@ class Command:
         if override.is_add() and key.startswith("tracking.") and key not in PLAIN:
             self.report(f"{override.input_line}: nothing reads this key.{closest(key, PLAIN)}")
         near = get_close_matches(override.key_or_group, self.catalog.groups, n=1, cutoff=0.7)
-        if override.is_add() and near and override.value() in self.names(near[0]):
+        if override.is_add() and near and override.value() in self.catalog.choices(near[0]):
             self.report(f"{override.input_line}: nothing reads this key. Did you mean {near[0]}={override.value()}?")
 
     def explain(self, override: Override, cfg: DictConfig, choices: dict, error: Exception) -> str:
@@ -350,12 +282,7 @@ class Command:
             value = override.input_line.partition("=")[2]
             return f"{owner} does not list {part}, but {found.target} takes it: write +{where}.{part}={value}"
         known = keys + [key for key in takes(found, where) if key not in keys]
-        return f"{owner} has no key {part}.{closest(part, known)} {self.list_keys(known, owner)}"
-
-    def list_keys(self, keys: list[str], owner: str) -> str:
-        if len(keys) > 20:
-            return f"All keys: runner show {owner.replace('=', '/')}"
-        return f"Its keys: {', '.join(keys)}." if keys else "It has no keys."
+        return f"{owner} has no key {part}.{closest(part, known)} {list_keys(known, owner)}"
 
 
 def _jobs(choices: list[Typed], values: list[Typed]) -> Iterator[tuple[tuple[Override, ...], tuple[Override, ...]]]:
@@ -371,13 +298,6 @@ def _sweep_hint(override: Override) -> str:
     if override.value_type != ValueType.SIMPLE_CHOICE_SWEEP:
         return f"{override.input_line}: a sweep needs --multirun (-m)."
     return f"{override.input_line}: for several runs add --multirun (-m); for a list write {key}=[{value}]"
-
-
-def _values(overrides: list[Override]) -> Iterator[Any]:
-    """Yield the values that overrides give, those of lists one by one."""
-    for override in overrides:
-        value = override.value()
-        yield from value if isinstance(value, list) else [value]
 
 
 def _has(node: Any, key: str) -> bool:

@@ -4,20 +4,18 @@ import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from runner.config.annotations import Kind, fits, kinds, named, words
+from runner.config.findings import Findings, list_keys
 from runner.config.pairing import Pair, references
 from runner.config.signatures import Parameter, Signature, find
 from runner.config.source import TargetError
 from runner.config.wording import plain, show
 from runner.errors import UserError, closest
-
-if TYPE_CHECKING:
-    from runner.config.command import Command
 
 # What the program passes to a constructor itself.
 SUPPLIED = {
@@ -72,9 +70,9 @@ UNKNOWN = object()  # stands for a value that only the run itself can resolve
 class Inspection:
     """One composed config against signatures and types, and whether its model reads its data."""
 
-    def __init__(self, command: "Command", cfg: DictConfig, choices: dict[str, str | None]):
-        self.command, self.cfg, self.choices = command, cfg, choices
-        self.report, self.catalog = command.report, command.catalog
+    def __init__(self, findings: Findings, cfg: DictConfig, choices: dict[str, str | None]):
+        self.findings, self.cfg, self.choices = findings, cfg, choices
+        self.report, self.catalog, self.shown = findings.report, findings.catalog, findings.shown
         self.raw: dict[str, Any] = OmegaConf.to_container(cfg, resolve=False)
         self.missing = [path for path, value in leaves(self.raw) if value == "???"]
         self.excused: set[str] = set()  # what an interpolation lacks that another sentence speaks of
@@ -112,10 +110,10 @@ class Inspection:
         self.settle()
         for key in NEEDED:
             if key not in self.raw:
-                self.report(f"A run needs {key}, which ~ has taken out.{self.command.allowed(key)}")
+                self.report(f"A run needs {key}, which ~ has taken out.{self.findings.allowed(key)}")
         for path in self.missing:
             self.report(f"{path} must be typed{self.comment(path)}: write {path}=...")
-        self.excused |= Pair(self.command, self.cfg, self.raw, self.choices, self.reasons).check()
+        self.excused |= Pair(self.findings, self.cfg, self.raw, self.choices, self.reasons).check()
         for key, raw in self.raw.items():
             value = self.resolve(raw, self.cfg, key, key)
             self.check_node(key, raw, value)
@@ -176,7 +174,7 @@ class Inspection:
         """Check one value of the config and all that is in it."""
         if path == "seed" and isinstance(value, int) and not 0 <= value < 2**32:
             self.report(f"seed={value}: a seed lies between 0 and {2**32 - 1}.")
-        if path == "allow" and value and not self.command.permitted:
+        if path == "allow" and value and not self.findings.permitted:
             self.report(f"allow={show(value)} stands in a file; it counts on the command line only: type it there.")
         if path in PLAIN:
             self.check_value(path, value, Parameter(path.split(".")[-1], PLAIN[path], None, "any"))
@@ -202,7 +200,7 @@ class Inspection:
         except TargetError as error:
             self.report(f"{self.shown(f'{path}._target_', target)}: {error}")
             return
-        if not self.command.check_safe(self.shown(f"{path}._target_", target), str(target)):
+        if not self.findings.check_safe(self.shown(f"{path}._target_", target), str(target)):
             return
         supplied = supplied_at(path)
         for key, value in node.items():
@@ -216,7 +214,7 @@ class Inspection:
                     self.check_value(where, value, found.parameters[key])
             elif not found.open:
                 keys = takes(found, path)
-                listed = self.command.list_keys(keys, self.owner(path))
+                listed = list_keys(keys, self.owner(path))
                 self.report(f"{self.shown(where, value)}: {target} takes no {key}.{closest(key, keys)} {listed}")
         if node.get("_partial_") or node.get("_args_"):
             return
@@ -230,7 +228,7 @@ class Inspection:
         alternatives = kinds(parameter)
         if has_unknown(value) or fits(value, alternatives):
             for target in named(value, alternatives):
-                self.command.check_safe(self.shown(path, value), target)
+                self.findings.check_safe(self.shown(path, value), target)
             return
         literals = [str(item) for kind in alternatives if kind.name == "literal" for item in kind.items]
         near = get_close_matches(str(value), literals, n=1)
@@ -263,14 +261,6 @@ class Inspection:
             if kind.name in SAMPLES:
                 return SAMPLES[kind.name]
         return ""
-
-    def shown(self, path: str, value: Any) -> str:
-        """Return an override as it was typed, or KEY=VALUE where the value comes from a file."""
-        for typed in reversed(self.command.typed):
-            for override in typed.values:
-                if override.key_or_group == path and not isinstance(value, dict) and override.value() == value:
-                    return override.input_line
-        return f"{path}={show(value)}"
 
 
 def supplied_at(path: str) -> set[str]:

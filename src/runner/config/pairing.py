@@ -1,24 +1,22 @@
 """Whether model, data and task of one configuration go together: the rule is in catalog.py, the sentences are here."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.annotations import fits, kinds
 from runner.config.catalog import alternatives, needed, noted
+from runner.config.findings import Findings
 from runner.config.signatures import signature
 from runner.config.wording import joined
-
-if TYPE_CHECKING:
-    from runner.config.command import Command
 
 
 class Pair:
     """The model, the data and the task of one composed config.
 
     Args:
-        command: what was typed.
+        findings: takes what is wrong.
         cfg: the composed config.
         raw: the same with interpolations as they are written.
         choices: {group: choice}.
@@ -27,13 +25,13 @@ class Pair:
 
     def __init__(
         self,
-        command: "Command",
+        findings: Findings,
         cfg: DictConfig,
         raw: dict[str, Any],
         choices: dict[str, str | None],
         reasons: dict[str, str],
     ):
-        self.command, self.catalog = command, command.catalog
+        self.findings, self.catalog = findings, findings.catalog
         self.cfg, self.raw, self.choices, self.reasons = cfg, raw, choices, reasons
 
     def check(self) -> set[str]:
@@ -51,7 +49,7 @@ class Pair:
         excused |= {f"task.{key}" for key in model_lacks_of_task}
         excused |= {f"task.{key}" for key, raw in nodes["task"].items() if excused & references(raw)}
         if model_lacks or task_lacks or model_lacks_of_task:
-            self.command.report(self.sentence(model_lacks, task_lacks, model_lacks_of_task))
+            self.findings.report(self.sentence(model_lacks, task_lacks, model_lacks_of_task))
         return excused
 
     def lacking(self, reader: str, source: str) -> list[str]:
@@ -98,7 +96,7 @@ class Pair:
         remedy = "Leave task= out, or name a task class of your own."
         if not target_of(self.raw["model"]).startswith("runner."):
             remedy += f" Or say in conf/model/{model}.yaml whose task it is: override /task@_global_.task: {task}"
-        self.command.report(f"model={model} cannot be trained with task={task}: {why}. {remedy}")
+        self.findings.report(f"model={model} cannot be trained with task={task}: {why}. {remedy}")
         return True
 
     def sentence(self, model_lacks: list[str], task_lacks: list[str], model_lacks_of_task: list[str]) -> str:
@@ -138,7 +136,7 @@ class Pair:
     def label(self, group: str) -> str:
         """Return "model=textcnn", with a remark where nobody typed it."""
         name = self.choices.get(group)
-        typed = {typed.key for typed in self.command.typed} & {group, "experiment"}
+        typed = {typed.key for typed in self.findings.typed} & {group, "experiment"}
         return f"{group}={name}" + ("" if typed or name != self.catalog.default(group) else " (the default)")
 
 

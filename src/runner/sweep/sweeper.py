@@ -24,6 +24,7 @@ from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
+from runner.config.hydra_internals import BASIC_LAUNCHER
 from runner.errors import UserError
 from runner.sweep.execute import Here, Launched, Outcome, job_overrides
 from runner.sweep.objectives import read_objectives
@@ -39,7 +40,6 @@ from runner.training.processes import rank
 from runner.training.pruning import TRIAL_FILE
 from runner.training.resume import key_of
 
-BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"
 PATIENCE = 60.0  # seconds that processes of a killed sweep have to store what they still hold
 
 log = logging.getLogger(__name__)
