@@ -208,7 +208,9 @@ def main() -> int:
     if not arguments.only or "xor_success" in arguments.only:
         nets = {"2 relu": (2, "relu"), "8 relu": (8, "relu"), "8 leaky_relu": (8, "leaky_relu")}
         found = ", ".join(f"{name} {xor_success(*net)}" for name, net in nets.items())
-        write("xor_success", f"initial weights from which exclusive or is learned | all, by 8 leaky_relu | {found} | | ")
+        write(
+            "xor_success", f"initial weights from which exclusive or is learned | all, by 8 leaky_relu | {found} | | "
+        )
     return 1 if missed else 0
 
 
