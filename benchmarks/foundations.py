@@ -3,7 +3,7 @@
     python benchmarks/foundations.py                       # the quick ones
     python benchmarks/foundations.py --long                # and those on the 70 000 digits
     python benchmarks/foundations.py --only xor boston     # some rows; the others keep what the table has
-    python benchmarks/foundations.py --folder kept         # keep the runs; started again, it goes on where it stopped
+    python benchmarks/foundations.py --folder kept         # keep the runs; started again, it continues
 
 Each row is one or more commands `runner ...`; a row with several seeds or splits shows the mean and the worst of them.
 """
@@ -152,7 +152,7 @@ ROWS = [
 
 
 def run(command: list[str], folder: Path) -> dict:
-    """Run the command in the folder, or go on with it, and return what it wrote; a finished one is only read."""
+    """Run the command in the folder, or resume it, and return what it wrote; a finished one is only read."""
     if not (folder / "metrics.json").exists():
         quiet = ["tracking.model=false", "tracking.system_metrics=false", f"hydra.run.dir={folder}", "resume=auto"]
         done = subprocess.run(
@@ -208,7 +208,9 @@ def main() -> int:
     if not arguments.only or "xor_success" in arguments.only:
         nets = {"2 relu": (2, "relu"), "8 relu": (8, "relu"), "8 leaky_relu": (8, "leaky_relu")}
         found = ", ".join(f"{name} {xor_success(*net)}" for name, net in nets.items())
-        write("xor_success", f"initial weights from which exclusive or is learnt | all, by 8 leaky_relu | {found} | | ")
+        write(
+            "xor_success", f"initial weights from which exclusive or is learned | all, by 8 leaky_relu | {found} | | "
+        )
     return 1 if missed else 0
 
 

@@ -1,4 +1,4 @@
-"""What Lightning's own resume leaves out, beside runner's.
+"""What Lightning's own resume leaves out, compared with runner's.
 
     python benchmarks/lightning_resume.py
 

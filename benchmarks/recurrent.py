@@ -1,4 +1,4 @@
-"""Recurrent layers of this package against torch's own, at the same sizes, on one processor thread.
+"""Recurrent layers of this package against torch's own, at the same sizes, on one CPU thread.
 
     python benchmarks/recurrent.py [--rounds 40] [--batch 32] [--steps 60] [--units 128] [--threads 1]
 

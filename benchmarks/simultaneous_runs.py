@@ -24,7 +24,7 @@ def main() -> int:
     count = parser.parse_args().runs
     with tempfile.TemporaryDirectory(prefix="simultaneous-") as place:
         folder = Path(place)
-        # A cache of their own as well: they prepare their data for the first time, too.
+        # Their own cache as well: they prepare their data for the first time, too.
         environment = os.environ | {"OMP_NUM_THREADS": "1", "RUNNER_CACHE": str(folder / "cache")}
         started = time.monotonic()
         processes = [

@@ -1,4 +1,4 @@
-"""A sweep of 12 jobs is killed (kill -9) twice and gone on with; then it is compared with one that was left alone.
+"""A sweep of 12 jobs is killed (kill -9) twice and resumed; then it is compared with one that was left alone.
 
     python benchmarks/sweep_kill.py [jobs=1] [method=grid]     (about three minutes on two cores)
 

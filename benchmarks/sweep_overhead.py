@@ -1,4 +1,4 @@
-"""Wall time of a 10-job sweep beside the sum of its training times: what a sweep costs on top. The bar is 1.15.
+"""Wall time of a 10-job sweep compared with the sum of its training times: what a sweep costs on top. The bar is 1.15.
 
     python benchmarks/sweep_overhead.py [OVERRIDE ...]     (about two minutes on two quiet cores)
 

@@ -2,7 +2,7 @@
 
 python benchmarks/text_memory.py [classification|characters] [lines]
 
-Each step runs in a process of its own, as a user's command does: importing the libraries alone, preparing the data, and
+Each step runs in its own process, as a user's command does: importing the libraries alone, preparing the data, and
 50 training steps on the prepared data. Prints seconds and the peak of resident memory; memory-mapped pages count in it,
 although the system can drop them.
 """

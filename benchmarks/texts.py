@@ -1,6 +1,6 @@
 """Chapters 7 to 9: trains the models and writes the tables of docs/chapters-7-9.md from what they reach.
 
-    python benchmarks/texts.py --folder kept                          # all rows; started again, it goes on
+    python benchmarks/texts.py --folder kept                          # all rows; started again, it continues
     python benchmarks/texts.py --folder kept --only reviews r8        # some rows
     python benchmarks/texts.py --folder kept --polarity rt_polarity   # and the ten folds of all 10 662 sentences
     python benchmarks/texts.py --folder kept --minutes 4              # begin no run after so many minutes

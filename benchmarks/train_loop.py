@@ -144,7 +144,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="+", default=list(ROWS), choices=list(ROWS))
     arguments = parser.parse_args()
     silence()
-    print(f"{os.cpu_count()} processors, {torch.get_num_threads()} threads, medians of {arguments.rounds} rounds")
+    print(f"{os.cpu_count()} CPUs, {torch.get_num_threads()} threads, medians of {arguments.rounds} rounds")
     for model in arguments.models:
         cfg = configuration(model)
         split, x, target = made_up_split(model)
