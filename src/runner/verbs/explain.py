@@ -27,7 +27,7 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
     """
     if figure.suffix not in (".png", ".pdf", ".svg"):
         raise UserError(f"figure is a file that ends in .png, .pdf or .svg; received {str(figure)!r}")
-    words, found = explained(predictor, row)
+    words, found = weighted_words(predictor, row)
     weights = found.weights[0]
     label = answer_name(predictor, int(found.column[0]))
     console = console or Console(highlight=False, soft_wrap=True)
@@ -41,7 +41,7 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
     console.print(str(figure), markup=False)
 
 
-def explained(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
+def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
     """Return the words that a net gets to see of a text, those it does not know marked, and what they are worth."""
     task, data = predictor.task, predictor.data
     if not isinstance(task.net, nn.Module) or not isinstance(data.inputs, TextInputs):
