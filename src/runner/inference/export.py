@@ -252,8 +252,9 @@ def write_safetensors(net: nn.Module, target: Path, bundle: Path | None) -> Read
 
     target.mkdir(parents=True, exist_ok=True)
     save_model(net, str(target / "weights.safetensors"))
-    for name in ("config.yaml", "preprocessing.json") if bundle is not None else ():
-        shutil.copyfile(bundle / name, target / name)
+    if bundle is not None:
+        for name in ("config.yaml", "preprocessing.json"):
+            shutil.copyfile(bundle / name, target / name)
     twin = copy.deepcopy(net)
     with torch.no_grad():
         for parameter in twin.parameters():

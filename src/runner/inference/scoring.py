@@ -90,7 +90,8 @@ def score(
     """Return (metrics, number of rows, the rows with the largest errors in words); hand every row to `write`."""
     task, data = predictor.task, predictor.data
     meter = NetMeter(task, data) if isinstance(task.net, torch.nn.Module) else EstimatorMeter(task, data)
-    rows, done, worst = iter(rows), 0, []
+    rows, done = iter(rows), 0
+    worst: list[tuple[float, int, str]] = []
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="torchmetrics")  # a file need not hold every class
         while some := list(islice(rows, BATCH)):

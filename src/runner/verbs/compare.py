@@ -69,10 +69,10 @@ def runs_of(tracker: "MlflowClient", experiment: str) -> list["Run"]:
         raise UserError(
             f'there is no experiment "{experiment}".{closest(experiment, there)} There are: {", ".join(there)}'
         )
-    runs = tracker.search_runs(
+    newest = tracker.search_runs(
         [found.experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST_RUNS + 1
     )
-    runs = [run for run in runs if "runner.model" in run.data.tags]  # the parent run of a sweep has no settings
+    runs = [run for run in newest if "runner.model" in run.data.tags]  # the parent run of a sweep has no settings
     if not runs:
         raise UserError(f'the experiment "{experiment}" has no runs yet')
     if len(runs) > MOST_RUNS:

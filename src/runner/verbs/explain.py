@@ -10,7 +10,7 @@ from torch import nn
 from runner.datamodules.parts.inputs import TextInputs
 from runner.errors import UserError
 from runner.figures import charts
-from runner.inference.attribution import Explanation, explain
+from runner.inference.attribution import Explanation, explain_answers
 from runner.inference.predictor import Predictor, cleaned
 
 STRONG = 0.15  # share of the largest weight from which a word is coloured
@@ -48,7 +48,7 @@ def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanat
         raise UserError(f"explain=true is for nets that read texts; this is {type(task.net).__name__}")
     clean = cleaned(row, predictor.columns, "the row")
     (tokens,) = task.encoded([clean], data)
-    found = explain(task.net, tokens)
+    found = explain_answers(task.net, tokens)
     words = data.inputs.tokens([clean])[0]
     known = data.inputs.vocabulary.numbers
     marked = [word if word in known else f"{word} (unknown)" for word in words]

@@ -200,7 +200,7 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
         docs = [found.module_doc if found.target.startswith("runner.") else "", found.doc]
         docs = [re.split(r"^Args:", doc, maxsplit=1, flags=re.M)[0].strip() for doc in docs]
         where = f"{found.file}:{found.line}" if found.file else ""
-        sections.append((target, "\n\n".join(filter(None, [*docs, where]))))
+        sections.append((found.target, "\n\n".join(filter(None, [*docs, where]))))
     elif isinstance(target, str):
         sections.append((target, "(not found)"))
     if arguments := _described_arguments(catalog, group, name, node, found):
@@ -227,7 +227,8 @@ def _described_arguments(catalog: Catalog, group: str, name: str, node: dict[str
         if key not in node and parameter is not None and parameter.required:
             continue  # the program fills it in
         kind = f": {parameter.annotation}" if parameter is not None and parameter.annotation else ""
-        value = f" = {_yaml(node[key])}" if key in node else f" = {parameter.default} (write +{group}.{key}=...)"
+        default = f"{parameter and parameter.default} (write +{group}.{key}=...)"
+        value = f" = {_yaml(node[key]) if key in node else default}"
         lines.append(f"{key}{kind}{value}")
         lines += [f"    {_first_sentence(meanings[key])}"] if key in meanings else []
     return "\n".join(lines)
