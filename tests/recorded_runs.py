@@ -2,6 +2,7 @@
 
 import os
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
@@ -9,8 +10,10 @@ from small_runs import LIMITS, SMALL
 
 from runner.config.compose import compose
 from runner.config.inferred import settle
+from runner.tracking.find import find_run
 from runner.tracking.tracker import keep_tracker
 from runner.training.job import run_recorded
+from runner.verbs.options import Verb
 
 TABLE = "review,size,stars\n" + "".join(
     f'"{word} film number {number}, really",{number % 7},{stars}\n'
@@ -42,6 +45,20 @@ def composed(overrides: list[str]) -> DictConfig:
     settle(cfg.data)
     OmegaConf.resolve(cfg)
     return cfg
+
+
+def called(recorded: tuple[Path, dict[str, str]], verb: Verb) -> int:
+    """The exit code of a verb in the folder of the recorded runs; a run may be called by its name there."""
+    folder, ids = recorded
+    name = getattr(verb, "run", None)
+    with inside(folder):
+        return (replace(verb, run=ids[name]) if name in ids else verb)()
+
+
+def bundle(recorded: tuple[Path, dict[str, str]], name: str) -> Path:
+    """The folder with the model of a recorded run."""
+    folder, ids = recorded
+    return find_run(None, folder / "outputs", ids[name]).folder / "model"
 
 
 def train_all(folder: Path) -> dict[str, str]:

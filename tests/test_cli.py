@@ -89,15 +89,15 @@ def test_the_folder_holds_nothing_but_outputs(home):
 # The verbs that use a run; in this process, since nothing depends on a process of its own.
 
 
-def verb(capsys, function, *words: str) -> str:
+def verb(capsys, *words: str) -> str:
     capsys.readouterr()
-    assert function(list(words)) == 0
+    assert cli.run_verb(list(words)) == 0
     return capsys.readouterr().out
 
 
 def test_predict_answers_a_text(home, monkeypatch, capsys):
     monkeypatch.chdir(home[0])
-    out = verb(capsys, cli.predict, "run=last", "text=an utterly charming film")
+    out = verb(capsys, "predict", "run=last", "text=an utterly charming film")
     answer = dict(line.split(": ") for line in out.splitlines())
     probabilities = {name: float(value) for name, value in answer.items() if name.startswith("probability_")}
     assert len(probabilities) == 2 and sum(probabilities.values()) == pytest.approx(1, abs=2e-4)
@@ -107,7 +107,7 @@ def test_predict_answers_a_text(home, monkeypatch, capsys):
 def test_predict_answers_standard_input(home, monkeypatch, capsys):
     monkeypatch.chdir(home[0])
     monkeypatch.setattr(sys, "stdin", io.StringIO('a dull film\n{"text": "a dull film"}\n\n{not json\n'))
-    answers = [json.loads(line) for line in verb(capsys, cli.predict, "run=last").splitlines()]
+    answers = [json.loads(line) for line in verb(capsys, "predict", "run=last").splitlines()]
     assert len(answers) == 3 and answers[0] == pytest.approx(answers[1])
     assert set(answers[2]) == set(answers[0])
 
@@ -115,7 +115,7 @@ def test_predict_answers_standard_input(home, monkeypatch, capsys):
 def test_predict_writes_files(home, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(home[0])
     (tmp_path / "reviews.csv").write_text('text\n"fine, really"\ndull\n')
-    verb(capsys, cli.predict, "run=last", f"input={tmp_path / 'reviews.csv'}", f"output={tmp_path / 'answers.csv'}")
+    verb(capsys, "predict", "run=last", f"input={tmp_path / 'reviews.csv'}", f"output={tmp_path / 'answers.csv'}")
     lines = (tmp_path / "answers.csv").read_text().splitlines()
     assert lines[0].startswith("label,probability_") and len(lines) == 3
 
@@ -124,7 +124,7 @@ def test_predict_writes_files(home, tmp_path, monkeypatch, capsys):
 def test_evaluate_repeats_the_metrics_exactly(home, monkeypatch, capsys, split):
     monkeypatch.chdir(home[0])
     (place,) = run_folders(home[0])
-    verb(capsys, cli.evaluate, "run=last", f"split={split}")
+    verb(capsys, "evaluate", "run=last", f"split={split}")
     again = json.loads((place / f"evaluate_{split}.json").read_text())
     (place / f"evaluate_{split}.json").unlink()
     first = json.loads((place / "metrics.json").read_text())
@@ -142,7 +142,7 @@ def test_evaluate_notices_other_weights(recorded, tmp_path, monkeypatch, capsys)
     weights = tmp_path / "copy" / "model" / "weights.safetensors"
     save_file({name: value * 0 for name, value in load_file(weights).items()}, weights)
     with inside(folder):
-        assert cli.evaluate([f"run={tmp_path / 'copy'}"]) == 1
+        assert cli.run_verb(["evaluate", f"run={tmp_path / 'copy'}"]) == 1
     assert "not what the run wrote: test/" in capsys.readouterr().out
 
 
@@ -150,10 +150,10 @@ def test_evaluate_notices_other_weights(recorded, tmp_path, monkeypatch, capsys)
 
 
 def test_list_and_show(capsys):
-    out = verb(capsys, cli.list_choices, "models")
+    out = verb(capsys, "list", "models")
     assert re.search(r"textcnn\s.*Kim 2014", out) and "movie_reviews" in out
-    assert "textcnn" in json.dumps(json.loads(verb(capsys, cli.list_choices, "models", "format=json")))
-    out = verb(capsys, cli.show, "textcnn")
+    assert "textcnn" in json.dumps(json.loads(verb(capsys, "list", "models", "format=json")))
+    out = verb(capsys, "show", "textcnn")
     assert "runner model=textcnn data=movie_reviews" in out and "num_filters" in out and "Kim" in out
 
 

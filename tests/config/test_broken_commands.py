@@ -46,7 +46,7 @@ BROKEN = [
     ("predict run=nothing text=x", ['there is no run "nothing"', "The last runs:"]),
     ("predict run=textcnn-textcnn hello", ["predict takes key=value arguments, received 'hello'"]),
     ("predict run=textcnn-textcnn --fast", ["received '--fast'"]),
-    ("predict run=textcnn-textcnn txt=x", ['no column "text"', "txt"]),
+    ("predict run=textcnn-textcnn txt=x", ['"txt" is not a column', 'Did you mean "text"?']),
     ("predict run=textcnn-textcnn text=", ["text", "empty"]),
     ("predict run=mlp-iris sepal_length=5", ["sepal_width"]),
     ("predict run=mlp-iris sepal_length=x sepal_width=1 petal_length=1 petal_width=1", ["sepal_length", "x", "number"]),
@@ -56,14 +56,16 @@ BROKEN = [
     # evaluate
     ("evaluate", ["run= is missing"]),
     ("evaluate last", ["received 'last'", "Allowed: run="]),
+    ("export run=mlp-iris format=onx", ["format is onnx, torch_export or safetensors", 'Did you mean "onnx"?']),
+    ("predict run=mlp-iris resume=yes", ["resume is true or false, received 'yes'"]),
     ("evaluate rum=last", ['Did you mean "run"?']),
-    ("evaluate run=mlp-iris split=train", ["split is val or test, received 'train'"]),
-    ("evaluate run=mlp-iris split=valid", ["split is val or test, received 'valid'"]),
+    ("evaluate run=mlp-iris split=train", ["split is test or val, received 'train'"]),
+    ("evaluate run=mlp-iris split=valid", ["split is test or val, received 'valid'"]),
     ("evaluate run=mlp-iris output=x.csv", ["output= goes with input=FILE"]),
     ("evaluate run=mlp-iris input=gone.csv", ["gone.csv"]),
     # looking
-    ("show", ["show takes one name, for example: runner show textcnn"]),
-    ("show textcnn mlp", ["show takes one name"]),
+    ("show", ["received nothing; type runner show NAME"]),
+    ("show textcnn mlp", ["received textcnn mlp; type runner show NAME"]),
     ("show textcn", ['Did you mean "textcnn"?']),
     ("list modles", ["modles", 'Did you mean "models"?']),
     ("list models format=xml", ["xml"]),
@@ -72,7 +74,7 @@ BROKEN = [
     ("ui prot=5001", ['Did you mean "port"?']),
     ("ui host=999.1.1.1 port=5001", ["cannot listen on 999.1.1.1:5001"]),
     ("ui port=99999", ["between 1 and 65535", "99999"]),
-    ("doctor now", ["received 'now'", "no arguments"]),
+    ("doctor now", ["received 'now'", "doctor model=NAME"]),
     ("doctor model=textcn", ['Did you mean "textcnn"?']),
 ]
 

@@ -111,7 +111,6 @@ def test_list_of_one_kind(what, first):
     ("call", "fragments"),
     [
         (lambda: list_text("modls"), ['Did you mean "models"?', "Allowed: models, data"]),
-        (lambda: list_text(format="jsn"), ["format=jsn", 'Did you mean "json"?']),
         (lambda: show_text("textcn"), ['nothing called "textcn"', 'Did you mean "textcnn"?']),
         (lambda: show_text("models"), ["runner list models"]),
         (lambda: show_text("trainer/defualt"), ['Did you mean "default"?']),

@@ -1,19 +1,14 @@
-"""Which words mattered: credits that add up, that follow what a net looks at, and how they are shown."""
-
-import io
-from types import SimpleNamespace
+"""Which words mattered: credits that add up and follow what a net looks at."""
 
 import pytest
 import torch
-from rich.console import Console
 from torch import nn
 
 from runner.errors import UserError
-from runner.inference.attribution import explain
+from runner.inference.attribution import explain_answers
 from runner.models.fasttext import FastText, NgramEmbedding
 from runner.models.textcnn import TextCNN
 from runner.models.textcnn1d import TextCNN1d
-from runner.verbs.explain import coloured, show_words
 
 TOKENS = torch.tensor([[2, 3, 4, 5, 6], [7, 8, 2, 0, 0], [9, 0, 0, 0, 0]])
 
@@ -76,7 +71,7 @@ def total_change(net, tokens):
 def test_a_sum_of_numbers_is_divided_into_its_numbers():
     torch.manual_seed(0)
     net = Counts().eval()
-    found = explain(net, TOKENS)
+    found = explain_answers(net, TOKENS)
     assert found.method == "integrated gradients"
     for row in range(3):
         expected = net.embedding.weight[TOKENS[row], found.column[row]]
@@ -101,7 +96,7 @@ def test_the_credits_of_the_words_add_up_to_the_whole(net):
     torch.manual_seed(1)
     net = net().eval()
     change = total_change(net, TOKENS)
-    found = explain(net, TOKENS, steps=300)
+    found = explain_answers(net, TOKENS, steps=300)
     assert torch.allclose(found.weights.sum(dim=1), change, atol=2e-3 + 0.01 * float(change.abs().max()))
     assert found.weights.shape == TOKENS.shape and found.weights[TOKENS == 0].abs().sum() == 0
 
@@ -113,7 +108,7 @@ def test_the_words_of_a_pair_share_its_credit():
         net.ngrams[0].weight.fill_(6.0)
         net.ngrams[0].weight[0] = 0
         net.output.weight.fill_(1.0)
-    weights = explain(net, torch.tensor([[2, 3, 4]])).weights  # two pairs, five vectors in the mean
+    weights = explain_answers(net, torch.tensor([[2, 3, 4]])).weights  # two pairs, five vectors in the mean
     assert weights[0].tolist() == pytest.approx([0.6, 1.2, 0.6], abs=1e-5)
 
 
@@ -126,50 +121,14 @@ def test_ngrams_are_numbered_by_their_words_and_end_before_the_padding():
 
 
 def test_a_net_that_weighs_its_words_is_asked():
-    found = explain(Attends().eval(), TOKENS)
+    found = explain_answers(Attends().eval(), TOKENS)
     assert found.method == "attention weights"
     assert torch.allclose(found.weights, torch.softmax(TOKENS.float(), dim=1))
-    assert explain(AttendsNot().eval(), TOKENS).method == "integrated gradients"
+    assert explain_answers(AttendsNot().eval(), TOKENS).method == "integrated gradients"
 
 
 def test_what_cannot_be_explained():
     with pytest.raises(UserError, match="none"):
-        explain(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)).eval(), torch.rand(2, 3))
+        explain_answers(nn.Sequential(nn.Flatten(), nn.Linear(3, 2)).eval(), torch.rand(2, 3))
     with pytest.raises(UserError, match="whole texts"):
-        explain(nn.Embedding(10, 3).eval(), TOKENS)
-
-
-def test_weighty_words_are_coloured():
-    text = coloured(["fine", "the", "dull"], [1.0, 0.05, -0.4])
-    assert text.plain == "fine the dull "
-    assert [str(span.style) for span in text.spans] == ["bold green", "red"]
-
-
-def test_words_are_shown_and_drawn(trained, tmp_path):
-    from runner.inference.predictor import Predictor
-
-    predictor = Predictor(trained("textcnn") / "model")
-    screen = Console(file=io.StringIO(), width=100)
-    show_words(predictor, {"text": "A fine film, zzqqzz!"}, tmp_path / "words.png", screen)
-    shown = screen.file.getvalue()
-    assert "a fine film zzqqzz (unknown)" in shown and "integrated gradients" in shown
-    assert (tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(UserError, match=r"\.png, \.pdf or \.svg"):
-        show_words(predictor, {"text": "A film"}, tmp_path / "words.txt", screen)
-
-
-def test_only_one_text_is_explained(tmp_path):
-    from runner.verbs.predict import answer
-
-    asked = dict.fromkeys(("run", "input", "output", "resume", "figure", "allow", "tracking.uri"))
-    for more in ({"input": "x.csv", "explain": "true"}, {"explain": "true"}, {"figure": "x.png"}):
-        with pytest.raises(UserError, match="explain=true goes with one text"):
-            answer({**asked, "explain": None, **more}, {}, tmp_path)
-
-
-def test_a_table_of_numbers_has_no_words(trained):
-    from runner.inference.predictor import Predictor
-    from runner.verbs.explain import explained
-
-    with pytest.raises(UserError, match="nets that read texts"):
-        explained(Predictor(trained("mlp") / "model"), SimpleNamespace())
+        explain_answers(nn.Embedding(10, 3).eval(), TOKENS)

@@ -9,11 +9,9 @@ from torch import nn
 
 from runner.contracts.tiny import compose_tiny, tiny
 from runner.errors import UserError
-from runner.tracking.find import find_run
-from runner.verbs import export
+from runner.inference import export
 
 LENGTHS = (1, 3, 5, 8)  # tokens of a row
-SETTINGS = dict.fromkeys(("run", "format", "output", "allow", "tracking.uri"))
 
 
 def batches(model: str) -> tuple[nn.Module, list[tuple[torch.Tensor, ...]]]:
@@ -75,32 +73,7 @@ def test_a_net_that_cannot_be_followed_is_named(tmp_path: Path) -> None:
         export.export_net(AsksValues(), inputs, "torch_export", tmp_path / "net.pt2")
 
 
-def run_export(recorded, name: str, **settings) -> int:
-    folder, ids = recorded
-    return export.export({**SETTINGS, "run": ids[name], **settings}, folder / "outputs")
-
-
-def test_a_run_is_exported_with_its_preprocessing(recorded, tmp_path: Path, capsys) -> None:
-    folder, ids = recorded
-    assert run_export(recorded, "textcnn", format="torch_export", output=str(tmp_path / "net.pt2")) == 0
-    assert "checked with inputs of 1 x 1, 2 x 3, 7 x 11, 32 x 60" in capsys.readouterr().out
-    assert (tmp_path / "preprocessing.json").exists()
-    run_export(recorded, "csv", format="safetensors")
-    written = find_run(None, folder / "outputs", ids["csv"]).folder / "export" / "model"
-    assert sorted(path.name for path in written.iterdir()) == [
-        "config.yaml",
-        "preprocessing.json",
-        "weights.safetensors",
-    ]
-
-
-def test_mistakes_are_explained(recorded, tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(UserError, match=r"TfidfLinear is an estimator, not a net"):
-        run_export(recorded, "tfidf", format="torch_export")
-    with pytest.raises(UserError, match=r"received 'onx'\. Did you mean .onnx."):
-        run_export(recorded, "iris", format="onx")
-    with pytest.raises(UserError, match=r"ends in \.pt2"):
-        run_export(recorded, "iris", format="torch_export", output=str(tmp_path / "net.onnx"))
+def test_packages_that_are_missing_are_named(monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'pip install "runner\[export\]"'):
         export.need_packages("onnx")

@@ -8,13 +8,13 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from runner.contracts import nets as contracts
 from runner.contracts.tiny import compose_tiny, tiny
+from runner.inference import export
+from runner.inference.export import ROWS as ROWS_EXPORTED
 from runner.models.layers.cells import CELLS, step_by_step
 from runner.models.layers.pooling import Pooling, real_steps
 from runner.models.layers.recurrent import Recurrent
 from runner.models.recurrent import RecurrentNet
 from runner.models.twin_lstm import TwinLSTM
-from runner.verbs import export
-from runner.verbs.export import ROWS as ROWS_EXPORTED
 
 STEPS, ROWS, INPUTS, UNITS = 7, 4, 3, 5
 LENGTHS = torch.tensor([7, 1, 4, 6])

@@ -65,7 +65,7 @@ def test_every_verb_ends_with_the_code_of_the_signal(number, code):
     """And without a traceback, which would help nobody."""
     program = (
         "import os, sys, runner.cli as cli\n"
-        f"cli.VERBS['list'] = lambda arguments: os.kill(os.getpid(), {int(number)})\n"
+        f"cli.VERBS['list'].__call__ = lambda verb: os.kill(os.getpid(), {int(number)})\n"
         "sys.argv = ['runner', 'list']\n"
         "cli.main()\n"
     )

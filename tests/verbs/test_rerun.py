@@ -16,7 +16,6 @@ from runner.verbs import rerun
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"
 )
-SETTINGS = {"allow": None, "tracking.uri": None}
 
 
 def test_a_rerun_is_equal_and_says_whose_it_is(recorded, tmp_path: Path, capsys) -> None:
@@ -25,7 +24,7 @@ def test_a_rerun_is_equal_and_says_whose_it_is(recorded, tmp_path: Path, capsys)
     uri = f"sqlite:///{tmp_path / 'mlflow.db'}"
     shutil.copy(folder / "outputs" / "mlflow.db", tmp_path / "mlflow.db")
     with inside(tmp_path):
-        assert rerun.rerun(ids["iris"], {**SETTINGS, "tracking.uri": uri}, tmp_path / "outputs") == 0
+        assert rerun.Rerun(run=ids["iris"], tracking_uri=uri)() == 0
         new = find_run(uri, tmp_path / "outputs", "last")
     printed = capsys.readouterr().out
     assert f"equal to run {ids['iris']} in all" in printed
@@ -41,15 +40,15 @@ def test_differences_are_said(recorded) -> None:
     folder, ids = recorded
     run = find_run(None, folder / "outputs", ids["iris"])
     text = stored.stored_text(stored.client(None, folder / "outputs"), run, "config.yaml")
-    cfg = rerun.configuration(text, SETTINGS)
+    cfg = rerun.Rerun(run="any").configuration(text)
     changed = {"version.torch": "1.0", "version.mxnet": "2", "runner.cwd": "/elsewhere", "runner.data_digest": "abc"}
-    said = "\n".join(rerun.differences(replace(run, tags={**run.tags, **changed, "runner.git.commit": "f00"}), cfg))
+    said = "\n".join(rerun.changes_since(replace(run, tags={**run.tags, **changed, "runner.git.commit": "f00"}), cfg))
     for fragment in ("torch was 1.0", "mxnet was 2, now it is not installed", "started in /elsewhere",
                      "sha256 was abc", "at commit f00"):  # fmt: skip
         assert fragment in said
     with inside(folder):
         same = {name: value for name, value in run.tags.items() if "git" not in name}
-        assert rerun.differences(replace(run, tags=same), cfg) == []
+        assert rerun.changes_since(replace(run, tags=same), cfg) == []
 
 
 def test_unequal_metrics_are_reported(recorded, capsys) -> None:
@@ -64,4 +63,4 @@ def test_unequal_metrics_are_reported(recorded, capsys) -> None:
 def test_a_stored_configuration_may_not_run_what_it_likes() -> None:
     text = "allow: [subprocess]\ntracking: {uri: null}\nmodel: {_target_: subprocess.Popen, args: [touch, x]}\n"
     with pytest.raises(UserError, match=r"model._target_=subprocess.Popen"):
-        rerun.configuration(text, SETTINGS)
+        rerun.Rerun(run="any").configuration(text)

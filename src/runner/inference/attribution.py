@@ -12,6 +12,7 @@ Shape letters: B batch, T time (tokens), E embedding, K outputs.
 """
 
 import inspect
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -32,7 +33,7 @@ class Explanation(NamedTuple):
     column: Tensor
 
 
-def explain(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Explanation:
+def explain_answers(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Explanation:
     """Explain the largest score of each text.
 
     Args:
@@ -81,13 +82,13 @@ class LookedUp(NamedTuple):
     """One call of an embedding: the module, what it was asked for, its whole answer, and what it answered instead."""
 
     module: nn.Module
-    index: Tensor
+    asked: Tensor
     whole: Tensor
     shrunk: Tensor
 
 
 @contextmanager
-def shrunk(embeddings: list[nn.Module], share: float):
+def shrunk(embeddings: Sequence[nn.Module], share: float) -> Iterator[list["LookedUp"]]:
     """Let embeddings answer with a share of their vectors, 0 .. 1; yields the list of their calls."""
     calls: list[LookedUp] = []
 
@@ -108,14 +109,14 @@ def by_token(call: LookedUp, grad: Tensor, length: int) -> Tensor:
     """Divide what a call is worth among the tokens of the texts, (B, length)."""
     if isinstance(call.module, nn.EmbeddingBag):
         padding = -1 if call.module.padding_idx is None else call.module.padding_idx
-        real = call.index != padding  # (B, T)
-        vectors = F.embedding(call.index, call.module.weight.detach())  # (B, T, E)
+        real = call.asked != padding  # (B, T)
+        vectors = F.embedding(call.asked, call.module.weight.detach())  # (B, T, E)
         worth = (vectors * grad.unsqueeze(1)).sum(dim=2) * real  # (B, T)
         if call.module.mode == "mean":
             worth = worth / real.sum(dim=1, keepdim=True).clamp(min=1)
     else:
-        worth = (call.whole * grad).sum(dim=-1)  # as the index: (B, T ...)
+        worth = (call.whole * grad).sum(dim=-1)  # as what was asked for: (B, T ...)
         worth = worth.reshape(len(worth), worth.size(1), -1).sum(dim=2)
     span = getattr(call.module, "span", 1)  # an n-gram stands at its last word and is shared by all of its words
     worth = F.pad(worth, (0, max(length + span - 1 - worth.size(1), 0)))
-    return sum(worth[:, back : back + length] for back in range(span)) / span
+    return torch.stack([worth[:, back : back + length] for back in range(span)]).sum(dim=0) / span

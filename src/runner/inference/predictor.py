@@ -43,7 +43,7 @@ class Predictor:
         """Yield one row of answers for each raw row, in order.
 
         Raises:
-            UserError: naming the row and the column that is missing, empty or no number.
+            UserError: naming the row and the column that is missing, empty or not a number.
         """
         return self.answers((f"row {number}", row) for number, row in enumerate(rows, start=1))
 
@@ -59,12 +59,12 @@ def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:
     """Return the row with exactly the columns the model needs, numbers as numbers.
 
     Raises:
-        UserError: a column is missing, empty or no number.
+        UserError: a column is missing, empty or not a number.
     """
     only_text = next(iter(columns)) if list(columns.values()) == ["string"] else None
     if only_text and only_text not in row and "text" in row:
         row = {only_text: row["text"]}
-    clean = {}
+    clean: dict[str, Any] = {}
     for name, kind in columns.items():
         if name not in row:
             near = get_close_matches(name, [str(key) for key in row if key not in columns], n=1)

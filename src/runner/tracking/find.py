@@ -103,6 +103,13 @@ def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list
     return [_details(uri, row, None) for row in rows]
 
 
+def recent_runs(outputs: Path, count: int = 20) -> list[str]:
+    """Return the ids of the last finished runs in the database of `outputs`; empty if it is on a server."""
+    uri, _ = resolve_uri(None, outputs)
+    rows = _rows(uri) if uri.startswith("sqlite:///") else []
+    return [row["id"] for row in rows if row["status"] == "FINISHED"][:count]
+
+
 def ui(uri: str | None, outputs: Path, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
     """Become MLflow's server on the database of the runs (created if there is none). Does not return."""
     uri, artifact_root = resolve_uri(uri, outputs)

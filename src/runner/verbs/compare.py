@@ -2,16 +2,16 @@
 
 import json
 import sys
-from pathlib import Path
-from typing import Any
-
-from rich.console import Console
-from rich.table import Column, Table
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated
 
 from runner.errors import UserError, closest
-from runner.figures import charts
-from runner.tracking.artifacts import client
-from runner.tracking.tracker import find_run
+from runner.verbs.options import File, Tracked, Typed, run_ids
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+    from mlflow.tracking import MlflowClient
+    from rich.table import Table
 
 MOST_RUNS = 50
 WIDEST = 5  # runs of one table
@@ -20,36 +20,48 @@ HIDDEN = ("tracking.", "resume", "allow", "offline")
 MOST_PANELS = 3
 
 
-def compare(which: list[str], settings: dict[str, str | None], outputs: Path) -> int:
-    """Print the table and write the figure.
+@dataclass(frozen=True, kw_only=True)
+class Compare(Tracked):
+    """Show settings that differ, metrics, and curves in a figure.
 
     Args:
-        which: ids, beginnings of ids, names or folders of runs; empty with an experiment.
-        settings: experiment, output and tracking.uri of the command line.
-        outputs: the folder with the runs and their database.
+        runs: ids, beginnings of ids, names or folders; none with experiment=.
+        experiment: all runs of this MLflow experiment, such as runner.
+        output: the figure, .png, .pdf or .svg; usually outputs/compare.png.
     """
-    uri = settings["tracking.uri"]
-    if bool(which) == bool(settings["experiment"]):
-        raise UserError("name the runs or an experiment: compare ID ID ..., or compare experiment=runner")
-    target = Path(settings["output"] or outputs / "compare.png")
-    if target.suffix not in (".png", ".pdf", ".svg"):
-        raise UserError(f"output is a figure that ends in .png, .pdf or .svg; received {settings['output']!r}")
-    infos = [find_run(uri, outputs, one) for one in dict.fromkeys(which)]
-    tracker = client(uri, outputs)
-    runs = [tracker.get_run(info.id) for info in infos] if infos else runs_of(tracker, settings["experiment"])
-    if len(runs) < 2:
-        raise UserError(f"there is one run only, {runs[0].info.run_id}: two or more can be compared")
-    labels = names(runs)
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
-    console.print(*side_by_side(labels, runs), sep="\n")
-    drawn = charts.compared_curves(curves(tracker, runs, labels))
-    target.parent.mkdir(parents=True, exist_ok=True)
-    drawn.savefig(target)
-    print(f"figure: {target}")
-    return 0
+
+    runs: Annotated[tuple[str, ...], Typed("ID ID ...", form="words", candidates=run_ids)] = ()
+    experiment: str | None = None
+    output: File = None
+
+    def __call__(self) -> int:
+        from rich.console import Console
+
+        from runner.figures import charts
+        from runner.tracking.artifacts import client
+        from runner.tracking.find import find_run
+
+        if bool(self.runs) == bool(self.experiment):
+            raise UserError("name the runs or an experiment: compare ID ID ..., or compare experiment=runner")
+        target = self.output or self.outputs / "compare.png"
+        if target.suffix not in (".png", ".pdf", ".svg"):
+            raise UserError(f"output is a figure that ends in .png, .pdf or .svg; received {str(target)!r}")
+        infos = [find_run(self.tracking_uri, self.outputs, one) for one in dict.fromkeys(self.runs)]
+        tracker = client(self.tracking_uri, self.outputs)
+        runs = runs_of(tracker, self.experiment) if self.experiment else [tracker.get_run(info.id) for info in infos]
+        if len(runs) < 2:
+            raise UserError(f"there is one run only, {runs[0].info.run_id}: two or more can be compared")
+        labels = names(runs)
+        console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
+        console.print(*tables_of(labels, runs), sep="\n")
+        drawn = charts.compared_curves(curves(tracker, runs, labels))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        drawn.savefig(target)
+        print(f"figure: {target}")
+        return 0
 
 
-def runs_of(tracker: Any, experiment: str) -> list[Any]:
+def runs_of(tracker: "MlflowClient", experiment: str) -> list["Run"]:
     """Return the finished and unfinished runs of an experiment, the oldest first."""
     found = tracker.get_experiment_by_name(experiment)
     if found is None:
@@ -57,10 +69,10 @@ def runs_of(tracker: Any, experiment: str) -> list[Any]:
         raise UserError(
             f'there is no experiment "{experiment}".{closest(experiment, there)} There are: {", ".join(there)}'
         )
-    runs = tracker.search_runs(
+    newest = tracker.search_runs(
         [found.experiment_id], order_by=["attributes.start_time DESC"], max_results=MOST_RUNS + 1
     )
-    runs = [run for run in runs if "runner.model" in run.data.tags]  # the parent run of a sweep has no settings
+    runs = [run for run in newest if "runner.model" in run.data.tags]  # the parent run of a sweep has no settings
     if not runs:
         raise UserError(f'the experiment "{experiment}" has no runs yet')
     if len(runs) > MOST_RUNS:
@@ -68,12 +80,12 @@ def runs_of(tracker: Any, experiment: str) -> list[Any]:
     return runs[:MOST_RUNS][::-1]
 
 
-def names(runs: list[Any]) -> list[str]:
+def names(runs: list["Run"]) -> list[str]:
     """Return a short name of each run: its name and the beginning of its id."""
     return [f"{run.info.run_name} {run.info.run_id[:6]}" for run in runs]
 
 
-def settings_of(run: Any) -> dict[str, str]:
+def settings_of(run: "Run") -> dict[str, str]:
     """Return the settings a run was trained with, the choices by name.
 
     MLflow keeps the first value of a setting; a tag tells those that were found or changed later.
@@ -92,7 +104,7 @@ def differing(columns: list[dict[str, str]]) -> dict[str, list[str]]:
     return {name: row for name, row in rows.items() if len(set(row)) > 1}
 
 
-def metrics_of(run: Any) -> dict[str, float]:
+def metrics_of(run: "Run") -> dict[str, float]:
     """Return the final metrics of a run: those of the kept checkpoint and of the test split, else the last ones."""
     final = {name: value for name, value in run.data.metrics.items() if name.startswith(("best/", "test/", "fit/"))}
     kept = ("val/", "train/")
@@ -100,8 +112,10 @@ def metrics_of(run: Any) -> dict[str, float]:
     return final or last
 
 
-def side_by_side(labels: list[str], runs: list[Any]) -> list[Table]:
+def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
     """Return tables with a column for each run; where the runs are many, several tables with the same rows."""
+    from rich.table import Column, Table
+
     rows = differing([settings_of(run) for run in runs])
     status = [run.info.status.lower() for run in runs]
     if set(status) != {"finished"}:
@@ -119,7 +133,7 @@ def side_by_side(labels: list[str], runs: list[Any]) -> list[Table]:
     return tables
 
 
-def curves(tracker: Any, runs: list[Any], labels: list[str]) -> dict[str, dict[str, list]]:
+def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dict[str, dict[str, list]]:
     """Return {metric: {run: [validation curve, training curve]}} for the loss and what the runs are selected by."""
     wanted = ["loss"]
     for run in runs:
@@ -139,7 +153,7 @@ def curves(tracker: Any, runs: list[Any], labels: list[str]) -> dict[str, dict[s
     return dict(list(others.items())[:MOST_PANELS])
 
 
-def panel(tracker: Any, runs: list[Any], labels: list[str], name: str) -> dict[str, list]:
+def panel(tracker: "MlflowClient", runs: list["Run"], labels: list[str], name: str) -> dict[str, list]:
     """Return the curves of one metric of the runs that have it."""
     found = {}
     for run, label in zip(runs, labels, strict=True):
@@ -149,7 +163,7 @@ def panel(tracker: Any, runs: list[Any], labels: list[str], name: str) -> dict[s
     return found
 
 
-def history(tracker: Any, run: Any, metric: str) -> tuple[list[int], list[float]]:
+def history(tracker: "MlflowClient", run: "Run", metric: str) -> tuple[list[int], list[float]]:
     """Return the steps and values of a metric in the order of the steps."""
     if metric not in run.data.metrics:
         return [], []

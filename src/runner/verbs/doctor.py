@@ -7,10 +7,12 @@ import importlib.metadata
 import platform
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from rich.console import Console
-from rich.markup import escape
+from runner.errors import UserError
+from runner.verbs.options import Choosing, Overrides
+from runner.verbs.train import check_first
 
 TINY = ["model=mlp", "data=xor", "model.hidden_dims=[16]", "optim.lr=0.05", "trainer.max_epochs=40"]
 MARKS = {True: "[green]ok     [/]", None: "[yellow]absent [/]", False: "[red]broken [/]"}
@@ -19,8 +21,33 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def doctor() -> int:
+@dataclass(frozen=True, kw_only=True)
+class Doctor(Choosing):
+    """Check the installation, or the contracts of a model: doctor model=NAME.
+
+    Without a model: versions, data, the record of runs and a tiny training. With one: whether its net keeps what
+    every net has to keep, such as gradients for all weights and answers that do not depend on padding.
+
+    Args:
+        overrides: model=NAME and settings, as one would type them to train it.
+    """
+
+    overrides: Overrides = ()
+
+    def __call__(self) -> int:
+        if any(override.startswith("model=") for override in self.overrides):
+            check_first([*self.overrides, *self.flags])
+            return examine_model([a for a in self.overrides if not a.startswith("-")], self.folders)
+        if self.overrides:
+            raise UserError(f"received {' '.join(self.overrides)!r}; type doctor alone, or doctor model=NAME")
+        return examine_installation()
+
+
+def examine_installation() -> int:
     """Print one line for each check; return 0 if all that a run needs works, else 1."""
+    from rich.console import Console
+    from rich.markup import escape
+
     console = Console(soft_wrap=True, highlight=False)
     sound = True
     for name, check in CHECKS.items():
@@ -41,8 +68,11 @@ def examine_model(overrides: list[str], folders: list[Path]) -> int:
 
     Args:
         overrides: what one would type to train it, such as ["model=textcnn"].
-        folders: folders with choices of one's own, as `--config-dir`.
+        folders: folders with choices of the user, as `--config-dir`.
     """
+    from rich.console import Console
+    from rich.markup import escape
+
     from runner.contracts.nets import broken
     from runner.contracts.tiny import compose_tiny
 
@@ -59,7 +89,7 @@ class Missing(Exception):
     """Something optional is not there; its text says how to get it."""
 
 
-def versions() -> str:
+def package_versions() -> str:
     found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
     return f"python {platform.python_version()}, " + ", ".join(found)
 
@@ -69,10 +99,10 @@ def devices() -> str:
 
     if torch.cuda.is_available():
         return ", ".join(torch.cuda.get_device_name(number) for number in range(torch.cuda.device_count()))
-    return f"{torch.get_num_threads()} processor threads, no GPU"
+    return f"{torch.get_num_threads()} CPU threads, no GPU"
 
 
-def configuration() -> str:
+def choices_found() -> str:
     from runner.config.catalog import choices, config_path
 
     counts = [f"{len(choices(group))} {group}" for group in ("model", "data", "task", "optim", "experiment")]
@@ -91,7 +121,7 @@ def packaged_data() -> str:
     return "movie_reviews, imdb, characters, boston_housing, mnist_5k"
 
 
-def training() -> str:
+def tiny_training() -> str:
     """Train a small perceptron on four points, as a user would, but in a folder that is thrown away."""
 
     from runner.config.compose import compose
@@ -116,10 +146,10 @@ def record() -> str:
 
 
 CHECKS: dict[str, Callable[[], str]] = {
-    "versions": versions,
+    "versions": package_versions,
     "devices": devices,
-    "configuration": configuration,
+    "configuration": choices_found,
     "packaged data": packaged_data,
     "record": record,
-    "training": training,
+    "training": tiny_training,
 }

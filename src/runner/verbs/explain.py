@@ -10,7 +10,7 @@ from torch import nn
 from runner.datamodules.parts.inputs import TextInputs
 from runner.errors import UserError
 from runner.figures import charts
-from runner.inference.attribution import Explanation, explain
+from runner.inference.attribution import Explanation, explain_answers
 from runner.inference.predictor import Predictor, cleaned
 
 STRONG = 0.15  # share of the largest weight from which a word is coloured
@@ -27,7 +27,7 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
     """
     if figure.suffix not in (".png", ".pdf", ".svg"):
         raise UserError(f"figure is a file that ends in .png, .pdf or .svg; received {str(figure)!r}")
-    words, found = explained(predictor, row)
+    words, found = weighted_words(predictor, row)
     weights = found.weights[0]
     label = answer_name(predictor, int(found.column[0]))
     console = console or Console(highlight=False, soft_wrap=True)
@@ -41,14 +41,14 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
     console.print(str(figure), markup=False)
 
 
-def explained(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
+def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
     """Return the words that a net gets to see of a text, those it does not know marked, and what they are worth."""
     task, data = predictor.task, predictor.data
     if not isinstance(task.net, nn.Module) or not isinstance(data.inputs, TextInputs):
         raise UserError(f"explain=true is for nets that read texts; this is {type(task.net).__name__}")
     clean = cleaned(row, predictor.columns, "the row")
     (tokens,) = task.encoded([clean], data)
-    found = explain(task.net, tokens)
+    found = explain_answers(task.net, tokens)
     words = data.inputs.tokens([clean])[0]
     known = data.inputs.vocabulary.numbers
     marked = [word if word in known else f"{word} (unknown)" for word in words]

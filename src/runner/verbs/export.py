@@ -1,271 +1,33 @@
-"""`runner export`: the trained net as a file for other programs, checked against the net's own answers.
+"""`runner export`: the trained net as a file for other programs; `runner.inference.export` does the work."""
 
-onnx: for onnxruntime and its like. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the weights
-with the configuration and the preprocessing, a folder. It is the net only: what turns text into numbers is written
-beside it, into `preprocessing.json`.
-"""
+from dataclasses import dataclass
+from typing import Literal
 
-import importlib.util
-import logging
-import shutil
-import warnings
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
-import numpy as np
-import torch
-from torch import Tensor, nn
-
-from runner.config import safety
-from runner.errors import UserError, closest
-from runner.inference.bundle import load_bundle
-from runner.tracking.artifacts import model_folder
-from runner.tracking.tracker import find_run
-
-log = logging.getLogger(__name__)
-OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
-ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
-LONGEST = 50  # tokens of a row, where the data does not say how long a row may be
-TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number
-CHATTY = ("onnxscript", "onnx_ir", "torch.onnx._internal.exporter._registration")  # about what is not installed here
-ENDINGS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
+from runner.errors import UserError
+from runner.verbs.options import File, OfModel
 
 
-def export(settings: dict[str, str | None], outputs: Path) -> int:
-    """Write the net of a run and print where it is and how far its answers are from the net's own.
+@dataclass(frozen=True, kw_only=True)
+class Export(OfModel):
+    """Write the net for other programs, checked against its own answers.
 
     Args:
-        settings: run, format, output, allow and tracking.uri of the command line.
-        outputs: the folder with the runs and their database.
+        format: onnx for onnxruntime and others; torch_export, a .pt2 program; safetensors, a folder with the weights,
+            the configuration and the preprocessing.
+        output: the file or folder to write; usually export/model... in the folder of the run.
     """
-    safety.allow(settings["allow"])
-    form = settings["format"]
-    if form not in ENDINGS:
-        raise UserError(f"format is one of {', '.join(ENDINGS)}, received {form!r}.{closest(form, ENDINGS)}")
-    need_packages(form)
-    run = find_run(settings["tracking.uri"], outputs, settings["run"], status="FINISHED")
-    bundle = model_folder(run, settings["tracking.uri"], outputs)
-    task, data, _ = load_bundle(bundle)
-    if not isinstance(task.net, nn.Module):
-        raise UserError(
-            f"{type(task.net).__name__} is an estimator, not a net: it cannot be exported. Use predict or serve"
-        )
-    target = Path(settings["output"] or bundle.parent / "export" / f"model{ENDINGS[form]}")
-    if ENDINGS[form] and target.suffix != ENDINGS[form]:
-        raise UserError(f"format={form} writes a file that ends in {ENDINGS[form]}; received output={target}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if form != "safetensors":
-        shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))
-    apart, shapes = export_net(task.net, samples(task, data), form, target, bundle)
-    shown = ", ".join(" and ".join(" x ".join(map(str, shape)) for shape in shapes_of) for shapes_of in shapes)
-    print(f"{target}\nchecked with inputs of {shown}: at most {apart:.1e} from the net's own answers")
-    lengths = {shape[1] for shapes_of in shapes for shape in shapes_of if len(shape) > 1}
-    if form != "safetensors" and hasattr(data.inputs, "vocabulary") and len(lengths) == 1:
-        print(f"it takes rows of exactly {lengths.pop()} tokens, filled up with 0: the export unrolls recurrent layers")
-    return 0
 
+    format: Literal["onnx", "torch_export", "safetensors"]
+    output: File = None
 
-def need_packages(form: str) -> None:
-    """Refuse a format whose packages are not installed."""
-    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if form == "onnx" and missing:
-        raise UserError(f'format=onnx needs {", ".join(missing)}: pip install "runner[export]"')
+    def __call__(self) -> int:
+        from runner.inference.export import ENDINGS, export_bundle, need_packages
 
-
-def export_net(
-    net: nn.Module, batches: list[tuple[Tensor, ...]], form: str, target: Path, bundle: Path | None = None
-) -> tuple[float, list[list[tuple[int, ...]]]]:
-    """Write a net and check it; return (largest relative difference, shapes of the inputs it was checked with).
-
-    Args:
-        net: the net; it is left as it was but for being in evaluation mode.
-        batches: inputs of several sizes; the net is followed on the last one.
-        form: onnx, torch_export or safetensors.
-        target: the file, or the folder, to write.
-        bundle: the folder `model/` of the run; safetensors copies its other files.
-
-    Raises:
-        UserError: the net cannot be exported, or the exported one answers otherwise.
-    """
-    net = net.cpu().eval()
-    if form == "safetensors":
-        reader = write_safetensors(net, target, bundle)
-    else:
-        program, followed = follow(net, batches)
-        reader = None
-        if followed is not batches and form == "onnx":
-            reader = write_recurrent_onnx(net, target, batches)
-        if reader is None:
-            batches = followed
-            reader = WRITERS[form](program, target, batches[-1])
-    worst = 0.0
-    with torch.inference_mode():
-        for batch in batches:
-            own = flat(net(*batch))
-            try:
-                worst = max(worst, far_apart(reader(batch), own))
-            except Exception as error:  # of onnxruntime or of the program's own guards
-                sizes = " and ".join(str(tuple(tensor.shape)) for tensor in batch)
-                reason = str(error).strip().splitlines()[0][:200]
-                raise UserError(
-                    f"the exported {type(net).__name__} does not take inputs of {sizes}: {reason}"
-                ) from error
-    if not worst <= TOLERANCE:
-        raise UserError(
-            f"the exported net answers otherwise than the net itself ({worst:.1e} apart); do not use {target}"
-        )
-    return worst, [[tuple(tensor.shape) for tensor in batch] for batch in batches]
-
-
-def samples(task: Any, data: Any) -> list[tuple[Tensor, ...]]:
-    """Return inputs of the net of several batch sizes and, for tokens, several lengths."""
-    longest = getattr(data, "context_len", None) or getattr(data.inputs, "max_len", None) or LONGEST
-    sizes = zip(ROWS, (1, 3, 11, longest), strict=True)
-    return [task.export_inputs(data, rows, min(length, longest)) for rows, length in sizes]
-
-
-def follow(
-    net: nn.Module, batches: list[tuple[Tensor, ...]]
-) -> tuple[torch.export.ExportedProgram, list[tuple[Tensor, ...]]]:
-    """Return the net as a program for batches of any size and any length, and the batches to check it with.
-
-    torch.export unrolls torch's recurrent layers, so that a program with one takes rows of one length only; the batches
-    then are others, of this length.
-    """
-    axes = [changing([batch[place] for batch in batches]) for place in range(len(batches[-1]))]
-    try:
-        return traced(net, batches[-1], axes), batches
-    except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
-        reason = error
-    if any(len(free) > 1 for free in axes):
-        try:
-            program = traced(net, batches[-1], [free[:1] for free in axes])
-        except Exception as error:
-            reason = error
-        else:
-            return program, [tuple(tensor[:rows] for tensor in batches[-1]) for rows in ROWS]
-    text = str(reason).strip().splitlines()[0]
-    raise UserError(f"torch.export cannot follow {type(net).__name__}: {text}") from reason
-
-
-def traced(net: nn.Module, example: tuple[Tensor, ...], free: list[list[int]]) -> torch.export.ExportedProgram:
-    """Return the net as a program whose inputs may differ from the example in the axes `free`."""
-    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in free)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of torch about its own layers
-        return torch.export.export(net, example, dynamic_shapes=shapes)
-
-
-def changing(tensors: list[Tensor]) -> list[int]:
-    """Return the axes in which these inputs differ."""
-    return [axis for axis in range(tensors[0].ndim) if len({tensor.shape[axis] for tensor in tensors}) > 1]
-
-
-# One writer for each format: it returns a function from inputs to the outputs of the file it has written.
-
-
-def write_torch_export(program: torch.export.ExportedProgram, target: Path, example: tuple) -> Callable:
-    """Write a .pt2 file."""
-    torch.export.save(program, target)
-    module = torch.export.load(target).module()
-    return lambda batch: flat(module(*batch))
-
-
-def write_onnx(program: torch.export.ExportedProgram, target: Path, example: tuple) -> Callable:
-    """Write an .onnx file, weights included."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of onnxscript about its own future
-        names = [f"input_{number}" for number in range(len(example))] if len(example) > 1 else ["input"]
-        for name in CHATTY:
-            logging.getLogger(name).setLevel(logging.ERROR)
-        written = torch.onnx.export(
-            program, (), input_names=names, opset_version=OPSET, dynamo=True, verbose=False, external_data=False
-        )
-        written.save(target, external_data=False)
-    return onnx_reader(target)
-
-
-def write_recurrent_onnx(net: nn.Module, target: Path, batches: list[tuple[Tensor, ...]]) -> Callable | None:
-    """Write an .onnx file by torch's older exporter, which keeps torch's recurrent layers whole: any length goes.
-
-    Returns:
-        None if the net has a loop of its own over the steps, which this exporter unrolls.
-    """
-    names = [f"input_{number}" for number in range(len(batches[-1]))] if len(batches[-1]) > 1 else ["input"]
-    words = {0: "batch", 1: "length", 2: "length_2", 3: "length_3"}
-    axes = {
-        name: {axis: words[axis] for axis in changing([batch[place] for batch in batches])}
-        for place, name in enumerate(names)
-    }
-    with warnings.catch_warnings(), torch.no_grad():
-        warnings.simplefilter("ignore")  # that it is the older one
-        torch.onnx.export(
-            net, batches[-1], str(target), input_names=names, dynamic_axes=axes, opset_version=17, dynamo=False
-        )
-        reader = onnx_reader(target)
-        try:
-            agree = all(far_apart(reader(batch), flat(net(*batch))) <= TOLERANCE for batch in batches)
-        except Exception as error:  # of onnxruntime, about a shape
-            log.debug("an unrolled loop: %s", error)
-            agree = False
-    return reader if agree else None
-
-
-def onnx_reader(target: Path) -> Callable:
-    """Return a function from inputs to the outputs that onnxruntime gets from a file."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(str(target), options, providers=["CPUExecutionProvider"])
-    wanted = [each.name for each in session.get_inputs()]
-
-    def read(batch: tuple[Tensor, ...]) -> list[Tensor]:
-        given = dict(zip(wanted, (tensor.numpy() for tensor in batch), strict=True))
-        return [torch.from_numpy(np.asarray(value)) for value in session.run(None, given)]
-
-    return read
-
-
-def write_safetensors(net: nn.Module, target: Path, bundle: Path | None) -> Callable:
-    """Write a folder with weights.safetensors and, from the bundle, config.yaml and preprocessing.json."""
-    import copy
-
-    from safetensors.torch import load_model, save_model
-
-    target.mkdir(parents=True, exist_ok=True)
-    save_model(net, str(target / "weights.safetensors"))
-    for name in ("config.yaml", "preprocessing.json") if bundle is not None else ():
-        shutil.copyfile(bundle / name, target / name)
-    twin = copy.deepcopy(net)
-    with torch.no_grad():
-        for parameter in twin.parameters():
-            parameter.zero_()
-    load_model(twin, str(target / "weights.safetensors"))
-    return lambda batch: flat(twin(*batch))
-
-
-WRITERS = {"onnx": write_onnx, "torch_export": write_torch_export}
-
-
-def flat(value: Any) -> list[Tensor]:
-    """Return all tensors inside nested outputs, in order."""
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = list(value.values())
-    return [tensor for item in value for tensor in flat(item)] if isinstance(value, list | tuple) else []
-
-
-def far_apart(ones: list[Tensor], others: list[Tensor]) -> float:
-    """Return the largest difference of two lists of tensors relative to the largest number; inf for other shapes."""
-    if [tuple(one.shape) for one in ones] != [tuple(other.shape) for other in others]:
-        return float("inf")
-    worst = 0.0
-    for one, other in zip(ones, others, strict=True):
-        if one.numel():
-            scale = max(1.0, float(other.abs().max()))
-            worst = max(worst, float((one.double() - other.double()).abs().max()) / scale)
-    return worst
+        need_packages(self.format)
+        bundle, ending = self.bundle(), ENDINGS[self.format]
+        target = self.output or bundle.parent / "export" / f"model{ending}"
+        if ending and target.suffix != ending:
+            raise UserError(f"format={self.format} writes a file that ends in {ending}; received output={target}")
+        for line in export_bundle(bundle, self.format, target):
+            print(line)
+        return 0

@@ -1,10 +1,9 @@
 """What `runner --help` prints, without composing anything: the verbs, the groups with their choices, Hydra's flags."""
 
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
-from pathlib import Path
+from collections.abc import Iterable
 
-from runner.config.catalog import Catalog, folders
+from runner.verbs.options import Verb, usage
 
 HEAD = """\
 runner [VERB] [key=value ...]
@@ -17,7 +16,8 @@ Train a model on a dataset and record the run; no verb means train.
 """
 
 FLAGS = """\
-Any other setting is written key=value (+key=value adds one, ~key takes one away); `runner show NAME` explains a choice.
+Any other setting is written key=value (+key=value adds one, ~key takes one away); `runner show NAME` explains a choice,
+`runner VERB --help` a verb.
 
 Hydra's flags
     -m, --multirun       every combination of values separated by commas
@@ -30,13 +30,14 @@ Hydra's flags
 """
 
 
-def help_text(verbs: Mapping[str, Callable], extra_dirs: Iterable[str | Path] = ()) -> str:
-    """Return the whole text; a verb's line is the first of its docstring."""
-    catalog = Catalog(folders(extra_dirs))
+def overview(verbs: Iterable[type[Verb]], config_dir: str | None = None) -> str:
+    """Return the whole text; what a verb does is the first line of its docstring."""
+    from runner.config.catalog import Catalog, folders
+
+    catalog = Catalog(folders([config_dir] if config_dir else []))
     lines = [HEAD, "Verbs"]
-    for verb in verbs.values():
-        usage, _, meaning = (verb.__doc__ or "").splitlines()[0].partition(": ")
-        lines += [f"    {usage}", f"        {meaning}"]
+    for verb in verbs:
+        lines += [f"    {usage(verb, shared=False)}", f"        {(verb.__doc__ or '').splitlines()[0]}"]
     lines += ["", "Groups and their choices (group=choice)"]
     for group in catalog.groups:
         lines.append(

@@ -1,4 +1,4 @@
-"""What `runner list` and `runner show` print, from YAML and source files alone."""
+"""`runner list` and `runner show`, from YAML and source files alone."""
 
 import io
 import json
@@ -6,17 +6,65 @@ import re
 import shutil
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import yaml
 
 from runner.config.catalog import KINDS, Catalog, folders
 from runner.config.signatures import Signature, describe_arguments, signature
 from runner.errors import UserError, closest
+from runner.verbs.options import Choosing, Typed
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 
-def list_text(what: str | None = None, extra_dirs: Iterable[str | Path] = (), format: str = "text") -> str:
+def kinds() -> list[str]:
+    return [name if " " not in name else group for group, name in KINDS.items()]
+
+
+def every_choice() -> list[str]:
+    catalog = Catalog(folders(()))
+    return sorted({name for group in catalog.groups for name in catalog.choices(group)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class List(Choosing):
+    """List what there is to choose from.
+
+    Args:
+        kind: models, data, tasks ...; usually all of them.
+        format: text for people, json for programs.
+    """
+
+    kind: Annotated[str | None, Typed("models|data|tasks|...", form="words", candidates=kinds)] = None
+    format: Literal["text", "json"] = "text"
+
+    def __call__(self) -> int:
+        print(list_text(self.kind, self.folders, self.format))
+        return 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Show(Choosing):
+    """Show the YAML, source, parameters and an example command of a choice.
+
+    Args:
+        name: of the choice, such as textcnn; where two groups have it, group and name: trainer/default.
+    """
+
+    name: Annotated[str, Typed("NAME", form="words", candidates=every_choice)]
+
+    def __call__(self) -> int:
+        print(show_text(self.name, self.folders))
+        return 0
+
+
+def list_text(
+    what: str | None = None, extra_dirs: Iterable[str | Path] = (), format: Literal["text", "json"] = "text"
+) -> str:
     """Return what `runner list` prints: every choice with its line, and for a model the data it can read.
 
     Args:
@@ -25,12 +73,10 @@ def list_text(what: str | None = None, extra_dirs: Iterable[str | Path] = (), fo
         format: "text", or "json" for {"models": {"textcnn": {"summary": ..., "data": [...]}}}.
 
     Raises:
-        UserError: there is no such kind or format.
+        UserError: there is no such kind.
     """
-    if format not in ("text", "json"):
-        raise UserError(f"list: format={format} is not known.{closest(format, ('text', 'json'))} Allowed: text, json.")
     catalog = Catalog(folders(extra_dirs))
-    found = {KINDS.get(group, group): _rows(catalog, group) for group in _wanted(catalog, what)}
+    found = {KINDS.get(group, group): _summaries(catalog, group) for group in _wanted(catalog, what)}
     if format == "json":
         return json.dumps(found, indent=2, ensure_ascii=False)
     if sys.stdout.isatty():
@@ -56,7 +102,7 @@ def _wanted(catalog: Catalog, what: str | None) -> list[str]:
     return [names[what]]
 
 
-def _rows(catalog: Catalog, group: str) -> dict[str, dict[str, Any]]:
+def _summaries(catalog: Catalog, group: str) -> dict[str, dict[str, Any]]:
     rows: dict[str, dict[str, Any]] = {}
     for name in catalog.choices(group):
         rows[name] = {"summary": catalog.summary(group, name)}
@@ -103,7 +149,7 @@ def _rich_list(catalog: Catalog, found: dict[str, dict[str, dict]]) -> str:
     return out.getvalue().rstrip()
 
 
-def _console() -> tuple[Any, io.StringIO]:
+def _console() -> tuple["Console", io.StringIO]:
     from rich.console import Console
 
     out = io.StringIO()
@@ -154,10 +200,10 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
         docs = [found.module_doc if found.target.startswith("runner.") else "", found.doc]
         docs = [re.split(r"^Args:", doc, maxsplit=1, flags=re.M)[0].strip() for doc in docs]
         where = f"{found.file}:{found.line}" if found.file else ""
-        sections.append((target, "\n\n".join(filter(None, [*docs, where]))))
+        sections.append((found.target, "\n\n".join(filter(None, [*docs, where]))))
     elif isinstance(target, str):
         sections.append((target, "(not found)"))
-    if arguments := _arguments(catalog, group, name, node, found):
+    if arguments := _described_arguments(catalog, group, name, node, found):
         sections.append(("Arguments", arguments))
     if group == "model":
         sections.append(("Reads", _data_names(catalog, catalog.readable(name))))
@@ -170,7 +216,7 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
     return sections
 
 
-def _arguments(catalog: Catalog, group: str, name: str, node: dict[str, Any], found: Signature | None) -> str:
+def _described_arguments(catalog: Catalog, group: str, name: str, node: dict[str, Any], found: Signature | None) -> str:
     """Return one entry for each argument: name, type, the value here or the default, and the meaning."""
     parameters = found.parameters if found else {}
     meanings = describe_arguments(found.doc) if found else {}
@@ -181,7 +227,8 @@ def _arguments(catalog: Catalog, group: str, name: str, node: dict[str, Any], fo
         if key not in node and parameter is not None and parameter.required:
             continue  # the program fills it in
         kind = f": {parameter.annotation}" if parameter is not None and parameter.annotation else ""
-        value = f" = {_yaml(node[key])}" if key in node else f" = {parameter.default} (write +{group}.{key}=...)"
+        default = f"{parameter and parameter.default} (write +{group}.{key}=...)"
+        value = f" = {_yaml(node[key]) if key in node else default}"
         lines.append(f"{key}{kind}{value}")
         lines += [f"    {_first_sentence(meanings[key])}"] if key in meanings else []
     return "\n".join(lines)

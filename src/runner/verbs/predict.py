@@ -1,88 +1,123 @@
 """`runner predict`: answers for a text, a row, a file of any size or standard input."""
 
-import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-from runner.config import safety
-from runner.errors import UserError
-from runner.files.atomic import write_atomically
-from runner.files.rows import read_rows
-from runner.inference.predictor import BATCH, Predictor
-from runner.tracking.artifacts import model_folder
-from runner.tracking.tracker import find_run
-from runner.verbs.explain import show_words
+from runner.errors import UserError, closest
+from runner.verbs.options import File, OfModel, Typed, options
 
-DELIMITERS = {".csv": ",", ".tsv": "\t", ".jsonl": ""}
+if TYPE_CHECKING:
+    from runner.inference.predictor import Predictor
 
 
-def answer(settings: dict[str, str | None], row: dict[str, str], outputs: Path) -> int:
-    """Answer what the command line asks for; one row is printed for people, many are written as CSV or JSON lines.
+@dataclass(frozen=True, kw_only=True)
+class Predict(OfModel):
+    """Answer raw rows: a text, the columns of a table, a file or standard input.
+
+    A table's columns are given one by one, as in `predict run=last sepal_length=5.1 sepal_width=3.5 ...`. Without a row
+    and without input, rows are read from standard input: one text, or one JSON object, a line.
 
     Args:
-        settings: run, input, output, resume, explain, figure, allow and tracking.uri of the command line.
-        row: the raw columns given on the command line, such as {"text": "..."}.
-        outputs: the folder with the runs and their database.
+        row: text="...", or COLUMN=VALUE of each column.
+        input: a file of rows: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
+        output: the file of answers, .csv, .tsv or .jsonl; usually they are printed.
+        resume: continue an output that was cut off.
+        explain: show which words of the text mattered, and draw them.
+        figure: the file that explain=true draws, .png, .pdf or .svg; usually explanation.png.
     """
-    safety.allow(settings["allow"])
-    file, output = settings["input"], settings["output"]
-    if row and file:
-        raise UserError("give either a row (text=...) or input=FILE, not both")
-    if output and Path(output).suffix not in DELIMITERS:
-        raise UserError(f"output is a file that ends in {', '.join(DELIMITERS)}; received {output!r}")
-    again = truth(settings["resume"], "resume")
-    if again and not (output and file not in (None, "-")):
-        raise UserError("resume=true goes on with an output file: it needs input=FILE and output=FILE")
-    explained = truth(settings.get("explain"), "explain")
-    if (explained or settings.get("figure")) and not (explained and row and not output):
-        raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
-    found = find_run(settings["tracking.uri"], outputs, settings["run"], status="FINISHED")
-    predictor = Predictor(model_folder(found, settings["tracking.uri"], outputs))
-    if row:
-        rows: Iterable[tuple[str, dict]] = [("the row", row)]
-    elif file and file != "-":
-        rows = read_rows(file)
-    else:
-        rows = lines(sys.stdin)
-    if row and not output:
-        for name, value in next(predictor.answers(rows)).items():
-            print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
-        if explained:
-            show_words(predictor, row, Path(settings["figure"] or "explanation.png"))
-        return 0
-    if not output:
+
+    row: Annotated[tuple[str, ...], Typed('text="..."', form="rest", candidates=lambda: ["text="])] = ()
+    input: File = None
+    output: File = None
+    resume: bool = False
+    explain: bool = False
+    figure: File = None
+
+    def __call__(self) -> int:
+        from runner.inference.output import check_ending
+        from runner.inference.predictor import Predictor
+
+        file = self.input if self.input and str(self.input) != "-" else None
+        if self.row and self.input:
+            raise UserError("give either a row (text=...) or input=FILE, not both")
+        if self.output:
+            check_ending(self.output)
+        if self.resume and not (self.output and file):
+            raise UserError("resume=true continues an output file: it needs input=FILE and output=FILE")
+        if (self.explain or self.figure) and not (self.explain and self.row and not self.output):
+            raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
+        words = [argument for argument in self.row if "=" not in argument]
+        if words:
+            raise UserError(f"predict takes key=value arguments, received {' '.join(words)!r}")
+        predictor = Predictor(self.bundle())
+        if self.row and not self.output:
+            return self.answer_row(predictor, self.columns(predictor))
+        if self.row:
+            rows: Iterable[tuple[str, dict]] = [("the row", self.columns(predictor))]
+        else:
+            from runner.files.rows import read_rows
+
+            rows = read_rows(file) if file else typed_rows(sys.stdin)
+        if self.output:
+            return self.write(predictor, rows, file, self.output)
         for one in predictor.answers(rows):
             print(json.dumps(one, ensure_ascii=False), flush=sys.stdout.isatty())
         return 0
-    job = {"run": found.id, **stamp(file)} if file and file != "-" else {"run": found.id}
-    with Output(Path(output), job, again) as sink:
-        if not sink.complete:
-            for one in predictor.answers(islice(rows, sink.rows, None)):
-                sink.write(one)
-        print(f"{sink.rows} rows in {output}", file=sys.stderr)
-    return 0
+
+    def columns(self, predictor: "Predictor") -> dict[str, str]:
+        """Return the row of the command line.
+
+        Raises:
+            UserError: a key is neither a column of the model nor an option.
+        """
+        row = dict(argument.split("=", 1) for argument in self.row)
+        columns = predictor.columns
+        named = [*columns, *(["text"] if list(columns.values()) == ["string"] else [])]
+        for key in row:
+            if key not in named:
+                keys = [option.typed.key for option in options(Predict) if option.typed.form == "option"]
+                raise UserError(
+                    f'"{key}" is not a column of this model and not an option.{closest(key, [*named, *keys])} '
+                    f"Columns: {', '.join(columns)}; options: {', '.join(keys)}"
+                )
+        return row
+
+    def answer_row(self, predictor: "Predictor", row: dict[str, str]) -> int:
+        """Print the answer for one row, for people."""
+        for name, value in next(predictor.answers([("the row", row)])).items():
+            print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+        if self.explain:
+            from runner.verbs.explain import show_words
+
+            show_words(predictor, row, self.figure or Path("explanation.png"))
+        return 0
+
+    def write(self, predictor: "Predictor", rows: Iterable[tuple[str, dict]], file: Path | None, output: Path) -> int:
+        """Write the answers to a file."""
+        from runner.inference.output import Output
+
+        job = {"run": self.info.id, **(stamp(file) if file else {})}
+        with Output(output, job, self.resume) as sink:
+            if not sink.complete:
+                for one in predictor.answers(islice(rows, sink.rows, None)):
+                    sink.write(one)
+            print(f"{sink.rows} rows in {output}", file=sys.stderr)
+        return 0
 
 
-def truth(word: str | None, name: str) -> bool:
-    """Read true or false of the command line."""
-    if word in (None, "false", "true"):
-        return word == "true"
-    raise UserError(f"{name} is true or false, received {word!r}")
-
-
-def stamp(file: str) -> dict[str, Any]:
+def stamp(file: Path) -> dict[str, Any]:
     """What tells an input file from another one, or from itself after a change."""
-    path = Path(file).resolve()
+    path = file.resolve()
     stat = path.stat() if path.exists() else None
     return {"input": str(path), "size": stat and stat.st_size, "changed_ns": stat and stat.st_mtime_ns}
 
 
-def lines(stream: Iterable[str]) -> Iterator[tuple[str, dict]]:
+def typed_rows(stream: Iterable[str]) -> Iterator[tuple[str, dict]]:
     """One row a line: a JSON object, or else a text; each with its place in words."""
     if getattr(stream, "isatty", lambda: False)():
         print("one text, or one JSON object, a line; Ctrl-D ends", file=sys.stderr)
@@ -95,96 +130,3 @@ def lines(stream: Iterable[str]) -> Iterator[tuple[str, dict]]:
         except json.JSONDecodeError:
             row = {"text": line}  # a text may begin with a brace
         yield f"standard input, line {number}", row
-
-
-class Output:
-    """A file of answers, written row by row; one that a kill has cut off is gone on with.
-
-    While it is incomplete, a note beside it (`.NAME.unfinished`) says what it is made of.
-
-    Args:
-        path: ends in .csv, .tsv or .jsonl.
-        job: what decides the answers: the run and the input file.
-        again: whether to go on with what is there.
-    """
-
-    def __init__(self, path: Path, job: dict[str, Any], again: bool):
-        self.path = path
-        self.delimiter = DELIMITERS[path.suffix]
-        self.note = path.with_name(f".{path.name}.unfinished")
-        self.rows = 0
-        self.complete = False
-        kept = 0
-        if again and path.exists():
-            self.complete = not self.note.exists()
-            if not self.complete and json.loads(self.note.read_text(encoding="utf-8")) != job:
-                raise UserError(
-                    f"{path} was begun with another run or input file, or that file has changed. Leave resume=true out "
-                    "to write it anew"
-                )
-            self.rows, kept = complete_rows(path, self.delimiter, whole=self.complete)
-        if not self.complete:
-            write_atomically(self.note, json.dumps(job))
-            with open(path, "ab") as file:
-                file.truncate(kept)
-        self.file = open(path, "a", encoding="utf-8", newline="")  # noqa: SIM115 (closed by __exit__)
-        self.table: csv.DictWriter | None = None
-
-    def write(self, one: dict) -> None:
-        """Append one row."""
-        if not self.delimiter:
-            self.file.write(json.dumps(one, ensure_ascii=False) + "\n")
-        else:
-            if self.table is None:
-                self.table = csv.DictWriter(self.file, list(one), delimiter=self.delimiter, lineterminator="\n")
-                if not self.rows:
-                    self.table.writeheader()
-            self.table.writerow(one)
-        self.rows += 1
-        if self.rows % BATCH == 0:
-            self.file.flush()
-
-    def __enter__(self) -> "Output":
-        return self
-
-    def __exit__(self, kind: type | None, *exception: object) -> None:
-        self.file.close()
-        if kind is None:
-            self.note.unlink(missing_ok=True)
-
-
-def complete_rows(path: Path, delimiter: str, whole: bool = False) -> tuple[int, int]:
-    """Return (rows, bytes) of the whole batches at the beginning of a file of answers.
-
-    An answer may depend on the batch it is in, in the last digit: the rows that follow must begin a batch again.
-
-    Args:
-        path: the file.
-        delimiter: between cells; "" = JSON lines.
-        whole: count all rows.
-    """
-    records = size = kept_rows = kept = 0
-    quotes = 0  # an odd number so far: the line ends inside a cell
-    with open(path, "rb") as file:
-        for line in file:
-            size += len(line)
-            quotes += line.count(b'"') if delimiter else 0
-            if quotes % 2 or not line.endswith(b"\n"):
-                continue
-            records += 1
-            rows = records - 1 if delimiter else records
-            if rows > 0 and (whole or rows % BATCH == 0):
-                kept_rows, kept = rows, size
-    return kept_rows, kept
-
-
-@contextmanager
-def writer(output: str | None) -> Iterator[Callable[[dict], None]]:
-    """A function that writes one row: to a .csv, .tsv or .jsonl file, or nowhere."""
-    if output is None:
-        yield lambda one: None
-        return
-    if Path(output).suffix not in DELIMITERS:
-        raise UserError(f"output is a file that ends in {', '.join(DELIMITERS)}; received {output!r}")
-    with Output(Path(output), {}, again=False) as sink:
-        yield sink.write

@@ -2,70 +2,82 @@
 
 import logging
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from omegaconf import DictConfig, OmegaConf
+from runner.verbs.options import Tracked, Typed, run_ids
 
-from runner.config import safety
-from runner.tracking.artifacts import client, stored_text
-from runner.tracking.find import RunInfo
-from runner.tracking.git import git_state
-from runner.tracking.pyfunc import versions
-from runner.tracking.tracker import find_run
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
+
+    from runner.tracking.find import RunInfo
 
 log = logging.getLogger(__name__)
 NOT_RESULTS = ("seconds", "per_second")  # metrics that say how fast the machine was
 SHOWN_DIFFERENCES = 12
 
 
-def rerun(which: str, settings: dict[str, str | None], outputs: Path) -> int:
-    """Train as a run was trained, as a new run with the tag `runner.rerun_of`, and compare the metrics.
+@dataclass(frozen=True, kw_only=True)
+class Rerun(Tracked):
+    """Train again as the tracker says that a run was trained, and compare the metrics.
+
+    Exit code 1 if they differ. Whatever is different here (versions, commit, data) is said first. The new run has the
+    tag runner.rerun_of.
 
     Args:
-        which: the run, as `find_run` takes it.
-        settings: allow and tracking.uri of the command line.
-        outputs: the folder of all runs.
-
-    Returns:
-        exit code 0 if the metrics are equal, 1 if they are not.
+        run: last, an id or its beginning, a name, or the folder of a run.
+        allow: packages whose classes the run may name too, separated by commas.
     """
-    from runner.config.inferred import register_resolvers
-    from runner.training.job import closing_table, ending, only_process, run_recorded
 
-    uri = settings["tracking.uri"]
-    original = find_run(uri, outputs, which, status="FINISHED")
-    tracker = client(uri, outputs)
-    register_resolvers()
-    cfg = configuration(stored_text(tracker, original, "config.yaml"), settings)
-    overrides = OmegaConf.to_container(OmegaConf.create(stored_text(tracker, original, "overrides.yaml")))
-    choices = {group: original.tags.get(f"runner.{group}") for group in ("model", "data", "task", "optim", "schedule")}
-    choices["experiment"] = original.tags.get("runner.experiment")
-    now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
-    folder = outputs / f"{choices['model'] or 'rerun'}-{choices['data'] or original.id[:8]}" / now
-    folder.mkdir(parents=True)
-    log_to(folder / "runner.log")
-    for difference in differences(original, cfg):
-        log.warning("%s", difference)
-    with ending(multirun=False), only_process(folder):
-        tags = {"runner.rerun_of": original.id}
-        result = run_recorded(cfg, folder, choices, overrides, tags)
-    closing_table(result, folder)
-    return report(original, tracker.get_run(original.id).data.metrics, tracker.get_run(result["run_id"]).data.metrics)
+    run: Annotated[str, Typed("ID|last", form="words", candidates=run_ids)]
+    allow: Annotated[str | None, Typed("PACKAGE,...")] = None
 
+    def __call__(self) -> int:
+        from omegaconf import OmegaConf
 
-def configuration(text: str, settings: dict[str, str | None]) -> DictConfig:
-    """Return the stored configuration as one to train with; what it allows itself does not count."""
-    cfg = OmegaConf.create(text)
-    OmegaConf.set_struct(cfg, True)
-    OmegaConf.update(cfg, "allow", [], force_add=True)
-    OmegaConf.update(cfg, "resume", None, force_add=True)
-    if settings["tracking.uri"]:
-        cfg.tracking.uri = settings["tracking.uri"]
-    safety.allow(settings["allow"])
-    safety.guard(cfg)
-    return cfg
+        from runner.config.inferred import register_resolvers
+        from runner.tracking.artifacts import client, stored_text
+        from runner.tracking.find import find_run
+        from runner.training.job import closing_table, ending, only_process, run_recorded
+
+        original = find_run(self.tracking_uri, self.outputs, self.run, status="FINISHED")
+        tracker = client(self.tracking_uri, self.outputs)
+        register_resolvers()
+        cfg = self.configuration(stored_text(tracker, original, "config.yaml"))
+        overrides = list(OmegaConf.create(stored_text(tracker, original, "overrides.yaml")))
+        groups = ("model", "data", "task", "optim", "schedule", "experiment")
+        choices = {group: original.tags.get(f"runner.{group}") for group in groups}
+        now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
+        folder = self.outputs / f"{choices['model'] or 'rerun'}-{choices['data'] or original.id[:8]}" / now
+        folder.mkdir(parents=True)
+        log_to(folder / "runner.log")
+        for change in changes_since(original, cfg):
+            log.warning("%s", change)
+        with ending(multirun=False), only_process(folder):
+            result = run_recorded(cfg, folder, choices, overrides, {"runner.rerun_of": original.id})
+        closing_table(result, folder)
+        now_metrics = tracker.get_run(result["run_id"]).data.metrics
+        return report(original, tracker.get_run(original.id).data.metrics, now_metrics)
+
+    def configuration(self, text: str) -> "DictConfig":
+        """Return the stored configuration as one to train with; what it allows itself does not count."""
+        from omegaconf import DictConfig, OmegaConf
+
+        from runner.config import safety
+
+        cfg = OmegaConf.create(text)
+        assert isinstance(cfg, DictConfig)
+        OmegaConf.set_struct(cfg, True)
+        OmegaConf.update(cfg, "allow", [], force_add=True)
+        OmegaConf.update(cfg, "resume", None, force_add=True)
+        if self.tracking_uri:
+            cfg.tracking.uri = self.tracking_uri
+        safety.allow(self.allow)
+        safety.guard(cfg)
+        return cfg
 
 
 def log_to(file: Path) -> None:
@@ -78,8 +90,10 @@ def log_to(file: Path) -> None:
         root.addHandler(handler)
 
 
-def differences(original: RunInfo, cfg: DictConfig) -> list[str]:
+def changes_since(original: "RunInfo", cfg: "DictConfig") -> list[str]:
     """Return in words what is not as it was: folder, versions, commit, data."""
+    from runner.tracking.pyfunc import versions
+
     found = []
     tags = original.tags
     if tags.get("runner.cwd") not in (None, str(Path.cwd())):
@@ -91,7 +105,7 @@ def differences(original: RunInfo, cfg: DictConfig) -> list[str]:
             found.append(f"{name} was {then}, now it is {version}")
     gone = {name.removeprefix("version.") for name in tags if name.startswith("version.")} - here.keys()
     found += [f"{name} was {tags[f'version.{name}']}, now it is not installed" for name in sorted(gone)]
-    found += code_differences(tags)
+    found += code_changes(tags)
     digest = tags.get("runner.data_digest")
     now = data_digest(cfg) if digest else None
     if digest and now != digest:
@@ -99,8 +113,10 @@ def differences(original: RunInfo, cfg: DictConfig) -> list[str]:
     return found
 
 
-def code_differences(tags: Any) -> list[str]:
+def code_changes(tags: Mapping[str, str]) -> list[str]:
     """Return in words how the repository around the current folder differs from that of the run."""
+    from runner.tracking.git import git_state
+
     then, state = tags.get("runner.git.commit"), git_state(Path.cwd(), exclude=[Path.cwd() / "outputs"])
     if then is None:
         return []
@@ -118,7 +134,7 @@ def code_differences(tags: Any) -> list[str]:
     return found
 
 
-def data_digest(cfg: DictConfig) -> str:
+def data_digest(cfg: "DictConfig") -> str:
     """Return the digest of the data the configuration names, as it is now."""
     from runner.build import build_data
 
@@ -127,7 +143,7 @@ def data_digest(cfg: DictConfig) -> str:
     return data.digest
 
 
-def report(original: RunInfo, before: dict[str, float], now: dict[str, float]) -> int:
+def report(original: "RunInfo", before: dict[str, float], now: dict[str, float]) -> int:
     """Say whether the metrics are equal; return the exit code."""
     compared = {name for name in before if name.startswith(("test/", "best/", "val/", "train/", "fit/"))}
     compared = {name for name in compared if not name.endswith(NOT_RESULTS)}

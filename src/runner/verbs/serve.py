@@ -13,42 +13,45 @@ import json
 import logging
 import socket
 from contextvars import ContextVar
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
-from runner.config import safety
 from runner.errors import UserError
-from runner.tracking.artifacts import client, model_uri
-from runner.tracking.tracker import find_run
+from runner.verbs.options import OfModel, Port
 
 log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 2**20  # bytes of a request
 ASKED: ContextVar[list] = ContextVar("asked")  # not empty once the request has come as far as the model
 
 
-def serve(settings: dict[str, str | None], outputs: Path) -> int:
-    """Answer requests until Ctrl-C.
+@dataclass(frozen=True, kw_only=True)
+class Serve(OfModel):
+    """Answer requests by MLflow's scoring server: raw rows in, answers out.
 
     Args:
-        settings: run, host, port, allow and tracking.uri of the command line.
-        outputs: the folder with the runs and their database.
+        port: to listen on.
+        host: the address it listens on; 0.0.0.0 lets other machines in.
     """
-    safety.allow(settings["allow"])
-    host, port = settings["host"], settings["port"]
-    if not port.isdigit() or not 0 < int(port) < 65536:
-        raise UserError(f"port is a number below 65536, received {port!r}")
-    check_address(host, int(port))
-    run = find_run(settings["tracking.uri"], outputs, settings["run"], status="FINISHED")
-    address = model_uri(run)
-    client(settings["tracking.uri"], outputs)
-    import uvicorn
 
-    app = application(address)
-    columns = ", ".join(column["name"] for column in app.state.columns)
-    print(f"run {run.id} ({run.name}) on http://{host}:{port}/invocations  (Ctrl-C ends it)")
-    print(f"columns: {columns}", flush=True)
-    uvicorn.run(app, host=host, port=int(port), log_level="warning")
-    return 0
+    port: Port = 5001
+    host: str = "127.0.0.1"
+
+    def __call__(self) -> int:
+        from runner.tracking.artifacts import client, model_uri
+
+        self.let_in()
+        check_address(self.host, self.port)
+        run = self.info
+        address = model_uri(run)
+        client(self.tracking_uri, self.outputs)
+        import uvicorn
+
+        app = application(address)
+        columns = ", ".join(column["name"] for column in app.state.columns)
+        print(f"run {run.id} ({run.name}) on http://{self.host}:{self.port}/invocations  (Ctrl-C ends it)")
+        print(f"columns: {columns}", flush=True)
+        uvicorn.run(app, host=self.host, port=self.port, log_level="warning")
+        return 0
 
 
 def check_address(host: str, port: int) -> None:

@@ -1,0 +1,266 @@
+"""The trained net as a file for other programs, checked against the net's own answers.
+
+onnx: for onnxruntime and its like. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the weights
+with the configuration and the preprocessing, a folder. It is the net only: what turns text into numbers is written
+beside it, into `preprocessing.json`.
+"""
+
+import copy
+import importlib.util
+import logging
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from runner.errors import UserError
+from runner.inference.bundle import load_bundle
+from runner.inference.tensors import relative_distance, tensors_in
+
+log = logging.getLogger(__name__)
+OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
+ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
+LONGEST = 50  # tokens of a row, where the data does not say how long a row may be
+TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number
+CHATTY = ("onnxscript", "onnx_ir", "torch.onnx._internal.exporter._registration")  # about what is not installed here
+ENDINGS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
+
+Batches = list[tuple[Tensor, ...]]
+Reader = Callable[[tuple[Tensor, ...]], list[Tensor]]  # from inputs to the outputs of an exported file
+
+
+def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
+    """Write the net of a trained model; return lines that say where it is and how far its answers are from its own.
+
+    Args:
+        bundle: the folder `model/` of a run.
+        form: onnx, torch_export or safetensors.
+        target: the file, or the folder, to write.
+    """
+    task, data, _ = load_bundle(bundle)
+    if not isinstance(task.net, nn.Module):
+        raise UserError(
+            f"{type(task.net).__name__} is an estimator, not a net: it cannot be exported. Use predict or serve"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if form != "safetensors":
+        shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))
+    apart, shapes = export_net(task.net, samples(task, data), form, target, bundle)
+    shown = ", ".join(" and ".join(" x ".join(map(str, shape)) for shape in shapes_of) for shapes_of in shapes)
+    said = [str(target), f"checked with inputs of {shown}: at most {apart:.1e} from the net's own answers"]
+    lengths = {shape[1] for shapes_of in shapes for shape in shapes_of if len(shape) > 1}
+    if form != "safetensors" and hasattr(data.inputs, "vocabulary") and len(lengths) == 1:
+        said.append(
+            f"it takes rows of exactly {lengths.pop()} tokens, filled up with 0: the export unrolls recurrent layers"
+        )
+    return said
+
+
+def need_packages(form: str) -> None:
+    """Refuse a format whose packages are not installed."""
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if form == "onnx" and missing:
+        raise UserError(f'format=onnx needs {", ".join(missing)}: pip install "runner[export]"')
+
+
+def export_net(
+    net: nn.Module, batches: Batches, form: str, target: Path, bundle: Path | None = None
+) -> tuple[float, list[list[tuple[int, ...]]]]:
+    """Write a net and check it; return (largest relative difference, shapes of the inputs it was checked with).
+
+    Args:
+        net: the net; it is left as it was but for being in evaluation mode.
+        batches: inputs of several sizes; the net is followed on the last one.
+        form: onnx, torch_export or safetensors.
+        target: the file, or the folder, to write.
+        bundle: the folder `model/` of the run; safetensors copies its other files.
+
+    Raises:
+        UserError: the net cannot be exported, or the exported one answers otherwise.
+    """
+    net = net.cpu().eval()
+    if form == "safetensors":
+        reader = write_safetensors(net, target, bundle)
+    else:
+        program, followed = follow(net, batches)
+        whole = write_recurrent_onnx(net, target, batches) if followed is not batches and form == "onnx" else None
+        batches = batches if whole else followed
+        reader = whole or WRITERS[form](program, target, batches[-1])
+    worst = 0.0
+    with torch.inference_mode():
+        for batch in batches:
+            own = tensors_in(net(*batch))
+            try:
+                worst = max(worst, relative_distance(reader(batch), own))
+            except Exception as error:  # of onnxruntime or of the program's own guards
+                sizes = " and ".join(str(tuple(tensor.shape)) for tensor in batch)
+                reason = str(error).strip().splitlines()[0][:200]
+                raise UserError(
+                    f"the exported {type(net).__name__} does not take inputs of {sizes}: {reason}"
+                ) from error
+    if not worst <= TOLERANCE:
+        raise UserError(
+            f"the exported net answers otherwise than the net itself ({worst:.1e} apart); do not use {target}"
+        )
+    return worst, [[tuple(tensor.shape) for tensor in batch] for batch in batches]
+
+
+def samples(task: Any, data: Any) -> Batches:
+    """Return inputs of the net of several batch sizes and, for tokens, several lengths."""
+    generator = torch.Generator().manual_seed(0)
+    rows = example_rows(data, max(ROWS))
+    inputs = task.inputs((*data.encode(rows), None)) if rows else ()
+    if not inputs:
+        raise UserError(f"{type(data).__name__} gives no example to follow the net with")
+    batches = []
+    longest = getattr(data, "context_len", None) or getattr(data.inputs, "max_len", None) or LONGEST
+    for count, length in zip(ROWS, (1, 3, 11, longest), strict=True):
+        batches.append(tuple(resized(tensor, count, min(length, longest), data, generator) for tensor in inputs))
+    return batches
+
+
+def example_rows(data: Any, count: int) -> list[dict]:
+    """Return raw rows that hold something for every column the model takes."""
+    made: dict[str, Any] = {}
+    for name, kind in data.columns.items():
+        shape = getattr(data.inputs, "shape", [1])
+        made[name] = {"string": "a b c d", "double": 0.5, "long": 1}.get(kind, np.zeros(shape).tolist())
+    return [made] * count
+
+
+def resized(example: Tensor, count: int, length: int, data: Any, generator: torch.Generator) -> Tensor:
+    """Return random inputs like `example`, with this many rows and, if they are tokens, of this length."""
+    if example.is_floating_point():
+        return torch.randn((count, *example.shape[1:]), generator=generator).to(example.dtype)
+    vocabulary = getattr(data.inputs, "vocabulary", None)
+    highest = len(vocabulary) if vocabulary is not None else int(example.max()) + 1
+    shape = (count, length, *example.shape[2:]) if example.ndim > 1 else (count,)
+    return torch.randint(1, max(highest, 2), shape, generator=generator)
+
+
+def follow(net: nn.Module, batches: Batches) -> tuple[torch.export.ExportedProgram, Batches]:
+    """Return the net as a program for batches of any size and any length, and the batches to check it with.
+
+    torch.export unrolls torch's recurrent layers, so that a program with one takes rows of one length only; the batches
+    then are others, of this length.
+    """
+    axes = [changing([batch[place] for batch in batches]) for place in range(len(batches[-1]))]
+    try:
+        return traced(net, batches[-1], axes), batches
+    except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
+        reason = error
+    if any(len(free) > 1 for free in axes):
+        try:
+            program = traced(net, batches[-1], [free[:1] for free in axes])
+        except Exception as error:
+            reason = error
+        else:
+            return program, [tuple(tensor[:rows] for tensor in batches[-1]) for rows in ROWS]
+    text = str(reason).strip().splitlines()[0]
+    raise UserError(f"torch.export cannot follow {type(net).__name__}: {text}") from reason
+
+
+def traced(net: nn.Module, example: tuple[Tensor, ...], free: list[list[int]]) -> torch.export.ExportedProgram:
+    """Return the net as a program whose inputs may differ from the example in the axes `free`."""
+    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in free)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of torch about its own layers
+        return torch.export.export(net, example, dynamic_shapes=shapes)
+
+
+def changing(tensors: list[Tensor]) -> list[int]:
+    """Return the axes in which these inputs differ."""
+    return [axis for axis in range(tensors[0].ndim) if len({tensor.shape[axis] for tensor in tensors}) > 1]
+
+
+# One writer for each format: it returns a function from inputs to the outputs of the file it has written.
+
+
+def write_torch_export(program: torch.export.ExportedProgram, target: Path, example: tuple) -> Reader:
+    """Write a .pt2 file."""
+    torch.export.save(program, target)
+    module = torch.export.load(target).module()
+    return lambda batch: tensors_in(module(*batch))
+
+
+def write_onnx(program: torch.export.ExportedProgram, target: Path, example: tuple) -> Reader:
+    """Write an .onnx file, weights included."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of onnxscript about its own future
+        names = [f"input_{number}" for number in range(len(example))] if len(example) > 1 else ["input"]
+        for name in CHATTY:
+            logging.getLogger(name).setLevel(logging.ERROR)
+        written = torch.onnx.export(
+            program, (), input_names=names, opset_version=OPSET, dynamo=True, verbose=False, external_data=False
+        )
+        assert written is not None
+        written.save(target, external_data=False)
+    return onnx_reader(target)
+
+
+def write_recurrent_onnx(net: nn.Module, target: Path, batches: Batches) -> Reader | None:
+    """Write an .onnx file by torch's older exporter, which keeps torch's recurrent layers whole: any length goes.
+
+    Returns:
+        None if the net has a loop of its own over the steps, which this exporter unrolls.
+    """
+    names = [f"input_{number}" for number in range(len(batches[-1]))] if len(batches[-1]) > 1 else ["input"]
+    words = {0: "batch", 1: "length", 2: "length_2", 3: "length_3"}
+    axes = {
+        name: {axis: words[axis] for axis in changing([batch[place] for batch in batches])}
+        for place, name in enumerate(names)
+    }
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # that it is the older one
+        torch.onnx.export(
+            net, batches[-1], str(target), input_names=names, dynamic_axes=axes, opset_version=17, dynamo=False
+        )
+        reader = onnx_reader(target)
+        try:
+            agree = all(relative_distance(reader(batch), tensors_in(net(*batch))) <= TOLERANCE for batch in batches)
+        except Exception as error:  # of onnxruntime, about a shape
+            log.debug("an unrolled loop: %s", error)
+            agree = False
+    return reader if agree else None
+
+
+def onnx_reader(target: Path) -> Reader:
+    """Return a function from inputs to the outputs that onnxruntime gets from a file."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(str(target), options, providers=["CPUExecutionProvider"])
+    wanted = [each.name for each in session.get_inputs()]
+
+    def read(batch: tuple[Tensor, ...]) -> list[Tensor]:
+        given = dict(zip(wanted, (tensor.numpy() for tensor in batch), strict=True))
+        return [torch.from_numpy(np.asarray(value)) for value in session.run(None, given)]
+
+    return read
+
+
+def write_safetensors(net: nn.Module, target: Path, bundle: Path | None) -> Reader:
+    """Write a folder with weights.safetensors and, from the bundle, config.yaml and preprocessing.json."""
+    from safetensors.torch import load_model, save_model
+
+    target.mkdir(parents=True, exist_ok=True)
+    save_model(net, str(target / "weights.safetensors"))
+    if bundle is not None:
+        for name in ("config.yaml", "preprocessing.json"):
+            shutil.copyfile(bundle / name, target / name)
+    twin = copy.deepcopy(net)
+    with torch.no_grad():
+        for parameter in twin.parameters():
+            parameter.zero_()
+    load_model(twin, str(target / "weights.safetensors"))
+    return lambda batch: tensors_in(twin(*batch))
+
+
+WRITERS = {"onnx": write_onnx, "torch_export": write_torch_export}

@@ -1,0 +1,54 @@
+"""What Tab offers: the verbs and their options; for the settings of a run, what Hydra offers."""
+
+import os
+from collections.abc import Mapping
+
+from runner.verbs.options import Verb, options, parse
+
+
+def complete(arguments: list[str], verbs: Mapping[str, type[Verb]]) -> int:
+    """Print what may stand at the end of the line that the shell holds in COMP_LINE.
+
+    Args:
+        arguments: the command of Hydra's shell function, such as ["-sc", "query=bash"].
+        verbs: by name.
+    """
+    line = os.environ.get("COMP_LINE", "")
+    _, *words = line.split() or [""]
+    word = "" if line.endswith(" ") or not words else words.pop()
+    found, asks_hydra = offers(words, word, verbs)
+    for text in found:
+        print(text)
+    if asks_hydra:
+        settings = [each for each in words if each not in verbs]
+        os.environ["COMP_LINE"] = " ".join(["runner", *settings, word])
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Hydra's errors would be printed into the line being typed
+        return parse(verbs["train"], arguments)()
+    return 0
+
+
+def offers(words: list[str], word: str, verbs: Mapping[str, type[Verb]]) -> tuple[list[str], bool]:
+    """Return the continuations of a word, and whether it may also be a setting of a run.
+
+    Args:
+        words: those before it, the verb first.
+        word: what is typed of it.
+        verbs: by name.
+    """
+    if not words:
+        return [name for name in verbs if name.startswith(word)], True
+    if words[0] not in verbs:
+        return [], True
+    key, equals, text = word.partition("=")
+    found: list[str] = []
+    known = options(verbs[words[0]])
+    for option in known:
+        typed = option.typed
+        if typed.form == "words" and not equals:
+            found += option.candidates(word)
+        if typed.form == "option" and equals and typed.key == key:
+            found += [f"{key}={value}" for value in option.candidates(text)]
+        if typed.form == "option" and not equals and typed.key.startswith(word):
+            found += [f"{typed.key}="] if not any(each.startswith(f"{typed.key}=") for each in words) else []
+    overrides = any(option.typed.form == "rest" and "KEY=VALUE" in option.typed.shown for option in known)
+    return found, overrides and not found

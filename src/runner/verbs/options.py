@@ -1,0 +1,315 @@
+"""What a verb may be told: the fields of a frozen dataclass, from which come parsing, `--help` and completion.
+
+    @dataclass(frozen=True, kw_only=True)
+    class Register(OfRun):
+        '''Add the model of a run to the model registry of the tracking server.
+
+        Args:
+            name: what the model is called there.
+            alias: a second name for this version.
+        '''
+
+        name: str
+        alias: str | None = None
+
+        def __call__(self) -> int: ...
+
+`runner register run=last name=reviews` is `Register(run="last", name="reviews")()`. What is slow to import, a verb
+imports inside its functions: the command imports the modules of all verbs.
+"""
+
+import inspect
+import textwrap
+from collections.abc import Callable, Iterable
+from dataclasses import MISSING, dataclass, fields, replace
+from functools import cached_property
+from pathlib import Path
+from types import UnionType
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+from runner.errors import UserError, closest
+
+if TYPE_CHECKING:
+    from runner.tracking.find import RunInfo
+
+
+@dataclass(frozen=True)
+class Typed:
+    """How an option is typed, where the name and type of its field do not say so.
+
+    Args:
+        shown: what help shows for its value.
+        key: what stands before "=", if it is not the name of the field.
+        form: an "option" (key=value), "words" without a key, or the "rest" of the arguments as they are.
+        allowed: the numbers it may be.
+        candidates: what Tab offers for it.
+    """
+
+    shown: str = ""
+    key: str = ""
+    form: Literal["option", "words", "rest"] = "option"
+    allowed: range | None = None
+    candidates: Callable[[], Iterable[str]] = tuple
+
+
+@dataclass(frozen=True)
+class Option:
+    """A field of a verb, read.
+
+    Args:
+        field: its name.
+        type: of its value, None left out.
+        required: whether it has to be given.
+        own: whether this verb has declared it, and not one that it shares it with.
+        typed: how it is typed; `key` and `shown` are filled in.
+    """
+
+    field: str
+    type: Any
+    required: bool
+    own: bool
+    typed: Typed
+
+    @property
+    def usage(self) -> str:
+        """How it is typed, such as "[output=FILE]"."""
+        if self.typed.form == "rest":
+            return self.typed.shown
+        text = self.typed.shown if self.typed.form == "words" else f"{self.typed.key}={self.typed.shown}"
+        return text if self.required else f"[{text}]"
+
+    def read(self, text: str) -> Any:
+        """Return the value of a text.
+
+        Raises:
+            UserError: the text is not such a value.
+        """
+        choices = self.choices
+        if choices and text not in choices:
+            allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
+            raise UserError(f"{self.typed.key} is {allowed}, received {text!r}.{closest(text, choices)}")
+        if self.type is bool:
+            return text == "true"
+        if numbers := self.typed.allowed:
+            if not text.isdecimal() or int(text) not in numbers:
+                span = f"{numbers.start} and {numbers.stop - 1}"
+                raise UserError(f"{self.typed.key} is a number between {span}, received {text!r}")
+            return int(text)
+        return Path(text) if self.type is Path else text
+
+    @property
+    def choices(self) -> list[str]:
+        """The only values it takes; empty if there are too many to list."""
+        if self.type is bool:
+            return ["true", "false"]
+        return list(get_args(self.type)) if get_origin(self.type) is Literal else []
+
+    def candidates(self, text: str) -> list[str]:
+        """Return the values that begin like `text`."""
+        if self.type is Path:
+            found = Path(text).parent.glob(f"{Path(text).name if not text.endswith('/') else ''}*")
+            return [f"{path}/" if path.is_dir() else str(path) for path in found]
+        return [each for each in (self.choices or self.typed.candidates()) if each.startswith(text)]
+
+
+def run_ids() -> list[str]:
+    from runner.tracking.find import recent_runs
+
+    return ["last", *recent_runs(Path.cwd() / "outputs")]
+
+
+RunId = Annotated[str, Typed("ID|last", candidates=run_ids)]
+File = Annotated[Path | None, Typed("FILE")]
+Port = Annotated[int, Typed(allowed=range(1, 65536))]
+Overrides = Annotated[tuple[str, ...], Typed("[KEY=VALUE ...]", form="rest")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verb:
+    """A word behind `runner` and its options; calling it does the work and returns the exit code."""
+
+    def __call__(self) -> int:
+        raise NotImplementedError
+
+    @property
+    def outputs(self) -> Path:
+        """Where the runs of the current folder and their database are."""
+        return Path.cwd() / "outputs"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choosing(Verb):
+    """A verb that looks at the choices there are.
+
+    Args:
+        config_dir: a folder with more choices.
+    """
+
+    config_dir: Annotated[Path | None, Typed("DIR", key="--config-dir")] = None
+
+    @property
+    def folders(self) -> list[Path]:
+        """The folders with more choices."""
+        return [self.config_dir] if self.config_dir else []
+
+    @property
+    def flags(self) -> list[str]:
+        """The same as it was typed."""
+        return [f"--config-dir={folder}" for folder in self.folders]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tracked(Verb):
+    """A verb that reads the record of runs.
+
+    Args:
+        tracking_uri: the database or the server with the runs; usually the database in `outputs`.
+    """
+
+    tracking_uri: Annotated[str | None, Typed("URI", key="tracking.uri")] = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRun(Tracked):
+    """A verb about one finished run.
+
+    Args:
+        run: last, an id or its beginning, a name, or the folder of a run.
+    """
+
+    run: RunId
+
+    @cached_property
+    def info(self) -> "RunInfo":
+        """What the tracker knows of the run; asked once, since another may become the last one."""
+        from runner.tracking.find import find_run
+
+        return find_run(self.tracking_uri, self.outputs, self.run, status="FINISHED")
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfModel(OfRun):
+    """A verb that loads the model of a run.
+
+    Args:
+        allow: packages whose classes the model may name too, separated by commas.
+    """
+
+    allow: Annotated[str | None, Typed("PACKAGE,...")] = None
+
+    def let_in(self) -> None:
+        """Allow the packages of `allow`."""
+        from runner.config import safety
+
+        safety.allow(self.allow)
+
+    def bundle(self) -> Path:
+        """Return the folder with the model."""
+        from runner.tracking.artifacts import model_folder
+
+        self.let_in()
+        return model_folder(self.info, self.tracking_uri, self.outputs)
+
+
+V = TypeVar("V", bound=Verb)
+
+
+def options(verb: type[Verb]) -> list[Option]:
+    """Return the options of a verb: words, what is required, the rest, and what it shares with others at the end."""
+    hints = get_type_hints(verb, include_extras=True)
+    found = []
+    for field in fields(verb):
+        hint, typed = hints[field.name], Typed()
+        if get_origin(hint) is Annotated:
+            hint, typed = get_args(hint)
+        if isinstance(hint, UnionType):
+            (hint,) = (each for each in get_args(hint) if each is not type(None))
+        option = Option(field.name, hint, field.default is MISSING, field.name in vars(verb)["__annotations__"], typed)
+        default = field.default if isinstance(field.default, str | int) else field.name.upper()
+        shown = typed.shown or ("true" if hint is bool else "|".join(option.choices) or str(default))
+        found.append(replace(option, typed=replace(typed, shown=shown, key=typed.key or field.name)))
+    order = {"words": 0, "option": 1, "rest": 2}  # and optional ones at the end, this verb's own first
+    return sorted(found, key=lambda o: order[o.typed.form] if o.required or o.typed.form != "option" else 4 - o.own)
+
+
+def parse(verb: type[V], arguments: list[str]) -> V:
+    """Return the verb with the options of the command line.
+
+    Raises:
+        UserError: an argument is not one of its options, has a wrong value or is missing.
+    """
+    known = options(verb)
+    by_key = {option.typed.key: option for option in known if option.typed.form == "option"}
+    forms = {option.typed.form: option for option in known}
+    given: dict[str, Any] = {}
+    words: list[str] = []
+    rest: list[str] = []
+    for argument in joined_flags(arguments):
+        key, equals, text = argument.partition("=")
+        if equals and key in by_key:
+            if text:
+                given[by_key[key].field] = by_key[key].read(text)
+        elif "words" in forms and not equals and not argument.startswith("-"):
+            words.append(argument)
+        elif "rest" in forms:
+            rest.append(argument)
+        else:
+            allowed = ", ".join(f"{key}=" for key in by_key) or "no arguments"
+            raise UserError(f"received {argument!r}.{closest(key, by_key)} Allowed: {allowed}")
+    if "rest" in forms:
+        given[forms["rest"].field] = tuple(rest)
+    if "words" in forms:
+        given |= read_words(forms["words"], words, verb)
+    for key, option in by_key.items():
+        if option.required and option.field not in given:
+            raise UserError(f"{key}= is missing, for example {key}={example(option)}")
+    return verb(**given)
+
+
+def joined_flags(arguments: list[str]) -> list[str]:
+    """Write `--config-dir DIR` and `-cd DIR` as `--config-dir=DIR`."""
+    found: list[str] = []
+    for argument in arguments:
+        if found and found[-1] in ("--config-dir", "-cd"):
+            found[-1] = f"--config-dir={argument}"
+        else:
+            found.append(argument.replace("-cd=", "--config-dir=", 1) if argument.startswith("-cd=") else argument)
+    return found
+
+
+def read_words(option: Option, words: list[str], verb: type[Verb]) -> dict[str, Any]:
+    """Return the value of the words without a key, by its field."""
+    if get_origin(option.type) is tuple:
+        return {option.field: tuple(words)}
+    if len(words) > 1 or (option.required and not words):
+        raise UserError(f"received {' '.join(words) or 'nothing'}; type runner {usage(verb)}")
+    return {option.field: words[0]} if words else {}
+
+
+def example(option: Option) -> str:
+    """Return a value that the option may have."""
+    return (option.choices or [*option.typed.candidates()][:1] or [option.typed.shown])[0]
+
+
+def usage(verb: type[Verb], shared: bool = True) -> str:
+    """Return the line to type.
+
+    Args:
+        verb: the verb.
+        shared: whether the optional settings that several verbs share are part of it.
+    """
+    shown = [option.usage for option in options(verb) if shared or option.own or option.required]
+    return " ".join([verb.__name__.lower(), *shown])
+
+
+def help_page(verb: type[Verb]) -> str:
+    """Return what `runner VERB --help` prints."""
+    from runner.config.signatures import describe_arguments
+
+    docs = [inspect.cleandoc(each.__doc__ or "") for each in verb.__mro__ if issubclass(each, Verb)]
+    meanings = {name: text for doc in reversed(docs) for name, text in describe_arguments(doc).items()}
+    lines = [f"runner {usage(verb)}", "", docs[0].split("\nArgs:")[0].strip()]
+    for option in options(verb):
+        lines += ["", f"  {option.usage.strip('[]')}"]
+        lines += textwrap.wrap(meanings[option.field], 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)

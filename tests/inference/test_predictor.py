@@ -1,0 +1,73 @@
+"""The same answers wherever a model is asked, and rows that cannot be read named."""
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from recorded_runs import bundle
+
+from runner.errors import UserError
+from runner.inference.predictor import Predictor, cleaned
+from runner.tracking import artifacts
+from runner.tracking.find import find_run
+
+
+def test_a_model_of_another_version_says_so(recorded, tmp_path: Path) -> None:
+    shutil.copytree(bundle(recorded, "iris"), tmp_path / "model")
+    config = tmp_path / "model" / "config.yaml"
+    config.write_text(config.read_text().replace("hidden_dims", "layers"))
+    with pytest.raises(UserError, match=r"does not fit this version .*'layers'"):
+        Predictor(tmp_path / "model")
+
+
+@pytest.mark.parametrize("name", ["textcnn", "iris", "boston", "csv", "tfidf"])
+@pytest.mark.filterwarnings(
+    "ignore:::mlflow", "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"
+)
+def test_mlflow_answers_the_same(recorded, name: str) -> None:
+    """The model that the run has logged, loaded as anybody would, to the last digit."""
+    import mlflow
+    import pandas
+
+    folder, ids = recorded
+    predictor = Predictor(bundle(recorded, name))
+    predictor.data.setup() if name != "csv" else None
+    rows = (
+        [{"review": f"fine {n} {'dull ' * (n % 9)}"} for n in range(300)]
+        if name == "csv"
+        else predictor.data.raw("test", 300)
+    )
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'outputs' / 'mlflow.db'}")
+    model = mlflow.pyfunc.load_model(f"runs:/{ids[name]}/model")
+    assert model.predict(pandas.DataFrame(rows)).to_dict("records") == list(predictor(rows))
+    with pytest.raises(mlflow.MlflowException, match=r"empty|finite") as error:
+        model.predict(pandas.DataFrame([{k: " " if isinstance(v, str) else float("nan") for k, v in rows[0].items()}]))
+    assert error.value.get_http_status_code() == 400
+
+
+def test_the_tracker_gives_the_model_where_the_folder_is_gone(recorded, tmp_path: Path) -> None:
+    folder, ids = recorded
+    run = find_run(None, folder / "outputs", ids["iris"])
+    rows = [dict.fromkeys(("sepal_length", "sepal_width", "petal_length", "petal_width"), 1.5)]
+    fetched = artifacts.model_folder(replace(run, folder=tmp_path / "gone"), None, folder / "outputs")
+    assert list(Predictor(fetched)(rows)) == list(Predictor(run.folder / "model")(rows))
+    with pytest.raises(UserError, match="has no trained model"):
+        artifacts.model_folder(replace(run, folder=tmp_path / "gone", tags={}), None, folder / "outputs")
+    with pytest.raises(UserError, match="has no model in MLflow"):
+        artifacts.model_uri(replace(run, tags={}))
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        ({}, 'row 1 has no column "text".*received: nothing'),
+        ({"txet": "a"}, "only txet"),
+        ({"text": " "}, "the text is empty"),
+        ({"text": None}, "the text is empty"),
+        ({"text": ["a"]}, "a text is expected"),
+    ],
+)
+def test_rows_that_cannot_be_read_are_named(row: dict, message: str) -> None:
+    with pytest.raises(UserError, match=message):
+        cleaned(row, {"text": "string"}, "row 1")

@@ -1,0 +1,28 @@
+"""The metrics of a run, computed again, or those of a labelled file, on the screen."""
+
+from pathlib import Path
+
+import pytest
+from recorded_runs import called
+from tables import write_csv
+
+from runner.errors import UserError
+from runner.verbs.evaluate import Evaluate
+
+
+def test_the_runs_own_data_is_scored_again(recorded, capsys) -> None:
+    assert called(recorded, Evaluate(run="csv")) == 0
+    assert "test/accuracy" in capsys.readouterr().out
+    with pytest.raises(UserError, match="label= goes with input=FILE"):
+        called(recorded, Evaluate(run="csv", label="x"))
+
+
+def test_a_labelled_file_is_scored(recorded, tmp_path: Path, capsys) -> None:
+    path = write_csv(
+        tmp_path / "in.csv", [{"text": "fine", "label": "negative"}, {"text": "fine", "label": "positive"}]
+    )
+    assert called(recorded, Evaluate(run="textcnn", input=path)) == 0
+    printed = capsys.readouterr().out
+    assert (
+        "accuracy" in printed and "0.500000" in printed and f"{path}, line " in printed.split("the largest errors:")[1]
+    )

@@ -1,0 +1,32 @@
+"""The words that mattered, on the screen and as a figure."""
+
+import io
+
+import pytest
+from rich.console import Console
+
+from runner.errors import UserError
+from runner.inference.predictor import Predictor
+from runner.verbs.explain import coloured, show_words, weighted_words
+
+
+def test_weighty_words_are_coloured():
+    text = coloured(["fine", "the", "dull"], [1.0, 0.05, -0.4])
+    assert text.plain == "fine the dull "
+    assert [str(span.style) for span in text.spans] == ["bold green", "red"]
+
+
+def test_words_are_shown_and_drawn(trained, tmp_path):
+    predictor = Predictor(trained("textcnn") / "model")
+    screen = Console(file=io.StringIO(), width=100)
+    show_words(predictor, {"text": "A fine film, zzqqzz!"}, tmp_path / "words.png", screen)
+    shown = screen.file.getvalue()
+    assert "a fine film zzqqzz (unknown)" in shown and "integrated gradients" in shown
+    assert (tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UserError, match=r"\.png, \.pdf or \.svg"):
+        show_words(predictor, {"text": "A film"}, tmp_path / "words.txt", screen)
+
+
+def test_a_table_of_numbers_has_no_words(trained):
+    with pytest.raises(UserError, match="nets that read texts"):
+        weighted_words(Predictor(trained("mlp") / "model"), {})
