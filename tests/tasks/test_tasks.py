@@ -1,6 +1,7 @@
 """Objectives: every metric against scikit-learn or a closed form, on batches of unequal size."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -19,6 +20,7 @@ from runner.tasks.adversarial import Adversarial
 from runner.tasks.base import Task
 from runner.tasks.causal_lm import CausalLM
 from runner.tasks.classification import Classification
+from runner.tasks.decoding import Decoding
 from runner.tasks.estimator import Estimator
 from runner.tasks.means import RunningMeans
 from runner.tasks.regression import Regression
@@ -225,22 +227,23 @@ def test_writing_follows_the_model():
 
         def forward(self, tokens):
             shown.append(tokens.shape[1])
-            return 1e4 * F.one_hot((tokens + 1) % 7, 7).float()
+            return 1e4 * F.one_hot(tokens % 6 + 1, 7).float()
 
     task = CausalLM(Counts(), context_len=3)
-    written = task.write(torch.tensor([2, 3]), 5, torch.Generator())
-    assert written.tolist() == [4, 5, 6, 0, 1]
+    written = task.write(torch.tensor([[2, 3], [5, 0]]), Decoding(max_len=5))
+    assert written.tolist() == [[4, 5, 6, 1, 2], [6, 1, 2, 3, 4]], "padding behind a prompt does not count"
     assert max(shown) == 3, "no more than its context"
 
 
 def test_the_temperature_flattens():
     class Fixed(nn.Module):
         def forward(self, tokens):
-            return torch.tensor([0.0, math.log(9.0)]).expand(1, tokens.shape[1], 2)
+            return torch.tensor([0.0, 0.0, math.log(9.0)]).expand(1, tokens.shape[1], 3)
 
     def share(temperature: float) -> float:
         task = CausalLM(Fixed(), context_len=2, temperature=temperature)
-        return task.write(torch.tensor([1]), 3000, torch.Generator().manual_seed(0)).float().mean().item()
+        written = task.write(torch.tensor([[1]]), replace(task.how, max_len=3000))
+        return (written == 2).float().mean().item()
 
     assert share(1.0) == pytest.approx(0.9, abs=0.02)
     assert share(2.0) == pytest.approx(0.75, abs=0.03)

@@ -6,7 +6,8 @@ count.
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,30 +18,49 @@ from runner.datamodules.parts.batches import Loader, StreamSplit
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task
+from runner.tasks.decoding import Decoding, Window, decode, last_tokens
 from runner.tasks.examples import IGNORE
 from runner.tasks.means import Mean, Scalars
+from runner.text.vocabulary import PAD
 
 
 class CausalLM(Task):
     """Cross-entropy of the next token; perplexity, and bits per character where the tokens are characters.
 
     Args:
-        net: maps tokens (B, T) to logits (B, T, V).
-        context_len: most tokens the net is shown at once when it writes.
+        net: maps tokens (B, T) to logits (B, T, V); one with `start` and `step` writes without reading its text again.
+        context_len: most tokens that a net without `start` and `step` is shown at once when it writes.
         sample_len: tokens of the sample written after each epoch; 0 = none.
+        method: how a text is written: greedy, sample or beam (see `runner.tasks.decoding`).
         temperature: of sampling, above 0; below 1 is more careful, above 1 bolder.
+        top_k: sampling draws from that many of the likeliest tokens; None = from all.
+        top_p: sampling draws from the fewest tokens that together have this probability; None = from all.
+        beam_size: texts that beam search follows at the same time.
+        sample_seed: of sampling.
     """
 
     causal = True
-    at_use = ("sample_len", "temperature")
+    at_use = ("sample_len", "method", "temperature", "top_k", "top_p", "beam_size", "sample_seed")
 
-    def __init__(self, net: nn.Module, context_len: int, sample_len: int = 200, temperature: float = 0.8):
+    def __init__(
+        self,
+        net: nn.Module,
+        context_len: int,
+        sample_len: int = 200,
+        method: Literal["greedy", "sample", "beam"] = "sample",
+        temperature: float = 0.8,
+        top_k: int | None = None,
+        top_p: float | None = None,
+        beam_size: int = 4,
+        sample_seed: int = 0,
+    ):
         super().__init__(net)
-        if temperature <= 0:
-            raise UserError(f"task.temperature must be above 0, received {temperature}")
-        self.context_len = context_len
         self.sample_len = sample_len
-        self.temperature = temperature
+        self.how = Decoding(
+            method, sample_len or 200, temperature, top_k, top_p, beam_size, seed=sample_seed
+        )  # other settings are those of translation
+        self.writer: Any = net if hasattr(net, "step") else Window(net, context_len)
+        self.context_len = context_len
         self.token_unit = "token"
 
     def connect(self, data: DataModule) -> None:
@@ -68,37 +88,28 @@ class CausalLM(Task):
 
     # Writing.
 
-    @torch.inference_mode()
-    def write(self, tokens: Tensor, length: int, generator: torch.Generator) -> Tensor:
-        """Return `length` sampled tokens, int64, that follow the prompt `tokens` (T,)."""
-        written = tokens
-        for _ in range(length):
-            logits = self.net(written[None, -self.context_len :])[0, -1]  # (V,)
-            probabilities = (logits.float() / self.temperature).softmax(dim=-1).cpu()
-            choice = torch.multinomial(probabilities, 1, generator=generator).to(tokens.device)
-            written = torch.cat([written, choice])
-        return written[len(tokens) :]
+    def write(self, prompts: Tensor, how: Decoding) -> Tensor:
+        """Return the tokens that follow prompts (B, T) with padding at the end, int64 (B, L)."""
+        with torch.inference_mode():
+            state = self.writer.start(prompts)
+        return decode(self.writer, state, last_tokens(prompts), how).tokens[:, 0]
 
     def sample_text(self, data: DataModule) -> str | None:
         """Continue the beginning of the validation text; the random numbers are its own and disturb no training."""
         if not self.sample_len:
             return None
-        prompt = self.encoded(data.raw("val", 1), data)[0][0, : self.context_len // 2]
-        generator = torch.Generator().manual_seed(self.current_epoch)
-        text = data.decode(self.write(prompt, self.sample_len, generator).tolist())
-        return f"{data.decode(prompt.tolist())}|{text}"
+        self.net.eval()
+        (tokens,) = self.encoded(data.raw("val", 1), data)
+        prompt = tokens[:, : max(self.context_len // 2, 1)]
+        (written,) = self.write(prompt, replace(self.how, seed=self.how.seed + self.current_epoch))
+        return f"{data.decode(prompt[0].tolist())}|{data.decode(written.tolist())}"
 
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """One row an example: the text the model writes after the prompt."""
         (prompts,) = self.encoded(rows, data)
-        generator = torch.Generator().manual_seed(0)
-        texts = []
-        for prompt in prompts:
-            prompt = prompt[prompt != 0]
-            if not len(prompt):
-                raise UserError("a language model needs at least one token of text to continue; the text was empty")
-            texts.append(data.decode(self.write(prompt, self.sample_len or 200, generator).tolist()))
-        return [{"continuation": text} for text in texts]
+        if not (prompts != PAD).any(dim=1).all():
+            raise UserError("a language model needs at least one token of text to continue; the text was empty")
+        return [{"continuation": data.decode(tokens)} for tokens in self.write(prompts, self.how).tolist()]
 
     def answer_columns(self, data: DataModule) -> dict[str, str]:
         return {"continuation": "string"}
@@ -109,7 +120,7 @@ class CausalLM(Task):
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
         """Add texts to the metrics, in windows as in training; a text is its own truth."""
         for tokens in self.encoded(rows, data)[0].cpu():
-            for batch in Loader(StreamSplit(tokens[tokens != 0].numpy(), self.context_len), data.eval_batch_size):
+            for batch in Loader(StreamSplit(tokens[tokens != PAD].numpy(), self.context_len), data.eval_batch_size):
                 batch = type(batch)(*(part.to(self.device) for part in batch))
                 self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
             self.evaluation_means.close()

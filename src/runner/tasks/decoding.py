@@ -206,3 +206,36 @@ def last_tokens(prompts: Tensor) -> Tensor:
     place = torch.arange(prompts.size(1), device=prompts.device)  # (T,)
     last = torch.where(prompts != PAD, place, 0).amax(dim=1, keepdim=True)  # (B, 1)
     return prompts.gather(1, last).squeeze(1)
+
+
+class Window:
+    """Lets a language model without `start` and `step` write: its state is the text, which it reads again at each step.
+
+    Args:
+        net: maps tokens (B, T) to logits (B, T, V).
+        length: most tokens it is shown at once.
+    """
+
+    def __init__(self, net: Callable[[Tensor], Tensor], length: int):
+        self.net, self.length = net, length
+
+    def start(self, tokens: Tensor) -> State:
+        """The prompts (B, T), padding at the end, without the last token of each."""
+        place = torch.arange(tokens.size(1), device=tokens.device)  # (T,)
+        return tokens.masked_fill(place >= lengths(tokens) - 1, PAD)
+
+    def step(self, token: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Put a token (B,) behind each text and return the logits of the next one (B, V)."""
+        text = torch.cat([state, torch.full_like(state[:, :1], PAD)], dim=1)  # (B, T + 1)
+        text = text.scatter(1, lengths(state), token.unsqueeze(1))
+        first = (lengths(text) - self.length).clamp(min=0)  # (B, 1): where the window begins
+        place = first + torch.arange(min(self.length, text.size(1)), device=text.device)  # (B, W)
+        window = text.gather(1, place)
+        logits = self.net(window)  # (B, W, V)
+        last = (lengths(window) - 1).unsqueeze(2).expand(-1, 1, logits.size(2))  # (B, 1, V)
+        return logits.gather(1, last).squeeze(1), window
+
+
+def lengths(tokens: Tensor) -> Tensor:
+    """Tokens of each text before the padding at its end, int64 (B, 1)."""
+    return (tokens != PAD).sum(dim=1, keepdim=True)

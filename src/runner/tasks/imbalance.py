@@ -35,7 +35,7 @@ def remedies(chosen: Remedy | list[Remedy]) -> set[Remedy]:
     return found
 
 
-def prepare(chosen: set[str], net: nn.Module, data: Any, num_classes: int) -> Tensor | None:
+def prepare(chosen: set[Remedy], net: nn.Module, data: Any, num_classes: int) -> Tensor | None:
     """Do what the remedies do before the first step; return the class weights of the loss (K,), or None.
 
     Args:

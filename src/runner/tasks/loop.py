@@ -128,7 +128,7 @@ class Loop(LightningModule):
     def all_optimizers(self) -> list:
         """The optimizers, for objectives that step them themselves."""
         found = self.optimizers()
-        return found if isinstance(found, list) else [found]
+        return list(found) if isinstance(found, list | tuple) else [found]
 
     def schedules(self) -> list:
         """The learning-rate schedules, for objectives that step their optimizers themselves."""
