@@ -224,13 +224,13 @@ def test_noisy_sine_is_tested_on_the_truth():
     for part, noise in (("train", 0.1), ("val", 0.1), ("test", 0.0)):
         x, y = getattr(data, part).gather(torch.arange(64), torch.Generator())
         assert (y - torch.sin(x)).std().item() == pytest.approx(noise, abs=0.03)
-    assert not torch.equal(data.train.tensors[1], data.val.tensors[1])
+    assert not torch.equal(data.train.batch[1], data.val.batch[1])
 
 
 def test_boston_as_it_is():
     data = BostonHousing(standardize=False, standardize_target=False)
     data.setup()
-    assert data.train.tensors[1].mean() > 20 and data.train.tensors[0].max() > 600
+    assert data.train.batch[1].mean() > 20 and data.train.batch[0].max() > 600
 
 
 def test_ionosphere_from_the_archive_gets_its_constant_column_back(monkeypatch, tmp_path):
@@ -241,7 +241,7 @@ def test_ionosphere_from_the_archive_gets_its_constant_column_back(monkeypatch, 
     monkeypatch.setattr(sources, "archive", lambda *_: tmp_path / "keel.whl")
     data = ionosphere.Ionosphere()
     data.setup()
-    assert data.train.tensors[0].shape[1] == 34 and not data.train.tensors[0][:, 1].any()
+    assert data.train.batch[0].shape[1] == 34 and not data.train.batch[0][:, 1].any()
     assert data.class_names == ["bad", "good"]
     for line, problem in (("1,2,g", "2 numbers"), ("1," * 34 + "x", "'x'"), ("a," * 34 + "g", "line 1")):
         with pytest.raises(UserError, match=problem):
@@ -262,7 +262,7 @@ def test_protein_homology_keeps_blocks_together(monkeypatch, tmp_path):
     data.setup()
     assert [len(part) for part in (data.train, data.val, data.test)] == [360, 120, 120]
     assert all(len(part) % 30 == 0 for part in (data.train, data.val, data.test))
-    assert data.train.tensors[0].abs().max() <= 5
+    assert data.train.batch[0].abs().max() <= 5
 
 
 def creditcard(path: Path, rows: int = 60, amount: str = "0.0") -> Path:
@@ -285,7 +285,7 @@ def test_fraud_is_prepared_as_in_the_book(tmp_path):
     raw = np.array([row["Amount"] for row in data.raw("train", 1000)])
     logs = np.log(raw + 0.001)
     expected = ((logs - logs.mean()) / logs.std()).clip(-5, 5)
-    np.testing.assert_allclose(data.train.tensors[0][:, -1], expected, atol=1e-5)
+    np.testing.assert_allclose(data.train.batch[0][:, -1], expected, atol=1e-5)
     rows = data.raw("test", 3)
     assert torch.equal(data.encode(rows)[0], data.test.gather(torch.arange(3), torch.Generator())[0])
     fresh = Fraud("elsewhere.csv")
