@@ -170,7 +170,7 @@ class Store:
         """Mark runs of the experiment KILLED that no process of this machine writes any more (power cut)."""
         for run in self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
             run_id = run.info.run_id
-            # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes no more.
+            # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes nothing.
             if has_lost_writer(run) and has_lost_writer(self.client.get_run(run_id)):
                 self.set_tags(run_id, {"runner.ended": LOST})
                 self.client.set_terminated(run_id, "KILLED")
