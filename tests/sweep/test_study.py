@@ -19,9 +19,8 @@ def search(tmp_path):
     def make(*typed: str, directions=("max",), **settings):
         usual = {"sampler": "tpe", "sampler_options": {}, "pruner": "median", "pruner_options": {}, "seed": 0}
         url = f"sqlite:///{tmp_path / settings.pop('file', 'optuna.db')}"
-        return Search(
-            read_space(list(typed), {}, OverridesParser.create()), url, "name", list(directions), usual | settings
-        )
+        space = read_space(list(typed), {}, OverridesParser.create())
+        return Search(space, url, "name", list(directions), usual | settings)
 
     return make
 
