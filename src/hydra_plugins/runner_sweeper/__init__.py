@@ -16,4 +16,5 @@ class RunnerSweeper(Sweeper):
     def sweep(self, arguments: list[str]) -> Any:
         from runner.sweep.sweeper import sweep
 
+        assert self.hydra_context is not None and self.config is not None, "Hydra calls setup first"
         return sweep(self.hydra_context, self.task_function, self.config, arguments)

@@ -4,15 +4,16 @@ import gc
 import logging
 import sys
 from dataclasses import dataclass
-from typing import Any
+from typing import Protocol
 
 from hydra.core.override_parser.types import Quote, QuotedString
 from hydra.core.utils import JobStatus, configure_log, run_job, setup_globals
+from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
 from runner.errors import UserError
-from runner.sweep.state import SweepState
+from runner.sweep.state import JobState, SweepState
 from runner.training.interrupt import Pruned
 
 log = logging.getLogger(__name__)
@@ -23,11 +24,11 @@ class Outcome:
     """How a job ended.
 
     Args:
-        status: finished, pruned, failed, killed, or lost: whether it finished has to be seen from its folder.
+        status: what became of it.
         error: what went wrong, in one line.
     """
 
-    status: str
+    status: JobState
     error: str | None = None
 
 
@@ -54,11 +55,11 @@ def execute(
 def outcome(error: BaseException | None) -> Outcome:
     """Return what an error, or none, says of a job."""
     if error is None:
-        return Outcome("finished")
+        return Outcome(JobState.FINISHED)
     if isinstance(error, Pruned):
-        return Outcome("pruned", str(error))
+        return Outcome(JobState.PRUNED, str(error))
     text = " ".join(str(error).split()) or type(error).__name__
-    return Outcome("failed", text if isinstance(error, UserError) else f"{type(error).__name__}: {text}")
+    return Outcome(JobState.FAILED, text if isinstance(error, UserError) else f"{type(error).__name__}: {text}")
 
 
 def release_memory() -> None:
@@ -70,15 +71,25 @@ def release_memory() -> None:
 
 
 def job_overrides(state: SweepState, number: int) -> list[str]:
-    """Return the overrides of a job with those that say where it runs and which run in MLflow it is."""
+    """Return the overrides of a job with those that say where it runs, and which run in MLflow it begins or resumes."""
     job = state.jobs[number]
     folder = QuotedString(str(state.folder), Quote.single).with_quotes()
-    return [*job.overrides, *resume_job(job.run_id), f"hydra.sweep.dir={folder}", f"hydra.sweep.subdir={number}"]
+    return [*job.overrides, f"resume={job.run_id}", f"hydra.sweep.dir={folder}", f"hydra.sweep.subdir={number}"]
 
 
-def resume_job(run_id: str | None) -> list[str]:
-    """Return the overrides that let a job begin, or go on with, the run in MLflow that is meant for it."""
-    return [f"resume={run_id}"] if run_id else []
+class Executor(Protocol):
+    """Who runs the jobs."""
+
+    slots: int
+
+    def start(self, number: int, overrides: list[str]) -> None:
+        """Take a job; at most `slots` of them wait or run at the same time."""
+
+    def wait(self) -> tuple[int, Outcome]:
+        """Return the number of a job that has ended, and how."""
+
+    def stop(self) -> None:
+        """End what still runs."""
 
 
 class Here:
@@ -116,7 +127,7 @@ class Launched:
         slots: jobs a batch.
     """
 
-    def __init__(self, launcher: Any, slots: int):
+    def __init__(self, launcher: Launcher, slots: int):
         self.launcher = launcher
         self.slots = slots
         self.waiting: list[tuple[int, list[str]]] = []
@@ -137,7 +148,7 @@ class Launched:
             returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
         except Exception as error:  # of a batch that lost a job, only the folders say what the others have done
             log.error("the launcher failed: %s", error)
-            return [Outcome("lost", outcome(error).error)] * len(batch)
+            return [Outcome(JobState.LOST, outcome(error).error)] * len(batch)
         return [outcome(one._return_value if one.status == JobStatus.FAILED else None) for one in returns]
 
     def stop(self) -> None:

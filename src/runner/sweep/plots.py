@@ -1,29 +1,31 @@
 """The figures of a sweep: bars, repetitions with their intervals, parallel coordinates, two objectives."""
 
+from collections.abc import Iterable
 from math import isfinite, nan
-from typing import Any
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from runner.figures.charts import new_figure
-from runner.sweep.state import SweepState
-from runner.sweep.statistics import groups, summaries
-from runner.sweep.table import is_number, short
+from runner.sweep.state import JobState, SweepState
+from runner.sweep.statistics import are_repeated, groups, summaries
+from runner.sweep.table import is_numeric_cell, short
 
 MANY = 8  # jobs, beyond which bars of more than one key are hard to read
 
 
-def draw(state: SweepState) -> dict[str, Any]:
+def sweep_figures(state: SweepState) -> dict[str, Figure]:
     """Return {name: figure} of what has finished; {} if nothing has."""
-    done = {number: job for number, job in sorted(state.jobs.items()) if job.status == "finished"}
+    done = state.jobs_in(JobState.FINISHED)
     done = {n: job for n, job in done.items() if all(isfinite(job.values.get(name, nan)) for name in state.metrics)}
     if not done or not state.metrics:
         return {}
     metric = state.metrics[0]
     scores = np.array([job.values[metric] for job in done.values()])
-    drawn: dict[str, Any] = {}
-    if repeated := groups(state.jobs, state.keys):
-        said = {values: summaries(state.jobs, numbers, [metric]) for values, numbers in repeated.items()}
+    drawn: dict[str, Figure] = {}
+    repeated = are_repeated(state.keys)
+    if repeated:
+        said = {values: summaries(jobs, [metric]) for values, jobs in groups(state).items()}
         known = {label(values): one[metric] for values, one in said.items() if metric in one}
         halves = [0.0 if one.count == 1 else one.high - one.mean for one in known.values()]
         drawn["repetitions"] = bars(list(known), [one.mean for one in known.values()], metric, halves)
@@ -39,12 +41,12 @@ def draw(state: SweepState) -> dict[str, Any]:
     return drawn
 
 
-def label(values: Any) -> str:
+def label(values: Iterable[str]) -> str:
     """Return the values of a job in one line."""
     return " ".join(short(value) for value in values) or "all"
 
 
-def bars(names: list[str], heights: list[float], metric: str, halves: list[float] | None = None) -> Any:
+def bars(names: list[str], heights: list[float], metric: str, halves: list[float] | None = None) -> Figure:
     """One bar a name; `halves` are half the widths of the 95 % intervals."""
     figure, axes = new_figure(6.0, 1.2 + 0.32 * len(names))
     places = np.arange(len(names))
@@ -59,7 +61,7 @@ def bars(names: list[str], heights: list[float], metric: str, halves: list[float
     return figure
 
 
-def scatter(first: np.ndarray, second: np.ndarray, state: SweepState, numbers: list[int]) -> Any:
+def scatter(first: np.ndarray, second: np.ndarray, state: SweepState, numbers: list[int]) -> Figure:
     """Two objectives (N,), (N,); the jobs that no other beats in both are marked."""
     figure, axes = new_figure()
     best = np.array([number in state.best for number in numbers])
@@ -71,24 +73,20 @@ def scatter(first: np.ndarray, second: np.ndarray, state: SweepState, numbers: l
     return figure
 
 
-def parallel(columns: dict[str, list[str]], scores: np.ndarray, metric: str) -> Any:
+def parallel(columns: dict[str, list[str]], scores: np.ndarray, metric: str) -> Figure:
     """One axis a key and one for the metric, one line a job, coloured by the metric."""
     from matplotlib import colormaps
 
     figure, axes = new_figure(2.0 + 1.4 * (len(columns) + 1), 4.5)
-    heights, ticks = [], []
-    for values in [*columns.values(), [str(score) for score in scores]]:
-        height, tick = scaled(values)
-        heights.append(height)
-        ticks.append(tick)
-    spread = np.ptp(scores) or 1.0
+    scales = [scaled(values) for values in [*columns.values(), [str(score) for score in scores]]]
+    heights, ticks = [heights for heights, _ in scales], [ticks for _, ticks in scales]
+    spread = float(np.ptp(scores)) or 1.0
     for lines in sorted(zip(scores, *heights, strict=True), key=lambda line: line[0]):
-        axes.plot(
-            range(len(heights)), lines[1:], color=colormaps["viridis"]((lines[0] - scores.min()) / spread), alpha=0.7
-        )
-    for place, tick in enumerate(ticks):
+        color = colormaps["viridis"]((lines[0] - scores.min()) / spread)
+        axes.plot(range(len(heights)), lines[1:], color=color, alpha=0.7)
+    for place, marks in enumerate(ticks):
         axes.axvline(place, color="black", linewidth=0.8)
-        for height, text in tick:
+        for height, text in marks:
             axes.annotate(text, (place, height), xytext=(3, 0), textcoords="offset points", fontsize=7, va="center")
     axes.set_xticks(range(len(heights)), [*columns, metric], rotation=20, ha="right")
     axes.set_yticks([])
@@ -98,7 +96,7 @@ def parallel(columns: dict[str, list[str]], scores: np.ndarray, metric: str) -> 
 
 def scaled(values: list[str]) -> tuple[np.ndarray, list[tuple[float, str]]]:
     """Return heights in 0 .. 1 and the marks of one axis; numbers over two powers of ten are scaled by factors."""
-    if not all(map(is_number, values)):
+    if not all(map(is_numeric_cell, values)):
         known = list(dict.fromkeys(values))
         top = max(len(known) - 1, 1)
         return np.array([known.index(value) / top for value in values]), [

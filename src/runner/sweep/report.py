@@ -2,39 +2,36 @@
 
 import math
 import re
-from typing import Any
+from pathlib import Path
 
-from runner.sweep.state import SweepState
-from runner.sweep.statistics import groups, settings, summaries
-from runner.sweep.table import group_table, job_table, write_tables
+from runner.sweep.state import JobState, SweepState
+from runner.sweep.statistics import are_repeated, groups, setting_keys, summaries
+from runner.sweep.table import closing_tables, write_tables
+from runner.tracking.record import Record
 
 WIDTH = 120  # characters of the tables where there is no terminal
 MOST_COLUMNS = 4  # of a table for which nobody has chosen any
 
 
-def conclude(state: SweepState, columns: list[str] | None, parent: Any) -> None:
+def conclude(state: SweepState, columns: list[str] | None, parent: Record) -> None:
     """Mark the best jobs, write tables and figures, hand them to the parent run and print the tables."""
     mark_best(state, parent)
     columns = chosen_columns(state, columns)
     files = write_tables(state, columns) + write_figures(state)
     numbers = parent_metrics(state, columns)
     if numbers:
-        parent.metrics(numbers, step=sum(job.status == "finished" for job in state.jobs.values()))
-    counts = [f"{count(state, status)} {status}" for status in ("finished", "pruned", "failed", "killed")]
-    parent.tags({"runner.jobs": ", ".join(text for text in counts if not text.startswith("0 "))})
+        parent.metrics(numbers, step=len(state.jobs_in(JobState.FINISHED)))
+    ended = (JobState.FINISHED, JobState.PRUNED, JobState.FAILED, JobState.KILLED)
+    counts = {status: len(state.jobs_in(status)) for status in ended}
+    parent.tags({"runner.jobs": ", ".join(f"{count} {status}" for status, count in counts.items() if count)})
     state.save()
     for path in [*files, state.folder / "sweep.json"]:
         parent.artifact(path, "figures" if path.suffix == ".png" else None)
-    show(state, columns)
+    print_summary(state, columns)
 
 
-def count(state: SweepState, status: str) -> int:
-    """Return the number of jobs that ended like this; waiting ones count as nothing."""
-    return sum(job.status == status for job in state.jobs.values())
-
-
-def mark_best(state: SweepState, parent: Any) -> None:
-    """Find the best jobs and mark them in MLflow; those that are it no more lose the mark."""
+def mark_best(state: SweepState, parent: Record) -> None:
+    """Find the best jobs and mark them in MLflow; those that no longer are lose the mark."""
     before, state.best = state.best, best_jobs(state)
     for number in before:
         if number not in state.best and state.jobs[number].run_id:
@@ -50,9 +47,9 @@ def best_jobs(state: SweepState) -> list[int]:
     """Return the job with the best value (the first of equals); of several objectives, all that none beats in all."""
     signs = [-1.0 if direction == "max" else 1.0 for direction in state.directions]
     points: dict[int, list[float]] = {}
-    for number, job in sorted(state.jobs.items()):
+    for number, job in state.jobs_in(JobState.FINISHED).items():
         values = [job.values.get(metric, math.nan) for metric in state.metrics]
-        if job.status == "finished" and all(map(math.isfinite, values)):
+        if all(map(math.isfinite, values)):
             points[number] = [sign * value for sign, value in zip(signs, values, strict=True)]
     if not points:
         return []
@@ -88,48 +85,46 @@ def parent_metrics(state: SweepState, columns: list[str]) -> dict[str, float]:
         found = [state.jobs[number].values[metric] for number in state.best]
         if found:
             numbers[f"best/{metric}"] = min(found) if pick == "min" else max(found)
-    for group in groups(state.jobs, state.keys).values():
-        parts = settings(state.jobs[group[0]], state.keys)
-        name = " ".join(f"{key.rsplit('.', 1)[-1]}:{value}" for key, value in parts.items())
-        prefix = re.sub(r"[^\w.\-: ]", "_", name)[:150] + "/" if parts else ""
-        for metric, said in summaries(state.jobs, group, columns).items():
+    names = [key.rsplit(".", 1)[-1] for key in setting_keys(state.keys)]
+    for setting, jobs in groups(state).items() if are_repeated(state.keys) else ():
+        name = " ".join(f"{key}:{value}" for key, value in zip(names, setting, strict=True))
+        prefix = re.sub(r"[^\w.\-: ]", "_", name)[:150] + "/" if names else ""
+        for metric, said in summaries(jobs, columns).items():
             values = {"mean": said.mean, "std": said.std, "ci95_low": said.low, "ci95_high": said.high, "n": said.count}
             numbers |= {f"{prefix}{metric}/{part}": value for part, value in values.items() if not math.isnan(value)}
     return numbers
 
 
-def write_figures(state: SweepState) -> list[Any]:
+def write_figures(state: SweepState) -> list[Path]:
     """Draw the figures into `figures/` of the sweep's folder and return their paths."""
-    from runner.sweep.plots import draw
+    from runner.sweep.plots import sweep_figures
 
     folder = state.folder / "figures"
     paths = []
-    for name, figure in draw(state).items():
+    for name, figure in sweep_figures(state).items():
         folder.mkdir(exist_ok=True)
         paths.append(folder / f"{name}.png")
         figure.savefig(paths[-1])
     return paths
 
 
-def show(state: SweepState, columns: list[str]) -> None:
+def print_summary(state: SweepState, columns: list[str]) -> None:
     """Print the tables, what failed, and where everything lies."""
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)
     if not console.is_terminal:
         console = Console(soft_wrap=True, highlight=False, width=WIDTH)
-    job_table(state, columns).print(console)
-    if grouped := group_table(state, columns):
-        grouped.print(console)
-    for number, job in sorted(state.jobs.items()):
-        if job.status == "failed":
-            console.print(f"job {number} failed: {job.error}", markup=False)
+    for table in closing_tables(state, columns):
+        table.print(console)
+    for number, job in state.jobs_in(JobState.FAILED).items():
+        console.print(f"job {number} failed: {job.error}", markup=False)
     for number in state.best:
         console.print(f"best:   job {number}, run {state.jobs[number].run_id}")
     console.print(f"folder: {state.folder}")
-    open_jobs = state.total - count(state, "finished") - count(state, "pruned")
-    if open_jobs:
-        console.print(f"next:   runner -m resume_sweep={state.name}   ({open_jobs} of {state.total} jobs are left)")
+    left = state.total - len(state.jobs_in(JobState.FINISHED, JobState.PRUNED))
+    if left:
+        console.print(f"next:   runner -m resume_sweep={state.name}   ({left} of {state.total} jobs are left)")
     elif state.best:
         best = state.jobs[state.best[0]].run_id
         console.print(f"next:   runner predict run={best} ... | runner evaluate run={best} | runner ui")

@@ -1,4 +1,4 @@
-"""`resume_sweep=NAME|last`: going on with a sweep until it has all its jobs."""
+"""`resume_sweep=NAME|last`: continuing a sweep until it has all its jobs."""
 
 import os
 from pathlib import Path

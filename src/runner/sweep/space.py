@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from runner.errors import UserError
 
@@ -107,7 +107,7 @@ def read_space(arguments: list[str], space: Mapping[str, str], parser: Overrides
     known = {override.key_or_group for override in typed}
     listed = parser.parse_overrides([f"{key}={sweep}" for key, sweep in space.items() if key.lstrip("+") not in known])
     varying = {one.get_key_element(): one for one in [*typed, *listed] if one.is_sweep_override()}
-    fixed = [one.input_line for one in [*typed, *listed] if not one.is_sweep_override()]
+    fixed = [str(one.input_line) for one in [*typed, *listed] if not one.is_sweep_override()]
     return Space(tuple(fixed), tuple(dimension(one) for one in varying.values()))
 
 
@@ -119,16 +119,16 @@ def dimension(override: Override) -> Dimension:
     """
     key, sweep = override.get_key_element(), override.value()
     log = "log" in getattr(sweep, "tags", ())
-    if override.value_type == ValueType.INTERVAL_SWEEP:
-        whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
-        if not sweep.start < sweep.end or (log and sweep.start <= 0):
+    if isinstance(sweep, IntervalSweep):
+        low, high = sweep.start, sweep.end
+        if low is None or high is None or not low < high or (log and low <= 0):
             above = " and above 0, since it is logarithmic" if log else ""
             raise UserError(f"{override.input_line}: the ends of an interval must be ascending{above}")
-        return Dimension(key, low=sweep.start, high=sweep.end, whole=whole, log=log)
+        return Dimension(key, low=low, high=high, whole=isinstance(low, int) and isinstance(high, int), log=log)
     values = tuple(override.sweep_string_iterator())
     if not values:
         raise UserError(f"{override.input_line}: this sweep holds no value")
-    if override.value_type != ValueType.RANGE_SWEEP:
+    if not isinstance(sweep, RangeSweep):
         return Dimension(key, values)
     numbers = [float(value) for value in values]
     whole = all(isinstance(part, int) for part in (sweep.start, sweep.stop, sweep.step))

@@ -1,6 +1,6 @@
 """What a sweep knows of itself: `sweep.json` in its folder, written in one step at every change.
 
-The file says which jobs there are, so that a sweep that was cut off goes on to the same end. What became of a job is
+The file says which jobs there are, so that a sweep that was cut off is resumed to the same end. What became of a job is
 told by the job itself: its `metrics.json` and its run in MLflow.
 """
 
@@ -9,6 +9,7 @@ import os
 import uuid
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from enum import StrEnum, auto
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,23 @@ from runner.files.atomic import write_atomically
 from runner.training.resume import key_of
 
 FILE = "sweep.json"
-OPEN = ("waiting", "running", "killed")  # jobs that a resumed sweep has to do; of the others it keeps the result
+
+
+class JobState(StrEnum):
+    """What became of a job."""
+
+    WAITING = auto()
+    RUNNING = auto()
+    FINISHED = auto()
+    PRUNED = auto()
+    FAILED = auto()
+    KILLED = auto()
+    LOST = auto()  # whether it finished has to be seen from its folder; never stored
+
+    @property
+    def open(self) -> bool:
+        """Whether a resumed sweep has to run the job; of the others it keeps the result."""
+        return self in (JobState.WAITING, JobState.RUNNING, JobState.KILLED)
 
 
 @dataclass
@@ -26,14 +43,14 @@ class Job:
 
     Args:
         overrides: what is composed for it.
-        status: waiting, running, finished, pruned, failed or killed.
+        status: what became of it.
         run_id: its run in MLflow, once there is one.
         values: its metrics, once it has finished.
         error: why it failed.
     """
 
     overrides: list[str]
-    status: str = "waiting"
+    status: JobState = JobState.WAITING
     run_id: str | None = None
     values: dict[str, float] = field(default_factory=dict)
     error: str | None = None
@@ -46,7 +63,7 @@ class Job:
 
 @dataclass
 class SweepState:
-    """All that a sweep has to know to go on.
+    """All that a sweep has to know to be resumed.
 
     Args:
         folder: where it lies.
@@ -86,6 +103,10 @@ class SweepState:
     def name(self) -> str:
         return self.folder.name
 
+    def jobs_in(self, *states: JobState) -> dict[int, Job]:
+        """Return the jobs in one of these states, in order."""
+        return {number: job for number, job in sorted(self.jobs.items()) if job.status in states}
+
     def job_folder(self, number: int) -> Path:
         return self.folder / str(number)
 
@@ -97,7 +118,10 @@ class SweepState:
     @classmethod
     def load(cls, folder: Path) -> "SweepState":
         content = json.loads((folder / FILE).read_text(encoding="utf-8"))
-        jobs = {int(number): Job(**job) for number, job in content.pop("jobs").items()}
+        jobs = {
+            int(number): Job(**{**job, "status": JobState(job["status"])})
+            for number, job in content.pop("jobs").items()
+        }
         return cls(**{**content, "folder": folder, "jobs": jobs})
 
 

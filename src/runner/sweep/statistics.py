@@ -1,10 +1,10 @@
 """Repetitions: jobs that differ in nothing but seed or fold, put together as mean, deviation and interval."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from runner.sweep.state import Job
+from runner.sweep.state import Job, JobState, SweepState
 
 REPEATS = ("seed", "data.fold", "data.split_seed")  # keys whose values are repetitions of one and the same setting
 CONFIDENCE = 0.95
@@ -42,23 +42,25 @@ def summarise(values: Iterable[float]) -> Summary:
     return Summary(count, mean, std, mean - half, mean + half)
 
 
-def settings(job: Job, keys: Iterable[str]) -> dict[str, str]:
-    """Return {key: value} of what varies in the sweep, repetitions left out."""
-    return {key: job.value(key) for key in keys if key not in REPEATS}
+def setting_keys(keys: Iterable[str]) -> list[str]:
+    """Return the keys that vary in a sweep, repetitions left out."""
+    return [key for key in keys if key not in REPEATS]
 
 
-def groups(jobs: Mapping[int, Job], keys: list[str]) -> dict[tuple[str, ...], list[int]]:
-    """Return {values of the settings: numbers of the finished jobs that repeat them}; {} if nothing is repeated."""
-    if not any(key in REPEATS for key in keys):
-        return {}
-    found: dict[tuple[str, ...], list[int]] = {}
-    for number, job in sorted(jobs.items()):
-        if job.status == "finished":
-            found.setdefault(tuple(settings(job, keys).values()), []).append(number)
+def are_repeated(keys: Iterable[str]) -> bool:
+    """Whether a sweep over these keys repeats its settings."""
+    return any(key in REPEATS for key in keys)
+
+
+def groups(state: SweepState) -> dict[tuple[str, ...], list[Job]]:
+    """Return {values of the settings: the finished jobs that have them}."""
+    found: dict[tuple[str, ...], list[Job]] = {}
+    for job in state.jobs_in(JobState.FINISHED).values():
+        found.setdefault(tuple(job.value(key) for key in setting_keys(state.keys)), []).append(job)
     return found
 
 
-def summaries(jobs: Mapping[int, Job], numbers: list[int], metrics: Iterable[str]) -> dict[str, Summary]:
+def summaries(jobs: list[Job], metrics: Iterable[str]) -> dict[str, Summary]:
     """Return {metric: summary} of a group, for the metrics that all its jobs have."""
-    measured = {metric: [jobs[number].values.get(metric) for number in numbers] for metric in metrics}
-    return {metric: summarise(values) for metric, values in measured.items() if None not in values}
+    shared = [metric for metric in metrics if all(metric in job.values for job in jobs)]
+    return {metric: summarise(job.values[metric] for job in jobs) for metric in shared}

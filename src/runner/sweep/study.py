@@ -5,6 +5,7 @@ from typing import Any
 
 from runner.errors import UserError
 from runner.sweep.space import Dimension, Space
+from runner.sweep.state import JobState
 from runner.training.trial import make, storage
 
 try:
@@ -14,7 +15,7 @@ except ImportError as error:
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-DIRECTIONS = {"min": "minimize", "max": "maximize"}
+DIRECTIONS = {"min": optuna.study.StudyDirection.MINIMIZE, "max": optuna.study.StudyDirection.MAXIMIZE}
 
 
 class Search:
@@ -47,7 +48,7 @@ class Search:
         """Whether jobs may be cut short: Optuna cannot for several objectives."""
         return not isinstance(self.pruner, optuna.pruners.NopPruner) and len(self.study.directions) == 1
 
-    def sampler(self, number: int) -> Any:
+    def sampler(self, number: int) -> optuna.samplers.BaseSampler:
         """Return the sampler for a trial, seeded by its number: a resumed sweep draws what it would have drawn."""
         name, options, seed = (self.settings[key] for key in ("sampler", "sampler_options", "seed"))
         return make("Sampler", name, options, seed, number)
@@ -66,12 +67,18 @@ class Search:
         found = self.study.get_trials(deepcopy=False)
         return {trial.number: (trial._trial_id, self.overrides(trial.params)) for trial in found}
 
-    def tell(self, number: int, status: str, values: list[float | None]) -> None:
-        """Say how the job of a trial has ended; a trial that has been told keeps its first answer."""
-        state = optuna.trial.TrialState.PRUNED if status == "pruned" else optuna.trial.TrialState.FAIL
-        if status == "finished" and all(value is not None and math.isfinite(value) for value in values):
+    def tell(self, number: int, status: JobState, values: list[float]) -> None:
+        """Say how the job of a trial has ended; a trial that has been told keeps its first answer.
+
+        Args:
+            number: of the trial.
+            status: what became of the job.
+            values: its metrics; one that is missing or NaN fails the trial.
+        """
+        if status == JobState.FINISHED and all(map(math.isfinite, values)):
             self.study.tell(number, values, skip_if_finished=True)
         else:
+            state = optuna.trial.TrialState.PRUNED if status == JobState.PRUNED else optuna.trial.TrialState.FAIL
             self.study.tell(number, state=state, skip_if_finished=True)
 
     def about(self, trial_id: int, url: str, metric: str) -> dict[str, Any]:
@@ -80,7 +87,7 @@ class Search:
         return {"storage": url, "study": self.study.study_name, "trial": trial_id, "metric": metric, "pruner": pruner}
 
 
-def distribution(dimension: Dimension) -> Any:
+def distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution:
     """Return Optuna's name for a dimension; choices are told apart by the text typed, so that lists can be chosen."""
     if dimension.values and dimension.step is None:
         return optuna.distributions.CategoricalDistribution(dimension.values)

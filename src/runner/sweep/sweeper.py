@@ -1,11 +1,12 @@
 """The run of a sweep: which jobs there are, who does them, what became of them, and what they say together.
 
-A sweep is one parent run in MLflow with a child for each job. What it has to know to go on after a kill is in
-`sweep.json` (state.py); whether a job has finished is told by the job: its `metrics.json` and the status of its run.
+A sweep is one parent run in MLflow with a child for each job. What it has to know to be resumed after a kill is
+in `sweep.json` (state.py); whether a job has finished is told by the job: its `metrics.json` and the status of its run.
 """
 
 import json
 import logging
+import math
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ import traceback
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
@@ -26,19 +27,24 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
 from runner.errors import UserError
-from runner.sweep.execute import Here, Launched, Outcome, job_overrides
+from runner.sweep.execute import Executor, Here, Launched, Outcome, job_overrides
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
 from runner.sweep.space import read_space
-from runner.sweep.state import FILE, OPEN, Job, SweepState, read_metrics
+from runner.sweep.state import FILE, Job, JobState, SweepState, read_metrics
 from runner.sweep.table import short
 from runner.sweep.workers import Workers, slots
 from runner.tracking.environment import is_alive
-from runner.tracking.tracker import keep_tracker, runs_with_tag
+from runner.tracking.find import RunInfo, runs_with_tag
+from runner.tracking.record import Record, Status
+from runner.tracking.tracker import keep_tracker
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.processes import rank
 from runner.training.pruning import TRIAL_FILE
 from runner.training.resume import key_of
+
+if TYPE_CHECKING:  # Optuna is an extra, and is imported for method=optuna alone
+    from runner.sweep.study import Search
 
 PATIENCE = 60.0  # seconds that processes of a killed sweep have to store what they still hold
 
@@ -69,7 +75,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
 
 
 class Sweep:
-    """One sweep, new or gone on with.
+    """One sweep, new or resumed.
 
     Args:
         context: Hydra's way to compose and its callbacks.
@@ -82,23 +88,18 @@ class Sweep:
         if rank() > 0:
             raise UserError("a sweep is started once: leave torchrun out, and give each job trainer.devices=N")
         self.context, self.task_function, self.config = context, task_function, config
-        self.settings: dict[str, Any] = OmegaConf.to_container(config.sweep, resolve=True)
+        self.settings = cast(dict[str, Any], OmegaConf.to_container(config.sweep, resolve=True))
+        self.method: str = self.settings["method"]
         self.check_settings()
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.outputs = Path.cwd() / "outputs"
         parser = OverridesParser.create(config_loader=context.config_loader)
         self.space = read_space(arguments, self.settings["space"], parser)
         self.state = self.open_state(arguments)
-        self.search: Any = None  # Optuna's study, for method=optuna
+        self.search: Search | None = None  # for method=optuna
         self.storage = self.settings.get("storage") or f"sqlite:///{self.folder / 'optuna.db'}"
-        self.tracker: Any = None
-        self.parent: Any = None
         self.stopped = False  # by on_error=stop
-        self.reserved: dict[int, Any] = {}  # runs in MLflow for jobs to come
-
-    @property
-    def method(self) -> str:
-        return self.settings["method"]
+        self.reserved: dict[int, RunInfo | Record] = {}  # runs in MLflow for jobs to come
 
     def check_settings(self) -> None:
         """Raise what would otherwise be found out late."""
@@ -111,12 +112,12 @@ class Sweep:
     # What there is to do.
 
     def open_state(self, arguments: list[str]) -> SweepState:
-        """Return the state of this sweep: that of its folder if it is gone on with, or else a new one."""
+        """Return the state of this sweep: that of its folder if it is resumed, or else a new one."""
         self.folder.mkdir(parents=True, exist_ok=True)
         exists = (self.folder / FILE).exists()
         if exists and not self.settings["resume"]:
             raise UserError(
-                f"there is a sweep in {self.folder} already: go on with it by "
+                f"there is a sweep in {self.folder} already: resume it with "
                 f"runner -m resume_sweep={self.folder.name}, or choose another sweep.name"
             )
         if exists:
@@ -176,6 +177,7 @@ class Sweep:
             self.plan()
             self.wait_for_old_processes()
             with keep_tracker(self.config.tracking.uri, self.outputs) as self.tracker:
+                self.parent = self.open_parent()
                 self.run_recorded()
         finally:
             lock.release()
@@ -192,7 +194,6 @@ class Sweep:
 
     def run_recorded(self) -> None:
         """Do the jobs under the parent run, and give it its true end."""
-        self.open_parent()
         try:
             self.take_stock()
             executor = self.executor()
@@ -208,11 +209,11 @@ class Sweep:
         except BaseException as error:
             self.close("FAILED", "".join(traceback.format_exception(error)))
             raise
-        lost = [number for number, job in self.state.jobs.items() if job.status not in ("finished", "pruned")]
+        lost = len(self.state.jobs) - len(self.state.jobs_in(JobState.FINISHED, JobState.PRUNED))
         conclude(self.state, self.settings["columns"], self.parent)
-        self.close("FAILED" if lost else "FINISHED", f"{len(lost)} of {self.state.total} jobs failed" if lost else None)
+        self.close("FAILED" if lost else "FINISHED", f"{lost} of {self.state.total} jobs failed" if lost else None)
 
-    def open_parent(self) -> None:
+    def open_parent(self) -> Record:
         """Open the run in MLflow that holds the jobs together; there is one, however often the sweep was killed."""
         state, tracking = self.state, self.config.tracking
         self.register(self.tracker.writer)
@@ -223,7 +224,7 @@ class Sweep:
             key_of(one): one.split("=", 1)[-1] for one in state.overrides if key_of(one).split(".")[0] != "sweep"
         }
         settings = {key: value for key, value in self.settings.items() if key not in ("name", "resume")}
-        self.parent = self.tracker.start(
+        parent = self.tracker.start(
             experiment=tracking.experiment,
             name=state.name,
             params={"command": command, "sweep": settings},
@@ -233,9 +234,10 @@ class Sweep:
         )
         if self.runs_here:  # while MLflow is being imported in its own process
             import_module("runner.training.train")
-        state.parent = self.parent.id
+        state.parent = parent.id
         state.status = "RUNNING"
         state.save()
+        return parent
 
     def register(self, process: str) -> None:
         """Note a process that writes to MLflow before it does so."""
@@ -247,23 +249,25 @@ class Sweep:
         state = self.state
         if self.method == "optuna":
             self.open_study()
-        children = runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", state.parent)
-        runs = {int(run.tags["runner.sweep_job"]): run for run in children if "runner.sweep_job" in run.tags}
+        runs = {int(run.tags["runner.sweep_job"]): run for run in self.children() if "runner.sweep_job" in run.tags}
         self.reserved = {number: run for number, run in runs.items() if number not in state.jobs}
         for number, job in state.jobs.items():
             run = runs.get(number)
             job.run_id = run.id if run else None
             values = read_metrics(state.job_folder(number))
             if run and values and run.status == "FINISHED":
-                self.keep(number, Outcome("finished"))
+                self.keep(number, Outcome(JobState.FINISHED))
             elif run and run.tags.get("runner.pruned") == "true":
-                self.keep(number, Outcome("pruned"))
-            elif job.status != "failed" or self.method != "optuna":  # what Optuna was told stays as it is
-                job.status, job.values, job.error = "waiting", {}, None
+                self.keep(number, Outcome(JobState.PRUNED))
+            elif job.status != JobState.FAILED or self.method != "optuna":  # what Optuna was told stays as it is
+                job.status, job.values, job.error = JobState.WAITING, {}, None
         state.save()
-        if any(job.status != "waiting" for job in state.jobs.values()):
-            left = state.total - sum(job.status not in OPEN for job in state.jobs.values())
-            log.info("going on with the sweep %s: %d of %d jobs are left", state.name, left, state.total)
+        if ended := sum(not job.status.open for job in state.jobs.values()):
+            log.info("resuming the sweep %s: %d of %d jobs are left", state.name, state.total - ended, state.total)
+
+    def children(self) -> list[RunInfo]:
+        """Return the runs of the jobs in MLflow."""
+        return runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", self.parent.id)
 
     def open_study(self) -> None:
         """Open Optuna's study; what it was asked for before a kill is known to it alone."""
@@ -286,18 +290,19 @@ class Sweep:
         """Whether this process itself does the jobs."""
         return self.config.hydra.launcher._target_ == BASIC_LAUNCHER and slots(self.settings["jobs"]) == 1
 
-    def executor(self) -> Any:
-        """Return who does the jobs: this process, workers beside it, or a launcher of Hydra's."""
+    def executor(self) -> Executor:
+        """Return who runs the jobs: this process, workers beside it, or a launcher of Hydra's."""
         count = slots(self.settings["jobs"])
         if self.runs_here:
             return Here(self.context, self.task_function, self.config)
         if self.config.hydra.launcher._target_ != BASIC_LAUNCHER:
-            parts = {"hydra_context": self.context, "task_function": self.task_function, "config": self.config}
-            launcher = Plugins.instance().instantiate_launcher(**parts)
+            launcher = Plugins.instance().instantiate_launcher(
+                hydra_context=self.context, task_function=self.task_function, config=self.config
+            )
             return Launched(launcher, count if self.method == "optuna" else max(1, len(self.state.jobs)))
         return Workers(self.context, self.config, self.folder, count, self.register)
 
-    def work_off(self, executor: Any) -> None:
+    def work_off(self, executor: Executor) -> None:
         """Keep the executor busy until no job is left."""
         todo = self.todo()
         running = 0
@@ -315,7 +320,7 @@ class Sweep:
     def todo(self) -> Iterator[int]:
         """Yield the numbers of the jobs to be done, those that were cut off first."""
         for number in sorted(self.state.jobs):
-            if self.state.jobs[number].status in OPEN:
+            if self.state.jobs[number].status.open:
                 yield number
         while self.search is not None and len(self.state.jobs) < self.state.total:
             number, _, overrides = self.search.ask()
@@ -333,29 +338,29 @@ class Sweep:
         if following < state.total and not known:  # in time, so that it need not be waited for
             self.reserved[following] = self.reserve(following)
         self.parent.tags({"mlflow.runName": f"{number} {varied}".strip()}, of=job.run_id)
-        if self.prunes:
+        if self.search is not None and self.prunes:
             trial, _ = self.search.trials()[number]
             about = self.search.about(trial, self.storage, state.metrics[0])
             state.job_folder(number).mkdir(exist_ok=True)
             (state.job_folder(number) / TRIAL_FILE).write_text(json.dumps(about), encoding="utf-8")
-        job.status = "running"
+        job.status = JobState.RUNNING
         state.save()
         log.info("job %d (%d of %d): %s", number, number + 1, state.total, varied or "nothing varies")
 
-    def reserve(self, number: int) -> Any:
+    def reserve(self, number: int) -> Record:
         """Create the run in MLflow that a job will begin."""
         tags = {"runner.sweep_job": str(number)}
-        return self.tracker.reserve(self.config.tracking.experiment, str(number), tags, self.state.parent)
+        return self.tracker.reserve(self.config.tracking.experiment, str(number), tags, self.parent.id)
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Take note of how a job ended."""
         job = self.state.jobs[number]
         self.keep(number, outcome)
-        if job.status == "failed":
+        if job.status == JobState.FAILED:
             log.error("job %d failed: %s", number, job.error)
             self.close_unopened(job)
             self.stopped = self.settings["on_error"] == "stop"
-        elif job.status == "finished":
+        elif job.status == JobState.FINISHED:
             self.require_metrics(job)
         self.state.save()
 
@@ -363,15 +368,15 @@ class Sweep:
         """Set status and values of a job, and tell Optuna."""
         job = self.state.jobs[number]
         job.status, job.error, job.values = outcome.status, outcome.error, {}
-        if outcome.status in ("finished", "lost"):
+        if outcome.status in (JobState.FINISHED, JobState.LOST):
             values = read_metrics(self.state.job_folder(number)) or {}
             if values.get("run_id") == job.run_id:
-                job.status, job.error = "finished", None
+                job.status, job.error = JobState.FINISHED, None
                 job.values = {name: value for name, value in values.items() if isinstance(value, int | float)}
             else:
-                job.status, job.error = "failed", outcome.error or "it left no metrics.json"
-        if self.search is not None and job.status not in OPEN:
-            self.search.tell(number, job.status, [job.values.get(metric) for metric in self.state.metrics])
+                job.status, job.error = JobState.FAILED, outcome.error or "it left no metrics.json"
+        if self.search is not None and not job.status.open:
+            self.search.tell(number, job.status, [job.values.get(metric, math.nan) for metric in self.state.metrics])
 
     def require_metrics(self, job: Job) -> None:
         """Stop a sweep whose metric no job can have, at the first job that shows it."""
@@ -382,31 +387,29 @@ class Sweep:
 
     def verify(self) -> None:
         """Take no job for finished whose run in MLflow is not."""
-        children = runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", self.state.parent)
-        finished = {run.id for run in children if run.status == "FINISHED"}
-        for job in self.state.jobs.values():
-            if job.status == "finished" and job.run_id not in finished:
-                job.status, job.error = "failed", "MLflow has not stored its end"
+        finished = {run.id for run in self.children() if run.status == "FINISHED"}
+        for job in self.state.jobs_in(JobState.FINISHED).values():
+            if job.run_id not in finished:
+                job.status, job.error = JobState.FAILED, "MLflow has not stored its end"
 
     def close_unopened(self, job: Job) -> None:
         """Give the run of a job that failed before it began its end."""
-        runs = runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", self.state.parent)
-        if any(run.id == job.run_id and run.status == "SCHEDULED" for run in runs):
-            names = {"experiment": self.config.tracking.experiment, "name": ""}
-            run = self.tracker.start(**names, params={}, tags={}, resume=job.run_id, system_metrics=False)
+        if any(run.id == job.run_id and run.status == "SCHEDULED" for run in self.children()):
+            experiment = self.config.tracking.experiment
+            run = self.tracker.start(experiment, "", params={}, tags={}, resume=job.run_id, system_metrics=False)
             run.finish("FAILED", error=job.error)
 
     def leave(self, stopped: BaseException) -> None:
-        """Note that the sweep was interrupted, and say how to go on."""
-        for job in self.state.jobs.values():
-            job.status = "killed" if job.status == "running" else job.status
+        """Note that the sweep was interrupted, and say how to resume it."""
+        for job in self.state.jobs_in(JobState.RUNNING).values():
+            job.status = JobState.KILLED
         code = stopped.code if isinstance(stopped, SystemExit) else getattr(stopped, "exit_code", 130)
         self.close(
             "KILLED", f"stopped by {signal.Signals(code - 128).name}" if isinstance(code, int) and code > 128 else None
         )
-        print(f"runner: go on with: runner -m resume_sweep={self.state.name}", file=sys.stderr)
+        print(f"runner: resume with: runner -m resume_sweep={self.state.name}", file=sys.stderr)
 
-    def close(self, status: str, error: str | None) -> None:
+    def close(self, status: Status, error: str | None) -> None:
         """Set the end of the sweep, here and in MLflow."""
         self.state.status = status
         self.state.save()

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.sweep.state import SweepState
-from runner.sweep.statistics import Summary, groups, settings, summaries
+from runner.sweep.state import JobState, SweepState
+from runner.sweep.statistics import Summary, are_repeated, groups, setting_keys, summaries
 
 LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
 
@@ -42,9 +42,9 @@ class Table:
 
     def latex(self) -> str:
         """Return a tabular that needs \\usepackage{booktabs}."""
-        rows = self.cells(latex, lambda text: rf"\textbf{{{text}}}")
-        lines = [" & ".join(row) + r" \\" for row in [[latex(name) for name in self.header], *rows]]
-        columns = "".join("r" if all(map(is_number, cells)) else "l" for cells in zip(*self.rows, strict=True))
+        rows = self.cells(escape_latex, lambda text: rf"\textbf{{{text}}}")
+        lines = [" & ".join(row) + r" \\" for row in [[escape_latex(name) for name in self.header], *rows]]
+        columns = "".join("r" if all(map(is_numeric_cell, cells)) else "l" for cells in zip(*self.rows, strict=True))
         top, bottom = rf"\begin{{tabular}}{{{columns or 'l' * len(self.header)}}}", r"\end{tabular}"
         body = [r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
         return "\n".join([f"% {self.title}; needs \\usepackage{{booktabs}}", top, *body, bottom]) + "\n"
@@ -61,81 +61,63 @@ class Table:
 
 def job_table(state: SweepState, columns: list[str]) -> Table:
     """Every job in order: what varies, its metrics, and how it ended where that is not the usual way."""
-    several = any(job.status != "finished" for job in state.jobs.values())
+    several = len(state.jobs_in(JobState.FINISHED)) < len(state.jobs)
     header = ["job", *state.keys, *columns, *(["status"] if several else []), "run"]
-    rows, bold = [], set()
+    rows: list[list[str]] = []
+    bold = set()
     for number, job in sorted(state.jobs.items()):
         if number in state.best:
             bold |= {(len(rows), 0), *((len(rows), 1 + len(state.keys) + n) for n in range(len(state.metrics)))}
-        values = [show(job.values.get(name)) for name in columns]
-        status = [job.status] if several else []
+        values = [number_text(job.values.get(name)) for name in columns]
+        status = [str(job.status)] if several else []
         rows.append([str(number), *(short(job.value(key)) for key in state.keys), *values, *status,
                      (job.run_id or "")[:8]])  # fmt: skip
     return Table(f"sweep {state.name}: {len(state.jobs)} jobs", header, rows, bold)
 
 
-def group_table(state: SweepState, columns: list[str]) -> Table | None:
-    """Mean, deviation and 95 % interval of what is repeated with other seeds or folds; None if nothing is."""
-    found = groups(state.jobs, state.keys)
-    if not found:
-        return None
-    names = list(settings(state.jobs[0], state.keys))
-    header = [*names, "n", *(part for name in columns for part in (name, "95 % interval"))]
-    rows, means = [], []
-    for values, numbers in found.items():
-        said = summaries(state.jobs, numbers, columns)
-        cells = []
-        for name in columns:
-            one = said.get(name)
-            if one is None:
-                cells += ["", ""]
-            elif one.count == 1:
-                cells += [show(one.mean), ""]
-            else:
-                cells += [plus_minus(one), f"{show(one.low)} to {show(one.high)}"]
-        rows.append([*map(short, values), str(len(numbers)), *cells])
-        means.append({name: one.mean for name, one in said.items()})
-    bold = {(best_row(means, name, direction), len(names) + 1 + 2 * x)
-            for x, name in enumerate(columns) if (direction := direction_of(state, name)) and len(rows) > 1
-            and any(name in mean for mean in means)}  # fmt: skip
-    return Table("mean ± standard deviation over repetitions", header, rows, bold)
+def setting_table(state: SweepState, columns: list[str], paper: bool) -> Table:
+    """A row for each setting: mean ± deviation of each metric over the jobs that differ in seed or fold alone.
 
+    Args:
+        state: the sweep.
+        columns: the metrics.
+        paper: what a paper would print, the datasets side by side; else each dataset has rows of its own, with the
+            number of repetitions and the 95 % interval of each mean.
+    """
+    names = setting_keys(state.keys)
+    across = names.index("data") if paper and "data" in names and len(names) > 1 else None
+    found: dict[tuple[str, ...], dict[tuple[str, str], Summary]] = {}
+    datasets: dict[str, None] = {} if across is not None else {"": None}
+    for values, jobs in groups(state).items():
+        data, setting = ("", values) if across is None else (values[across], values[:across] + values[across + 1 :])
+        datasets[data] = None
+        found.setdefault(setting, {}).update({(data, name): one for name, one in summaries(jobs, columns).items()})
+    measured = [(data, name) for data in datasets for name in columns]
+    counts = {setting: max((one.count for one in row.values()), default=0) for setting, row in found.items()}
 
-def paper_table(state: SweepState, columns: list[str]) -> Table:
-    """What a paper would print: a row for each setting, mean ± deviation, and the datasets side by side."""
-    found = groups(state.jobs, state.keys)
-    if not found:
-        found = {tuple(settings(job, state.keys).values()): [number] for number, job in sorted(state.jobs.items())
-                 if job.status == "finished"}  # fmt: skip
-    names = list(settings(state.jobs[0], state.keys))
-    across = names.index("data") if "data" in names and len(names) > 1 else None
-    datasets = list(dict.fromkeys(values[across] for values in found)) if across is not None else [""]
-    wide = [(data, name) for data in datasets for name in columns]
-    cells: dict[tuple[str, ...], dict[tuple[str, str], tuple[float, str]]] = {}
-    repeats = set()
-    for values, numbers in found.items():
-        row = tuple(value for place, value in enumerate(values) if place != across)
-        data = values[across] if across is not None else ""
-        for name, one in summaries(state.jobs, numbers, columns).items():
-            repeats.add(one.count)
-            text = show(one.mean) if one.count == 1 else plus_minus(one)
-            cells.setdefault(row, {})[data, name] = one.mean, text
-    rows = [[*map(short, row), *(said.get(column, (0.0, ""))[1] for column in wide)] for row, said in cells.items()]
-    own = [name for place, name in enumerate(names) if place != across]
+    header = [name for place, name in enumerate(names) if place != across]
+    rows = [[short(value) for value in setting] for setting in found]
+    if not paper:
+        header.append("n")
+        rows = [[*row, str(count)] for row, count in zip(rows, counts.values(), strict=True)]
     bold = set()
-    for x, column in enumerate(wide):
-        means = [{column: said[column][0]} if column in said else {} for said in cells.values()]
-        if (direction := direction_of(state, column[1])) and len(rows) > 1 and any(means):
-            bold.add((best_row(means, column, direction), len(own) + x))
-    over = f", mean ± standard deviation over {'/'.join(map(str, sorted(repeats)))} runs" if repeats - {1} else ""
-    return Table(f"{state.name}{over}", [*own, *(f"{data} {name}".strip() for data, name in wide)], rows, bold)
+    for data, name in measured:
+        cells = [row.get((data, name)) for row in found.values()]
+        means = {place: one.mean for place, one in enumerate(cells) if one is not None}
+        if (direction := direction_of(state, name)) and len(rows) > 1 and means:
+            bold.add(((min if direction == "min" else max)(means, key=means.__getitem__), len(header)))
+        header += [f"{data} {name}".strip(), *([] if paper else ["95 % interval"])]
+        for row, one in zip(rows, cells, strict=True):
+            row += [mean_text(one), *([] if paper else [interval_text(one)])]
+    repeats = "/".join(map(str, sorted(set(counts.values()))))
+    over = f", mean ± standard deviation over {repeats} runs" if set(counts.values()) - {1} else ""
+    return Table(f"{state.name}{over}", header, rows, bold)
 
 
-def best_row(means: list[dict[Any, float]], column: Any, direction: str) -> int:
-    """Return the number of the row with the best value of a column that at least one row has."""
-    rows = [row for row, values in enumerate(means) if column in values]
-    pick = min if direction == "min" else max
-    return pick(rows, key=lambda row: means[row][column])
+def closing_tables(state: SweepState, columns: list[str]) -> list[Table]:
+    """Every job, after the settings with their intervals if there are repetitions."""
+    repeated = [setting_table(state, columns, paper=False)] if are_repeated(state.keys) and groups(state) else []
+    return [*repeated, job_table(state, columns)]
 
 
 def direction_of(state: SweepState, name: str) -> str | None:
@@ -147,8 +129,8 @@ def direction_of(state: SweepState, name: str) -> str | None:
 
 def write_tables(state: SweepState, columns: list[str]) -> list[Path]:
     """Write table.md, table.tex and jobs.csv into the sweep's folder and return their paths."""
-    paper, grouped = paper_table(state, columns), group_table(state, columns)
-    pages = [paper, *([grouped] if grouped else []), job_table(state, columns)]
+    paper = setting_table(state, columns, paper=True)
+    pages = [paper, *closing_tables(state, columns)]
     files = {
         "table.md": "\n".join(page.markdown() for page in pages),
         "table.tex": paper.latex(),
@@ -165,30 +147,37 @@ def write_tables(state: SweepState, columns: list[str]) -> list[Path]:
     return [state.folder / name for name in (*files, "jobs.csv")]
 
 
-def show(value: float | None) -> str:
+def number_text(value: float | None) -> str:
     """Return a number as the tables show it."""
     if value is None:
         return ""
     return f"{value:.4f}" if value == 0 or 1e-3 <= abs(value) < 1e4 else f"{value:.3g}"
 
 
-def plus_minus(one: Summary) -> str:
-    """Return mean and deviation, both to the same place."""
-    mean = show(one.mean)
+def mean_text(one: Summary | None) -> str:
+    """Return mean and deviation, both to the same place; the mean alone where nothing is repeated."""
+    if one is None or one.count == 1:
+        return number_text(one.mean) if one else ""
+    mean = number_text(one.mean)
     return f"{mean} ± {one.std:.4f}" if re.search(r"\.\d{4}$", mean) else f"{mean} ± {one.std:.3g}"
+
+
+def interval_text(one: Summary | None) -> str:
+    """Return the ends of the 95 % interval, where something is repeated."""
+    return f"{number_text(one.low)} to {number_text(one.high)}" if one and one.count > 1 else ""
 
 
 def short(text: str) -> str:
     """Return the text of an override, a long number in four digits."""
-    return f"{float(text):.4g}" if len(text) > 7 and is_number(text) else text
+    return f"{float(text):.4g}" if len(text) > 7 and is_numeric_cell(text) else text
 
 
-def is_number(text: str) -> bool:
+def is_numeric_cell(text: str) -> bool:
     """Say whether a cell holds a number, with or without its deviation."""
     return re.fullmatch(r"-?\d+(\.\d+)?(e[-+]?\d+)?( ± .*)?", text, re.I) is not None
 
 
-def latex(text: str) -> str:
+def escape_latex(text: str) -> str:
     """Return the text with LaTeX's special signs escaped."""
     escaped = "".join(LATEX.get(sign, sign) for sign in text)
     return escaped.replace("±", r"$\pm$")

@@ -1,7 +1,7 @@
 """A process that runs jobs of a sweep: `python -m runner.sweep.worker`, started by `runner.sweep.workers`.
 
 It reads jobs from standard input, one JSON object a line, and answers on standard output in the same form. When
-standard input closes, the sweep is no more: the job that runs saves what it has and this process ends.
+standard input closes, the sweep has ended: the job that runs saves what it has and this process ends.
 """
 
 import base64
@@ -12,13 +12,19 @@ import queue
 import signal
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from runner.sweep.execute import Outcome, execute
+from runner.sweep.state import JobState
 from runner.training.interrupt import Interrupt, Interrupted
 
+Jobs = queue.SimpleQueue[dict[str, Any] | None]
 
-def read(jobs: queue.SimpleQueue) -> None:
+
+def take_jobs(jobs: "Jobs") -> None:
     """Take jobs from the pipe (in a thread)."""
     for line in sys.stdin.buffer:
         message = json.loads(line)
@@ -29,14 +35,14 @@ def read(jobs: queue.SimpleQueue) -> None:
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
+def do_jobs(jobs: "Jobs", answer: Callable[[Outcome], None]) -> None:
     """Run jobs until there are no more; Ctrl-C or SIGTERM ends the one that runs as it would end a single run."""
     from runner.config.inferred import register_resolvers
-    from runner.sweep.execute import execute
     from runner.tracking.tracker import keep_tracker
     from runner.training.job import run
 
     about = jobs.get()
+    assert about is not None, "the sweep says first what all jobs need"
     sys.argv = about["argv"]
     register_resolvers()
     load_hydra(about["version_base"])
@@ -46,9 +52,9 @@ def serve(jobs: queue.SimpleQueue, answer: Any) -> None:
             try:
                 ended = execute(context, run, config, message["job"], message["overrides"])
             except SystemExit:
-                answer(status="killed", error=None)
+                answer(Outcome(JobState.KILLED))
                 raise
-            answer(status=ended.status, error=ended.error)
+            answer(ended)
 
 
 def load_hydra(base: str) -> None:
@@ -67,17 +73,17 @@ def main() -> None:
     pipe = os.dup(1)
     os.dup2(2, 1)  # what jobs print must not look like an answer
     Interrupt().install()
-    jobs: queue.SimpleQueue = queue.SimpleQueue()
-    threading.Thread(target=read, args=(jobs,), daemon=True).start()
+    jobs: Jobs = queue.SimpleQueue()
+    threading.Thread(target=take_jobs, args=(jobs,), daemon=True).start()
 
-    def answer(**values: Any) -> None:
+    def answer(outcome: Outcome) -> None:
         try:
-            os.write(pipe, json.dumps(values).encode() + b"\n")
+            os.write(pipe, json.dumps(asdict(outcome)).encode() + b"\n")
         except BrokenPipeError:
-            os._exit(1)  # the sweep is no more, and the run is recorded
+            os._exit(1)  # the sweep has ended, and the run is recorded
 
     try:
-        serve(jobs, answer)
+        do_jobs(jobs, answer)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)
 

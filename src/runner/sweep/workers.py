@@ -12,28 +12,30 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from hydra.types import HydraContext
 from omegaconf import DictConfig
 
 from runner.errors import UserError
 from runner.sweep.execute import Outcome
+from runner.sweep.state import JobState
 from runner.tracking.environment import process_name
 
 PATIENCE = 60.0  # seconds that jobs have to save and end
 
 log = logging.getLogger(__name__)
+Answers = queue.SimpleQueue[tuple["Worker", Outcome | None]]
 
 
 def slots(jobs: int | str) -> int:
     """Return the number of jobs at the same time; "auto" is one for each GPU, or one."""
     if jobs == "auto":
         return max(1, len(gpus()))
-    if jobs < 1:
+    if not isinstance(jobs, int) or jobs < 1:
         raise UserError(f"sweep.jobs={jobs}: write a number from 1, or auto for one on each GPU")
-    return int(jobs)
+    return jobs
 
 
 def gpus() -> list[str]:
@@ -49,7 +51,7 @@ def gpus() -> list[str]:
 
 
 def worker_environment(slot: int, count: int) -> dict[str, str]:
-    """Return the environment of one of `count` workers: its share of the processor cores, and a GPU if there is one."""
+    """Return the environment of one of `count` workers: its share of the CPU cores, and a GPU if there is one."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     share = {"OMP_NUM_THREADS": str(max(1, cores // count))}
     devices = gpus()
@@ -69,7 +71,7 @@ class Worker:
         answers: where its answers go, as (worker, answer); the answer None says that it has ended.
     """
 
-    def __init__(self, slot: int, command: bytes, folder: Path, environment: dict[str, str], answers: Any):
+    def __init__(self, slot: int, command: bytes, folder: Path, environment: dict[str, str], answers: "Answers"):
         self.slot = slot
         self.job: int | None = None
         with open(folder / f"worker-{slot}.log", "ab") as output:
@@ -99,7 +101,8 @@ class Worker:
         """Pass answers on until there are no more (in a thread)."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
-            self.answers.put((self, json.loads(line)))
+            answer = json.loads(line)
+            self.answers.put((self, Outcome(JobState(answer["status"]), answer["error"])))
         self.process.wait()
         self.answers.put((self, None))
 
@@ -126,14 +129,16 @@ class Workers:
         started: called with the name of each process before it is given a job.
     """
 
-    def __init__(self, context: HydraContext, config: DictConfig, folder: Path, slots: int, started: Any):
+    def __init__(
+        self, context: HydraContext, config: DictConfig, folder: Path, slots: int, started: Callable[[str], None]
+    ):
         self.slots = slots
         self.folder = folder
         self.started = started
         state = base64.b64encode(pickle.dumps((context, config))).decode()
         base = config.hydra.runtime.version_base
         self.command = json.dumps({"state": state, "argv": sys.argv, "version_base": base}).encode()
-        self.answers: queue.SimpleQueue = queue.SimpleQueue()
+        self.answers: Answers = queue.SimpleQueue()
         self.workers: dict[int, Worker] = {}
 
     def start(self, number: int, overrides: list[str]) -> None:
@@ -158,14 +163,14 @@ class Workers:
         while True:
             worker, answer = self.answers.get()
             job, worker.job = worker.job, None
-            if answer is None:  # its process is no more: the next job gets a new one
+            if answer is None:  # its process has ended: the next job gets a new one
                 worker.end()
                 del self.workers[worker.slot]
                 if job is not None:
-                    code = worker.process.returncode
-                    return job, Outcome("lost", f"its process ended (exit code {code}), see worker-{worker.slot}.log")
+                    said = f"its process ended (exit code {worker.process.returncode}), see worker-{worker.slot}.log"
+                    return job, Outcome(JobState.LOST, said)
             elif job is not None:
-                return job, Outcome(answer["status"], answer["error"])
+                return job, answer
 
     def stop(self) -> None:
         """End all processes; jobs that run save what they have. A second interrupt ends them at once."""

@@ -63,7 +63,7 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
     which = str(which)
     allowed = {status} if isinstance(status, str) else set(status or ())
     folder, run_id = _folder_of(which)
-    rows = _rows(uri)
+    rows = _all_runs(uri)
     if run_id is not None:
         row = next((row for row in rows if row["id"] == run_id), None)
         if row is None:
@@ -143,7 +143,7 @@ def _folder_of(which: str) -> tuple[Path | None, str | None]:
     if (folder / "metrics.json").is_file():
         return folder, json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("run_id")
     if os.sep in which:
-        raise UserError(f"{which} is no run folder: it has neither {FILE_WITH_ID} nor metrics.json")
+        raise UserError(f"{which} is not a run folder: it has neither {FILE_WITH_ID} nor metrics.json")
     return None, None
 
 
@@ -166,7 +166,7 @@ def _recent(rows: list[dict[str, Any]]) -> str:
     return "\nThe last runs:\n" + "\n".join(lines) if lines else ""
 
 
-def _rows(uri: str) -> list[dict[str, Any]]:
+def _all_runs(uri: str) -> list[dict[str, Any]]:
     """Return id, name, status, artifact_uri and folder of all runs, the newest first."""
     if not uri.startswith("sqlite:///"):
         client = _client(uri)
@@ -177,7 +177,7 @@ def _rows(uri: str) -> list[dict[str, Any]]:
 
 
 def _row(run: Any) -> dict[str, Any]:
-    """Return what `_rows` says of a run of a server."""
+    """Return what `_all_runs` says of a run of a server."""
     return {
         "id": run.info.run_id,
         "name": run.info.run_name,

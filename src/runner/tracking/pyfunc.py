@@ -100,7 +100,7 @@ def versions(*more: str) -> dict[str, str]:
 def package_folder(name: str) -> str:
     """Return the folder of an installed package."""
     spec = importlib.util.find_spec(name)
-    assert spec is not None and spec.submodule_search_locations, f"{name} is no package"
+    assert spec is not None and spec.submodule_search_locations, f"{name} is not a package"
     return str(Path(next(iter(spec.submodule_search_locations))).resolve())
 
 

@@ -152,8 +152,8 @@ class Store:
             time.sleep(0.1)  # right after a kill, the old writer still stores what it has
             old = self.client.get_run(run_id)
         changes = {
-            "runner.changed_params": differences(old.data.params, params),
-            "runner.changed_environment": differences(old.data.tags, found),
+            "runner.changed_params": changed_values(old.data.params, params),
+            "runner.changed_environment": changed_values(old.data.tags, found),
         }
         tags = tags if resumed else {**found, **tags}
         # The tags first: a run that is RUNNING with the name of its old writer would be taken for lost.
@@ -170,7 +170,7 @@ class Store:
         """Mark runs of the experiment KILLED that no process of this machine writes any more (power cut)."""
         for run in self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
             run_id = run.info.run_id
-            # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes no more.
+            # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes nothing.
             if has_lost_writer(run) and has_lost_writer(self.client.get_run(run_id)):
                 self.set_tags(run_id, {"runner.ended": LOST})
                 self.client.set_terminated(run_id, "KILLED")
@@ -321,7 +321,7 @@ def batches(items: list[T], size: int) -> Iterator[list[T]]:
     return (items[start : start + size] for start in range(0, len(items), size))
 
 
-def differences(old: dict[str, str], new: dict[str, str]) -> dict[str, list[str]]:
+def changed_values(old: dict[str, str], new: dict[str, str]) -> dict[str, list[str]]:
     """Return {name: [old, new]} for the names in both whose values differ."""
     common = [name for name in new if name in old]
     return {name: [old[name], new[name]] for name in common if old[name] != new[name][:PARAM_LENGTH]}

@@ -30,7 +30,7 @@ def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
     if "://" in uri and scheme in ("postgresql", "mysql", "mssql"):
         return uri, (outputs / ARTIFACTS).as_uri()
     raise UserError(
-        f'tracking.uri="{uri}" is no place MLflow can write to. Allowed: null (outputs/{DATABASE}), '
+        f'tracking.uri="{uri}" is not a place MLflow can write to. Allowed: null (outputs/{DATABASE}), '
         "sqlite:///FILE, http://HOST:PORT, postgresql://..., mysql://... "
         f"For a database in a file type tracking.uri=sqlite:///{uri if uri.endswith('.db') else DATABASE}"
     )

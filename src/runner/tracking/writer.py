@@ -101,12 +101,12 @@ class Writer:
         except Exception as error:  # whatever a database, a server or a file system may answer
             if run not in self.runs:
                 self.refused.add(run)
-                self.answer(run=run, error=explain(error))
+                self.answer(run=run, error=in_one_line(error))
             elif do == "finish":
-                failed = {"error": f"MLflow did not store all of the run: {explain(error)}"}
+                failed = {"error": f"MLflow did not store all of the run: {in_one_line(error)}"}
             else:
                 what = f"{do} {content.get('path', '')}".strip()
-                self.answer(warning=f"MLflow did not store all of the run ({what}): {explain(error)}")
+                self.answer(warning=f"MLflow did not store all of the run ({what}): {in_one_line(error)}")
         if do == "finish" and run in self.runs:
             del self.runs[run]
             self.answer(run=run, done=True, **failed)
@@ -139,7 +139,7 @@ class Writer:
             run.flush(patient=False)
         except Exception as error:
             if not run.warned:
-                self.answer(warning=f"MLflow does not answer; metrics are kept until it does ({explain(error)})")
+                self.answer(warning=f"MLflow does not answer; metrics are kept until it does ({in_one_line(error)})")
             run.warned = True
 
 
@@ -159,13 +159,13 @@ class Answers(logging.Handler):
         self.writer.answer(warning=f"{record.name}: {record.getMessage()}")
 
 
-def explain(error: BaseException) -> str:
+def in_one_line(error: BaseException) -> str:
     """Return the error in one line: the first, without the SQL statement and the links that follow."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:500]
 
 
-def read(messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
+def take_messages(messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
     """Take messages from the pipe as fast as they come, so that the training process never waits."""
     ended = VANISHED
     for line in sys.stdin.buffer:
@@ -187,7 +187,7 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # what libraries print must not look like an answer
     messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=read, args=(messages,), daemon=True).start()
+    threading.Thread(target=take_messages, args=(messages,), daemon=True).start()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # failures come as exceptions and are answered once
     writer = Writer(uri, artifact_root, answers)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.tracking.tracker import runs_with_tag
+from runner.tracking.find import runs_with_tag
 
 ROOT = Path(__file__).parents[2]
 COMMON = ["model=mlp", "data=iris", "model.hidden_dims=[8]", "tracking.system_metrics=false", "tracking.model=false"]
@@ -65,7 +65,7 @@ def command(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_killed_sweep_goes_on_and_tells_of_jobs_that_fail(command):
+def test_a_killed_sweep_is_resumed_and_tells_of_jobs_that_fail(command):
     jobs = ["trainer.max_epochs=4", "model.dropout=0.1,5.0", "seed=1,2", "sweep.name=it"]
     killed = command.start("-m", *COMMON, *jobs)
     command.wait_for(killed, (command.sweep / "0/metrics.json").exists)
@@ -92,14 +92,14 @@ def test_a_killed_sweep_goes_on_and_tells_of_jobs_that_fail(command):
 
 
 @pytest.mark.slow
-def test_an_interrupted_sweep_goes_on_in_workers(command):
+def test_an_interrupted_sweep_is_resumed_in_workers(command):
     interrupted = command.start(
         "-m", *COMMON, "trainer.max_epochs=60", "callbacks.early_stopping.patience=null", "seed=1,2", "sweep.name=it"
     )
     command.wait_for(interrupted, (command.sweep / "0/checkpoints/last.ckpt").exists)
     interrupted.send_signal(signal.SIGINT)
     assert interrupted.wait(PATIENCE) == 130
-    assert "runner: go on with: runner -m resume_sweep=it" in command.text
+    assert "runner: resume with: runner -m resume_sweep=it" in command.text
     assert command.jobs()["0"]["status"] == "killed"
     children = command.children()
     assert command.parent.status == "KILLED"
@@ -111,7 +111,7 @@ def test_an_interrupted_sweep_goes_on_in_workers(command):
     assert [run.status for run in command.children()] == ["FINISHED", "FINISHED"]
     assert {run.id for run in command.children()} >= {first.id} and command.parent.status == "FINISHED"
     log = (command.sweep / "0/runner.log").read_text()
-    assert log.count("epoch 60/60") == 1 and log.count("epoch 1/60") == 1  # it went on where it was
+    assert log.count("epoch 60/60") == 1 and log.count("epoch 1/60") == 1  # it continued where it was
     assert (command.sweep / "worker-1.log").exists() and (command.sweep / "table.md").exists()
 
 
@@ -136,3 +136,15 @@ def test_submitit_runs_the_jobs(command):
     assert code == 0, text
     assert [run.status for run in command.children()] == ["FINISHED", "FINISHED"]
     assert (command.sweep / ".submitit").is_dir() and (command.sweep / "1/metrics.json").exists()
+
+
+def test_the_plugin_imports_nothing_heavy():
+    code = """
+import sys
+from hydra.core.plugins import Plugins
+assert "hydra_plugins.runner_sweeper" in Plugins.instance().get_stats().modules_import_time
+heavy = ("torch", "mlflow", "optuna", "pytorch_lightning", "runner")
+print([name for name in sys.modules if name.split(".")[0] in heavy])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT / "src")
+    assert done.stdout.strip() == "[]"
