@@ -42,8 +42,8 @@ class Adversarial(Task):
 
     def configure_optimizers(self):
         return [
-            self.with_schedule(self.optimizer(self.net.generator.parameters())),
-            self.with_schedule(self.optimizer(self.net.discriminator.parameters())),
+            self.with_schedule(self.optimizer(self.net.generator)),
+            self.with_schedule(self.optimizer(self.net.discriminator)),
         ]
 
     def noise(self, rows: int) -> Tensor:

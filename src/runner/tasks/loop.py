@@ -12,6 +12,7 @@ from torchmetrics import MetricCollection
 
 from runner.augment import Augmentation
 from runner.errors import UserError
+from runner.optim.build import learning_rate
 from runner.optim.regularise import Regulariser
 from runner.tasks.means import RunningMeans, Scalars, value_of
 
@@ -89,7 +90,7 @@ class Loop(LightningModule):
 
     def configure_optimizers(self) -> Any:
         assert self.optimizer is not None, "equip() comes first"
-        return self.with_schedule(self.optimizer(self.net.parameters()))
+        return self.with_schedule(self.optimizer(self.net))
 
     def with_schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         """Return what Lightning expects: the optimizer, with its learning-rate schedule if it has one."""
@@ -170,7 +171,7 @@ class Loop(LightningModule):
         if means and self.trainer.logger:
             self.trainer.logger.log_metrics(
                 {f"train/{name}_step": value for name, value in means.items()}
-                | {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]},
+                | {"train/lr": learning_rate(self.trainer.optimizers[0])},
                 step=self.trainer.global_step,
             )
 
