@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from runner.config.compose import compose
-from runner.training.quiet import silence
+from runner.training.lightning import silence
 from runner.training.train import train
 
 EPOCHS, STOP = 4, 2

@@ -28,7 +28,7 @@ from runner.datamodules.parts.batches import Features, Subset, TensorSplit, Text
 from runner.training.callbacks import ShowProgress
 from runner.training.checkpoint import AtomicWriter
 from runner.training.history import History
-from runner.training.quiet import silence
+from runner.training.lightning import silence
 from runner.training.train import build_trainer
 
 ROWS = {"textcnn": 3200, "textcnn1d": 640, "mlp": 16000}

@@ -26,7 +26,7 @@ from runner.errors import UserError
 # Modules whose classes may be named. All of torch, or of runner, would be too much: parts of it start processes or load
 # pickles.
 OWN = ("augment", "datamodules", "models", "optim", "tasks", "text.vectors", "training.baselines", "training.callbacks",
-       "training.checkpoint", "training.profilers")  # fmt: skip
+       "training.checkpoint", "training.lightning")  # fmt: skip
 CLASSES = (
     *(f"runner.{part}" for part in OWN), "torch.nn", "torch.optim", "torch.distributions", "torchmetrics", "sklearn",
     *(f"{lightning}.{part}" for lightning in ("pytorch_lightning", "lightning.pytorch")

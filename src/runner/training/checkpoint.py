@@ -233,7 +233,7 @@ class Checkpoint(callbacks.Checkpoint):
         best = self.is_best(trainer)
         of_training = {name.split("/", 1)[1] for name in trainer.callback_metrics if name.startswith("train/")}
         found = sorted(trainer.callback_metrics.items())
-        told = [(name, value) for name, value in found if name.split("/", 1)[1] in of_training or name == self.monitor]
+        told = [(name, value) for name, value in found if name.split("/")[-1] in of_training or name == self.monitor]
         shown = [f"{name} {value:.4f}" for name, value in told]
         note = " (best)" if best and self.monitor else ""
         log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))

@@ -32,7 +32,7 @@ from runner.files.atomic import write_atomically
 from runner.optim.build import optimizer_builder, set_learning_rate
 from runner.tracking.record import Record
 from runner.training.checkpoint import random_state, set_random_state
-from runner.training.profilers import NoProfiler
+from runner.training.lightning import NoProfiler
 
 log = logging.getLogger(__name__)
 

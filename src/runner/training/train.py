@@ -22,9 +22,9 @@ from runner.training.callbacks import ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.training.find_settings import find_settings
 from runner.training.history import History
-from runner.training.profilers import profiler
+from runner.training.lightning import profiler, silence
 from runner.training.pruning import pruning
-from runner.training.quiet import silence
+from runner.training.steps import Steps
 
 log = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def build_trainer(
     for callback in callbacks:
         if hasattr(callback, "about"):
             callback.about = {"config": OmegaConf.to_yaml(cfg, resolve=True), "folder": str(folder)}
-    return instantiate(
+    trainer = instantiate(
         flags,
         logger=history,
         profiler=profiler(flags.pop("profiler", None), folder),
@@ -125,6 +125,9 @@ def build_trainer(
         num_sanity_val_steps=0,
         _convert_="all",
     )
+    loop = trainer.fit_loop.epoch_loop
+    trainer.fit_loop.epoch_loop = Steps(trainer, loop.min_steps, loop.max_steps)
+    return trainer
 
 
 def load_best(task: Any, folder: Path) -> dict | None:

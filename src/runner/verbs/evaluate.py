@@ -36,7 +36,7 @@ class Evaluate(OfModel):
     label: Annotated[str | None, Typed("COLUMN")] = None
 
     def __call__(self) -> int:
-        from runner.training.quiet import silence
+        from runner.training.lightning import silence
 
         silence()
         if self.input:

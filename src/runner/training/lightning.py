@@ -1,5 +1,7 @@
-"""Where the time of a training goes: the profilers that `trainer.profiler` names."""
+"""Lightning as this program wants it: quiet, and with the profiler that `trainer.profiler` names."""
 
+import logging
+import warnings
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -9,8 +11,24 @@ from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfi
 
 from runner.errors import UserError, closest
 
+NOISE = (
+    ".*LeafSpec.*deprecated.*",  # inside Lightning
+    ".*smaller than the logging interval.*",  # the curve gets a point at the end of each epoch anyway
+    ".*GPU available but not used.*",
+    ".*`srun` command is available.*",
+    ".*You requested to overfit.*",  # our loader keeps the order itself, see DataModule.train_dataloader
+    ".*sync_dist=True.*",  # the means are summed over the processes before they are logged
+)
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 NOTHING = nullcontext()
+
+
+def silence() -> None:
+    """Leave out Lightning's advertisements and the warnings that do not concern a user of this program."""
+    for name in ("pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for text in NOISE:
+        warnings.filterwarnings("ignore", message=text)
 
 
 class NoProfiler(Profiler):
