@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from omegaconf import DictConfig, OmegaConf
-from small_runs import LIMITS, SMALL
+from small_runs import LIMITS, small
 
 from runner.config.compose import compose
 from runner.config.inferred import settle
@@ -67,7 +67,7 @@ def train_all(folder: Path) -> dict[str, str]:
     ids = {}
     with inside(folder), keep_tracker(None, folder / "outputs"):
         for name, (model, *overrides) in RUNS.items():
-            overrides = [*SMALL[model], *LIMITS, *overrides, "tracking.system_metrics=false"]
+            overrides = [*small(model), *LIMITS, *overrides, "tracking.system_metrics=false"]
             cfg = composed(overrides)
             choices = {"model": model, "data": name, "task": "", "optim": "adam", "schedule": "", "experiment": None}
             place = folder / "outputs" / name / "run"

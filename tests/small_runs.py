@@ -11,6 +11,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback
 
+from runner.config.catalog import Catalog, folders
 from runner.config.compose import compose
 from runner.training.callbacks import StopOnSignal
 from runner.training.interrupt import Interrupt, Interrupted
@@ -18,14 +19,11 @@ from runner.training.train import train
 
 LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_train_batches=5",
           "+trainer.limit_val_batches=2", "+trainer.limit_test_batches=2", "trainer.log_every_n_steps=2"]  # fmt: skip
-SMALL = {
-    "mlp": ["model=mlp", "model.hidden_dims=[8]", "model.dropout=0.2"],
-    "textcnn": ["model=textcnn", "model.embed_dim=8", "model.num_filters=4"],
-    "char_rnn": ["model=char_rnn", "data.max_chars=6000", "data.context_len=16", "data.batch_size=8",
-                 "model.hidden_dim=12", "model.embed_dim=8", "task.sample_len=5"],
-    "gan": ["model=gan", "model.hidden_dims=[8,16]", "model.latent_dim=4"],
-    "tfidf_linear": ["model=tfidf_linear", "data.vocab_size=500"],
-}  # fmt: skip
+BESIDES = {  # what a tiny run takes beside the sizes that the model's `# tiny:` line names
+    "mlp": ["model.dropout=0.2"],
+    "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
+    "tfidf_linear": ["data.vocab_size=500"],
+}
 TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
 
 
@@ -36,9 +34,14 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
     return cfg
 
 
+def small(model: str) -> list[str]:
+    """What one would type to train a small `model` on few data."""
+    return [f"model={model}", *Catalog(folders()).tiny(model), *BESIDES.get(model, [])]
+
+
 def settings(model: str, *overrides: str) -> DictConfig:
     """The whole configuration of a tiny training of `model`."""
-    return copy.deepcopy(composed((*SMALL.get(model, [f"model={model}"]), *LIMITS, *overrides)))
+    return copy.deepcopy(composed((*small(model), *LIMITS, *overrides)))
 
 
 class Killed(BaseException):

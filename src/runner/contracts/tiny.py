@@ -43,8 +43,9 @@ def compose_tiny(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -
     """
     overrides = list(overrides)
     catalog = Catalog(choice_folders(folders))
-    typed = [override.removeprefix("model=") for override in overrides if override.startswith("model=")]
-    model = typed[-1] if typed else catalog.default("model")
+    typed = dict(override.partition("=")[::2] for override in overrides)
+    picked = catalog.override("experiment", typed["experiment"], "model") if "experiment" in typed else None
+    model = typed.get("model") or picked or catalog.default("model")
     cfg = compose([*(catalog.tiny(model) if model else []), *overrides], folders)
     read = facts_read(cfg)
     with open_dict(cfg):

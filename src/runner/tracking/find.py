@@ -106,7 +106,7 @@ def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list
 def recent_runs(outputs: Path, count: int = 20) -> list[str]:
     """Return the ids of the last finished runs in the database of `outputs`; empty if it is on a server."""
     uri, _ = resolve_uri(None, outputs)
-    rows = _rows(uri) if uri.startswith("sqlite:///") else []
+    rows = _all_runs(uri) if uri.startswith("sqlite:///") else []
     return [row["id"] for row in rows if row["status"] == "FINISHED"][:count]
 
 
