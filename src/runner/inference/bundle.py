@@ -4,24 +4,36 @@ config.yaml (resolved), preprocessing.json (vocabulary, scaler, class names) and
 when it is loaded.
 """
 
+import copy
 import json
 import re
+import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from types import MappingProxyType
 
+import yaml
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from runner.build import build_data, build_task
 from runner.config import safety
+from runner.config.signatures import signature
 from runner.datamodules.base import DataModule
-from runner.errors import UserError
-from runner.tasks.base import Task
+from runner.errors import UserError, closest
+from runner.tasks.base import FILES, Task
 
 
 def save_bundle(folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> Path:
     """Write `model/` into the run folder and return its path."""
     bundle = folder / "model"
     bundle.mkdir(parents=True, exist_ok=True)
+    cfg = copy.deepcopy(cfg)
+    for place, source in model_folders(cfg):
+        travels = Path(FILES) / place.removeprefix("model.")
+        shutil.copytree(source, bundle / travels, dirs_exist_ok=True)
+        OmegaConf.update(cfg, place, str(travels))
     OmegaConf.save(cfg, bundle / "config.yaml", resolve=True)
     preprocessing = {"digest": data.digest, "state": data.state()}
     (bundle / "preprocessing.json").write_text(json.dumps(preprocessing), encoding="utf-8")
@@ -29,14 +41,18 @@ def save_bundle(folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> 
     return bundle
 
 
-def load_bundle(bundle: Path) -> tuple[Task, DataModule, DictConfig]:
+def load_bundle(bundle: Path, at_use: Mapping[str, str] = MappingProxyType({})) -> tuple[Task, DataModule, DictConfig]:
     """Return (task with its weights, data that can encode raw rows, configuration).
 
     The folder may come from anybody: its configuration names only what `runner.config.safety` lets it, its weights
     are read without running any code.
 
+    Args:
+        bundle: the folder `model/` of a run.
+        at_use: settings of the objective that hold for this use only, by name, as typed: {"temperature": "0.5"}.
+
     Raises:
-        UserError: there is no model, or it wants to run what is not allowed.
+        UserError: there is no model, it wants to run what is not allowed, or it has no such setting.
     """
     if not (bundle / "config.yaml").exists():
         raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
@@ -44,6 +60,16 @@ def load_bundle(bundle: Path) -> tuple[Task, DataModule, DictConfig]:
     assert isinstance(cfg, DictConfig), "a configuration is a mapping"
     OmegaConf.resolve(cfg)
     safety.guard(cfg)
+    for place, folder in model_folders(cfg):
+        if not (bundle / folder).resolve().is_relative_to(bundle.resolve()):
+            raise UserError(f"{bundle} is refused: {place}={folder} lies outside the model")
+        OmegaConf.update(cfg, place, str(bundle / folder))
+    settable = get_class(cfg.task._target_).at_use
+    for key, value in at_use.items():
+        if key not in settable:
+            known = ", ".join(f"task.{name}=" for name in settable) or "none"
+            raise UserError(f"task.{key}= cannot be set here.{closest(key, settable)} Allowed with this model: {known}")
+        OmegaConf.update(cfg, f"task.{key}", yaml.safe_load(value))
     try:
         data, task = build_data(cfg), build_task(cfg)
     except TypeError as error:
@@ -66,3 +92,16 @@ def load_bundle(bundle: Path) -> tuple[Task, DataModule, DictConfig]:
 def preprocessing(bundle: Path) -> dict:
     """What the model was trained with: the digest of its data and the state of the encoding."""
     return json.loads((bundle / "preprocessing.json").read_text(encoding="utf-8"))
+
+
+def model_folders(cfg: DictConfig) -> list[tuple[str, str]]:
+    """Return (place in the configuration, folder) of what the net's constructor calls a `ModelFolder`.
+
+    Such a folder, a pretrained model for example, travels with the model; its place in the configuration of a bundle is
+    relative to the bundle.
+    """
+    found = signature(cfg.model._target_)
+    names = (
+        [each.name for each in found.parameters.values() if "ModelFolder" in (each.annotation or "")] if found else []
+    )
+    return [(f"model.{name}", cfg.model[name]) for name in names if cfg.model.get(name)]
