@@ -1,4 +1,4 @@
-"""Every choice of `schedule=`: its shape, and that it goes on exactly after a stop."""
+"""Every choice of `schedule=`: its shape, and that it continues exactly after a stop."""
 
 import io
 import itertools
@@ -34,7 +34,8 @@ def rates(schedule, made: torch.optim.Optimizer, **knobs) -> list[float]:
     return found
 
 
-def test_constant():
+def test_constant_builds_nothing():
+    assert schedules.constant(optimizer(), STEPS, EPOCH) is None
     assert set(rates(schedules.constant, optimizer())) == {1.0}
 
 
@@ -43,14 +44,22 @@ def test_step_counts_epochs():
     assert found == [0.5 ** (step // 30) for step in range(STEPS)]
 
 
-def test_cosine_is_half_a_cosine():
-    found = rates(schedules.cosine, optimizer(2.0), final=0.1)
-    wanted = [2 * (0.1 + 0.9 * (1 + math.cos(math.pi * step / STEPS)) / 2) for step in range(STEPS)]
-    assert found == pytest.approx(wanted)
+@pytest.mark.parametrize("final", [0.0, 0.1])
+def test_cosine_is_half_a_cosine_and_linear_a_line(final):
+    wanted = [2 * (final + (1 - final) * (1 + math.cos(math.pi * step / STEPS)) / 2) for step in range(STEPS)]
+    assert rates(schedules.cosine, optimizer(2.0), final=final) == pytest.approx(wanted)
+    wanted = [2 * (1 - (1 - final) * step / STEPS) for step in range(STEPS)]
+    assert rates(schedules.linear, optimizer(2.0), final=final) == pytest.approx(wanted)
 
 
-def test_linear_is_a_line():
-    assert rates(schedules.linear, optimizer()) == pytest.approx([1 - step / STEPS for step in range(STEPS)])
+@pytest.mark.parametrize("schedule", [schedules.cosine, schedules.linear])
+def test_a_run_that_is_continued_for_longer_keeps_the_final_rate(schedule):
+    made = optimizer()
+    scheduler = schedule(made, total_steps=4, steps_per_epoch=2, final=0.25)
+    for _ in range(9):
+        made.step()
+        scheduler.step()
+    assert made.param_groups[0]["lr"] == pytest.approx(0.25)
 
 
 def test_inverse_sqrt():
@@ -60,14 +69,14 @@ def test_inverse_sqrt():
 
 
 @pytest.mark.parametrize("then", ["constant", "cosine", "linear", "inverse_sqrt"])
-def test_warmup_climbs_and_goes_on(then):
+def test_warmup_climbs_and_hands_over(then):
     found = rates(schedules.warmup, optimizer(), share=0.2, then=then)
     assert found[:20] == pytest.approx([(step + 1) / 20 for step in range(20)])
     assert max(found) == pytest.approx(1)
     falls = all(one >= other for one, other in itertools.pairwise(found[20:]))
     assert falls and (found[-1] == 1) == (then == "constant")
-    if then == "cosine":
-        assert found == rates(schedules.cosine, optimizer(), warmup=0.2)
+    if then in ("cosine", "linear"):
+        assert found == rates(getattr(schedules, then), optimizer(), warmup=0.2)
 
 
 def test_one_cycle_goes_up_and_down_and_momentum_the_other_way():
@@ -92,15 +101,15 @@ def test_plateau_waits_for_the_metric():
     made = optimizer()
     scheduler = schedules.plateau(made, STEPS, EPOCH, mode="max", factor=0.5, patience=2)
     assert isinstance(scheduler, ReduceLROnPlateau)
-    for value in (1, 2, 2, 2):
+    seen = []
+    for value in (1, 2, 2, 2, 2, 3):
         scheduler.step(value)
-    assert made.param_groups[0]["lr"] == 1
-    scheduler.step(2)
-    assert made.param_groups[0]["lr"] == 0.5
+        seen.append(made.param_groups[0]["lr"])
+    assert seen == [1, 1, 1, 1, 0.5, 0.5]
 
 
 @pytest.mark.parametrize("name", choices("schedule"))
-def test_every_schedule_goes_on_exactly(name):
+def test_every_schedule_continues_exactly(name):
     node = composed((f"schedule={name}",)).schedule
 
     def make():
@@ -136,6 +145,7 @@ def test_every_schedule_goes_on_exactly(name):
     ("schedule", "knobs"),
     [
         (schedules.cosine, {"warmup": 1.0}),
+        (schedules.linear, {"warmup": 3}),
         (schedules.inverse_sqrt, {"warmup": -0.1}),
         (schedules.warmup, {"then": "sine"}),
         (schedules.one_cycle, {"climb": 0}),

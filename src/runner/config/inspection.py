@@ -19,7 +19,7 @@ from runner.errors import UserError, closest
 
 # What the program passes to a constructor itself.
 SUPPLIED = {
-    "task": {"net", "optimizer", "schedule"},
+    "task": {"net"},
     "optim": {"params"},
     "task.optimizers.*": {"params"},
     "schedule": {"optimizer", "total_steps", "steps_per_epoch"},

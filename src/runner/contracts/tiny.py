@@ -6,7 +6,6 @@ outside, is covered by its YAML.
 """
 
 from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ from runner.build import COMMON, build
 from runner.config.catalog import Catalog, alternatives, needed
 from runner.config.catalog import folders as choice_folders
 from runner.config.compose import compose
+from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
 
 ROWS = 6  # examples of the made-up batch
@@ -73,5 +73,5 @@ def tiny(cfg: DictConfig, seed: int = 1) -> tuple[Task, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         task: Task = build(cfg, "task", leave_out=COMMON, net=build(cfg, "model"), _recursive_=False)
-    task.equip(optimizer=partial(torch.optim.Adam, lr=LEARNING_RATE))
+    task.equip(optimizer=optimizer_builder(OmegaConf.create({"_target_": "torch.optim.Adam", "lr": LEARNING_RATE})))
     return task, task.example(cfg.data, facts_read(cfg), ROWS, torch.Generator().manual_seed(0))

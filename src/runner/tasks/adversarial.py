@@ -42,8 +42,8 @@ class Adversarial(Task):
 
     def configure_optimizers(self):
         return [
-            self.optimized(self.net.generator.parameters()),
-            self.optimized(self.net.discriminator.parameters()),
+            self.optimized(self.net.generator),
+            self.optimized(self.net.discriminator),
         ]
 
     def noise(self, rows: int) -> Tensor:

@@ -7,12 +7,13 @@ from typing import Any
 
 import torch
 from pytorch_lightning import LightningModule
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from runner.augment import Augmentation
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
+from runner.optim.build import learning_rate
 from runner.optim.regularise import Regulariser
 from runner.tasks.means import RunningMeans, Scalars, value_of
 
@@ -101,12 +102,12 @@ class Loop(LightningModule):
     # Optimizers and schedules.
 
     def configure_optimizers(self) -> Any:
-        return self.optimized(self.net.parameters())
+        return self.optimized(self.net)
 
-    def optimized(self, parameters: Iterable[Tensor]) -> Any:
-        """Return what Lightning expects for these parameters: their optimizer, and its schedule if it has one."""
+    def optimized(self, trained: nn.Module | Iterable[Tensor]) -> Any:
+        """Return what Lightning expects for a net or some parameters: the optimizer, and its schedule if any."""
         assert self.optimizer is not None, "equip() comes first"
-        return self.with_schedule(self.optimizer(parameters))
+        return self.with_schedule(self.optimizer(trained))
 
     def with_schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         """Return what Lightning expects: the optimizer, with its learning-rate schedule if it has one."""
@@ -192,7 +193,7 @@ class Loop(LightningModule):
         if means and self.trainer.logger:
             self.trainer.logger.log_metrics(
                 {f"train/{name}_step": value for name, value in means.items()}
-                | {"train/lr": self.trainer.optimizers[0].param_groups[0]["lr"]},
+                | {"train/lr": learning_rate(self.trainer.optimizers[0])},
                 step=self.trainer.global_step,
             )
 

@@ -43,7 +43,7 @@ class OptimizerComparison(Task):
         self.nets = nn.ModuleDict({name: copy.deepcopy(net) for name in optimizers})
 
     def configure_optimizers(self):
-        made = [build(self.nets[name].parameters()) for name, build in self.builders.items()]
+        made = [build(self.nets[name]) for name, build in self.builders.items()]
         return [self.with_schedule(optimizer) for optimizer in made]
 
     def step(self, batch: Any) -> Scalars:

@@ -29,7 +29,7 @@ from pytorch_lightning import Callback, LightningModule, Trainer
 from runner.errors import UserError
 from runner.figures import charts
 from runner.files.atomic import write_atomically
-from runner.optim.build import optimizer_builder
+from runner.optim.build import optimizer_builder, set_learning_rate
 from runner.tracking.record import Record
 from runner.training.checkpoint import random_state, set_random_state
 from runner.training.profilers import NoProfiler
@@ -106,8 +106,7 @@ class RangeTest(Callback):
         self.mean = 0.0
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        for group in trainer.optimizers[0].param_groups:
-            group["lr"] = float(self.rates[trainer.global_step])
+        set_learning_rate(trainer.optimizers[0], float(self.rates[trainer.global_step]))
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
