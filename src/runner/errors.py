@@ -1,11 +1,11 @@
-"""The one kind of error that is a user's to mend, and the help that goes with it."""
+"""Errors that users can correct, and suggestions for what they may have meant."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """A mistake the user can mend: printed as it is, without a traceback, with exit code 2."""
+    """A mistake the user can correct: printed as it is, without a traceback, with exit code 2."""
 
 
 def closest(name: str, allowed: Iterable[str]) -> str:

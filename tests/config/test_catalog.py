@@ -152,6 +152,15 @@ def test_show_a_model():
         assert fragment in text, fragment
 
 
+def test_what_a_choice_builds_on_is_shown_with_its_comments_and_not_listed():
+    text = show_text("peephole_lstm")
+    for fragment in ("cell: CellName = peephole", "pool: mean                # last mean max attention",
+                     "base/recurrent.yaml", "hidden_dim: int = 128"):  # fmt: skip
+        assert fragment in text, fragment
+    assert not {"recurrent", "base/recurrent"} & set(BUILT_IN.choices("model")) and "base" not in BUILT_IN.groups
+    assert "movie_reviews" in BUILT_IN.readable("lstm") and BUILT_IN.node("model", "lstm")["cell"] == "lstm"
+
+
 def test_show_says_what_can_be_added_and_what_is_filled_in():
     text = show_text("adam")
     assert "betas: tuple[float | Tensor, float | Tensor] = (0.9, 0.999) (write +optim.betas=...)" in text
@@ -195,10 +204,12 @@ def test_words_say_what_no_key_says(tmp_path):
 
 def test_tiny_overrides_stand_in_a_comment(tmp_path):
     (tmp_path / "model").mkdir()
-    text = "# A net.\n# runner model=wide\n# tiny: model.width=4 model.dims=[2,2]\n# tiny: data.max_len=8\nwidth: 512\n"
+    text = "# A net.\n# runner model=wide\n# tiny: model.width=4 model.dims=[2,2]\nwidth: 512\n"
     (tmp_path / "model" / "wide.yaml").write_text(text)
+    (tmp_path / "model" / "deep.yaml").write_text("# tiny: data.max_len=8\ndefaults: [wide]\n")
     found = Catalog([tmp_path])
-    assert found.tiny("wide") == ["model.width=4", "model.dims=[2,2]", "data.max_len=8"]
+    assert found.tiny("wide") == ["model.width=4", "model.dims=[2,2]"]
+    assert found.tiny("deep") == ["model.width=4", "model.dims=[2,2]", "data.max_len=8"]
     assert (
         found.summary("model", "wide") == "A net."
         and "tiny:" not in show_text("wide", [tmp_path]).split("Arguments")[0]

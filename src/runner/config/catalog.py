@@ -75,8 +75,22 @@ class Catalog:
                 return path
         raise UserError(f"There is no {group}={name}.{closest(name, self.choices(group))}")
 
+    def files(self, group: str, name: str) -> list[Path]:
+        """Return the file of a choice after those of the files of its own group that it builds on."""
+        return [*(path for base in self.bases(group, name) for path in self.files(group, base)), self.path(group, name)]
+
+    def bases(self, group: str, name: str) -> list[str]:
+        """Return the files of its own group that a file names in its defaults list."""
+        entries = (
+            entry.split("@")[0] for entry in self.read(group, name).get("defaults", []) if isinstance(entry, str)
+        )
+        return [
+            entry for entry in entries if any((folder / group / f"{entry}.yaml").is_file() for folder in self.folders)
+        ]
+
     def text(self, group: str, name: str) -> str:
-        return self.path(group, name).read_text(encoding="utf-8")
+        """Return the lines of a choice and of what it builds on."""
+        return "\n".join(path.read_text(encoding="utf-8") for path in self.files(group, name))
 
     def read(self, group: str, name: str) -> dict[str, Any]:
         """Return the file as it stands; one file is read once."""
@@ -93,13 +107,11 @@ class Catalog:
         return self._read[group, name]
 
     def node(self, group: str, name: str) -> dict[str, Any]:
-        """Return the keys of a choice, those of the choices of its own group that it builds on included."""
-        content = dict(self.read(group, name))
+        """Return the keys of a choice, those of the files of its own group that it builds on included."""
         merged: dict[str, Any] = {}
-        for entry in content.pop("defaults", []):
-            if isinstance(entry, str) and entry != "_self_" and entry in self.choices(group):
-                merged |= self.node(group, entry)
-        return merged | content
+        for base in self.bases(group, name):
+            merged |= self.node(group, base)
+        return merged | {key: value for key, value in self.read(group, name).items() if key != "defaults"}
 
     def override(self, group: str, name: str, other: str) -> str | None:
         """Return the choice of the group `other` that a file brings along in its defaults list, or None."""
@@ -112,7 +124,7 @@ class Catalog:
     def comments(self, group: str, name: str) -> list[str]:
         """Return the comment lines a file opens with, the `@package` line left out."""
         lines = []
-        for line in self.text(group, name).splitlines():
+        for line in self.path(group, name).read_text(encoding="utf-8").splitlines():
             if not line.startswith("#"):
                 break
             lines.append(line.lstrip("# ").rstrip())
@@ -126,8 +138,8 @@ class Catalog:
         return next(lines, f"runner {group}={name}")
 
     def tiny(self, name: str) -> list[str]:
-        """Return the overrides that make a model small, from the lines `# tiny: model.hidden_dim=16` of its file."""
-        lines = (line.removeprefix("tiny:") for line in self.comments("model", name) if line.startswith("tiny:"))
+        """Return the overrides that make a model small, from the lines `# tiny: model.hidden_dim=16` of its files."""
+        lines = re.findall(r"^# tiny:(.*)$", self.text("model", name), re.M)
         return [override for line in lines for override in line.split()]
 
     # Which model reads which data.

@@ -18,12 +18,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config import launchers, optuna_names
 from runner.config.catalog import Catalog, config_path
-from runner.config.findings import Findings, Typed, list_keys
+from runner.config.findings import Findings, TypedOverride, list_keys
 from runner.config.hydra_internals import ERRORS, Composer, set_values
 from runner.config.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
 from runner.config.safety import targets
 from runner.config.signatures import signature
-from runner.config.wording import plain
+from runner.config.wording import one_line
 from runner.errors import closest
 
 HYDRA = ("hydra", "hydra_plugins")  # what Hydra's own nodes may name: sweepers, launchers
@@ -108,7 +108,7 @@ class Command:
             for problem in optuna_names.problems(node):
                 self.report(problem)
 
-    def sweep_node(self, settings: list[Typed]) -> dict[str, Any]:
+    def sweep_node(self, settings: list[TypedOverride]) -> dict[str, Any]:
         """Return the settings of the sweep; {} where they cannot be composed, which is reported later."""
         choices = [
             typed
@@ -127,7 +127,7 @@ class Command:
 
     # Overrides.
 
-    def parse(self, text: str) -> Typed | None:
+    def parse(self, text: str) -> TypedOverride | None:
         """Return one override parsed, or None where Hydra is to judge it or a problem has been reported."""
         try:
             parsed = self.composer.parse(text)
@@ -140,7 +140,7 @@ class Command:
         if parsed.is_hydra_override():
             return None
         if not parsed.is_sweep_override():
-            return Typed(text, parsed, [parsed])
+            return TypedOverride(text, parsed, [parsed])
         if not self.multirun:
             self.report(_sweep_hint(parsed))
             return None
@@ -151,7 +151,7 @@ class Command:
         if not ends:
             self.report(f"{text}: this sweep holds no value.{self.allowed(parsed.key_or_group)}")
             return None
-        return Typed(text, parsed, [self.composer.parse(f"{parsed.get_key_element()}={end}") for end in ends])
+        return TypedOverride(text, parsed, [self.composer.parse(f"{parsed.get_key_element()}={end}") for end in ends])
 
     def syntax_hint(self, text: str, error: HydraException) -> str:
         if "=" not in text:
@@ -241,9 +241,9 @@ class Command:
                     found = self.compose(rest)
                 except ERRORS:
                     continue
-                self.report(f"{culprit.input_line}: {plain(error)}")
+                self.report(f"{culprit.input_line}: {one_line(error)}")
                 return found
-            self.report(plain(error))
+            self.report(one_line(error))
             return None, {}
 
     def check_added(self, override: Override) -> None:
@@ -267,7 +267,7 @@ class Command:
             node = node._get_node(part)
         if override.is_add():
             return f"this key is already there; write {override.input_line.lstrip('+')} without +."
-        return plain(error)
+        return one_line(error)
 
     def explain_unknown(self, override: Override, node: DictConfig, path: list[str], depth: int, choices: dict) -> str:
         where, part, keys = ".".join(path[:depth]), path[depth], [str(key) for key in node if key not in DIRECTIVES]
@@ -285,7 +285,9 @@ class Command:
         return f"{owner} has no key {part}.{closest(part, known)} {list_keys(known, owner)}"
 
 
-def _jobs(choices: list[Typed], values: list[Typed]) -> Iterator[tuple[tuple[Override, ...], tuple[Override, ...]]]:
+def _jobs(
+    choices: list[TypedOverride], values: list[TypedOverride]
+) -> Iterator[tuple[tuple[Override, ...], tuple[Override, ...]]]:
     """Yield (choices, values) of jobs that together show every pair of choices, and every value with every pair."""
     longest = max((len(typed.values) for typed in values), default=1)
     for picked in itertools.product(*(typed.values for typed in choices)):

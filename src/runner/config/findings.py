@@ -17,7 +17,7 @@ MOST_KEYS = 20
 
 
 @dataclass
-class Typed:
+class TypedOverride:
     """One override: the text as typed, parsed, and one plain override for each value of its sweep."""
 
     text: str
@@ -42,7 +42,7 @@ class Findings:
 
     catalog: Catalog
     own_folders: list[Path]
-    typed: list[Typed] = field(default_factory=list)
+    typed: list[TypedOverride] = field(default_factory=list)
     problems: dict[str, None] = field(default_factory=dict)
 
     def report(self, problem: str) -> None:

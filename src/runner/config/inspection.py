@@ -14,7 +14,7 @@ from runner.config.findings import Findings, list_keys
 from runner.config.pairing import Pair, references
 from runner.config.signatures import Parameter, Signature, find
 from runner.config.source import TargetError
-from runner.config.wording import plain, show
+from runner.config.wording import one_line, show
 from runner.errors import UserError, closest
 
 # What the program passes to a constructor itself.
@@ -99,7 +99,7 @@ class Inspection:
             except UserError as error:
                 self.report(str(error))
             except OmegaConfBaseException as error:
-                self.report(f"data: {plain(error)}")
+                self.report(f"data: {one_line(error)}")
         settled = OmegaConf.to_container(self.cfg.data, resolve=False)
         for key in inferred:
             if "${infer" in str(settled.get(key)):
@@ -156,7 +156,7 @@ class Inspection:
             return None
         absent = re.match(r"Interpolation key '([\w.]+)' not found", str(error))
         if absent is None:
-            return None if self.missing else f"{path}={raw}: {plain(error)}"
+            return None if self.missing else f"{path}={raw}: {one_line(error)}"
         if absent[1] in self.excused or self.excused & references(raw):
             return None
         self.excused.add(absent[1])

@@ -25,11 +25,11 @@ def offered(kind: str) -> dict[str, str] | None:
 
 def classes(names: list[str], kind: str) -> dict[str, str]:
     """Return {short name: class name} of those names that are of a kind; "none" is the pruner that never prunes."""
-    found = {plain(name, kind): name for name in names if name.endswith(kind) and not name.startswith("Base")}
+    found = {short_name(name, kind): name for name in names if name.endswith(kind) and not name.startswith("Base")}
     return found | ({"none": found["nop"]} if "nop" in found else {})
 
 
-def plain(name: str, kind: str) -> str:
+def short_name(name: str, kind: str) -> str:
     """Return "successivehalving" for "successive_halving" and "SuccessiveHalvingPruner"."""
     return str(name).lower().replace("_", "").replace("-", "").removesuffix(kind.lower())
 
@@ -43,11 +43,11 @@ def problems(settings: dict) -> list[str]:
         known = offered(kind)
         if known is None:
             return ['sweep=optuna needs Optuna: pip install "runner[sweep]"']
-        if plain(name, kind) not in known:
-            near = closest(plain(name, kind), known)
+        if short_name(name, kind) not in known:
+            near = closest(short_name(name, kind), known)
             found.append(f"{key}={name}: Optuna has none.{near} Allowed: {', '.join(sorted(known))}.")
             continue
-        takes = signature(f"optuna.{kind.lower()}s.{known[plain(name, kind)]}")
+        takes = signature(f"optuna.{kind.lower()}s.{known[short_name(name, kind)]}")
         for option in options if takes and not takes.open else ():
             if option not in takes.parameters:
                 keys = ", ".join(takes.parameters)

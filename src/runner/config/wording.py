@@ -15,7 +15,7 @@ def show(value: Any) -> str:
     return str(value)
 
 
-def plain(error: Exception) -> str:
+def one_line(error: Exception) -> str:
     """Return an error of Hydra, OmegaConf or YAML as one line, without search paths and object dumps."""
     text = str(error).split("Config search path")[0].split("\n    full_key")[0]
     text = " ".join(line.strip() for line in text.splitlines() if line.strip())

@@ -1,1 +1,1 @@
-"""Optimizers that torch lacks."""
+"""How weights are changed: building optimizers, schedules, penalties, and the optimizers that torch lacks."""

@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -104,10 +104,10 @@ class Loop(LightningModule):
     def configure_optimizers(self) -> Any:
         return self.optimized(self.net)
 
-    def optimized(self, net: nn.Module) -> Any:
-        """Return what Lightning expects for a net, or a part of one: its optimizer, and its schedule if it has one."""
+    def optimized(self, trained: nn.Module | Iterable[Tensor]) -> Any:
+        """Return what Lightning expects for a net or some parameters: the optimizer, and its schedule if any."""
         assert self.optimizer is not None, "equip() comes first"
-        return self.with_schedule(self.optimizer(net))
+        return self.with_schedule(self.optimizer(trained))
 
     def with_schedule(self, optimizer: torch.optim.Optimizer) -> Any:
         """Return what Lightning expects: the optimizer, with its learning-rate schedule if it has one."""

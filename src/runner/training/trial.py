@@ -5,7 +5,7 @@ import warnings
 from functools import cache
 from typing import Any
 
-from runner.config.optuna_names import classes, plain
+from runner.config.optuna_names import classes, short_name
 from runner.errors import UserError
 
 try:
@@ -54,7 +54,7 @@ def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: i
         UserError: Optuna has none, or it does not take these options.
     """
     module = optuna.samplers if kind == "Sampler" else optuna.pruners
-    found = classes(module.__all__, kind).get(plain(name, kind))
+    found = classes(module.__all__, kind).get(short_name(name, kind))
     if found is None:
         raise UserError(f"sweep.{kind.lower()}={name}: Optuna has none")
     maker = getattr(module, found)

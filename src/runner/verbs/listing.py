@@ -212,7 +212,8 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
     if group == "task":
         models = [model for model in catalog.choices("model") if catalog.override("model", model, "task") == name]
         sections += [("The task of", ", ".join(models))] if models else []
-    sections.append((str(catalog.path(group, name)), catalog.text(group, name).rstrip()))
+    for path in reversed(catalog.files(group, name)):
+        sections.append((str(path), path.read_text(encoding="utf-8").rstrip()))
     return sections
 
 
@@ -259,7 +260,7 @@ def _rich_pages(pages: list[list[tuple[str, str]]]) -> str:
     for page in pages:
         for title, body in page:
             console.print(Text(title, style="bold cyan" if title == page[0][0] else "bold"))
-            if title == page[-1][0]:
+            if title.endswith(".yaml"):
                 console.print(Padding(Syntax(body, "yaml", background_color="default"), (0, 2)))
             else:
                 console.print(Padding(Text(body), (0, 2)))
