@@ -6,15 +6,18 @@ when it is loaded.
 
 import json
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
 from runner.build import build_data, build_task
 from runner.config import safety
 from runner.datamodules.base import DataModule
-from runner.errors import UserError
+from runner.errors import UserError, closest
 from runner.tasks.base import Task
 
 
@@ -29,14 +32,18 @@ def save_bundle(folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> 
     return bundle
 
 
-def load_bundle(bundle: Path) -> tuple[Task, DataModule, DictConfig]:
+def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple[Task, DataModule, DictConfig]:
     """Return (task with its weights, data that can encode raw rows, configuration).
 
     The folder may come from anybody: its configuration names only what `runner.config.safety` lets it, its weights
     are read without running any code.
 
+    Args:
+        bundle: the folder `model/` of a run.
+        changed: settings of the objective in place of those it was trained with, of its `at_use`.
+
     Raises:
-        UserError: there is no model, or it wants to run what is not allowed.
+        UserError: there is no model, it wants to run what is not allowed, or a setting cannot be changed.
     """
     if not (bundle / "config.yaml").exists():
         raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
@@ -44,6 +51,7 @@ def load_bundle(bundle: Path) -> tuple[Task, DataModule, DictConfig]:
     assert isinstance(cfg, DictConfig), "a configuration is a mapping"
     OmegaConf.resolve(cfg)
     safety.guard(cfg)
+    change(cfg.task, changed or {})
     try:
         data, task = build_data(cfg), build_task(cfg)
     except TypeError as error:
@@ -61,6 +69,25 @@ def load_bundle(bundle: Path) -> tuple[Task, DataModule, DictConfig]:
         raise UserError(f"{bundle} is refused: its weights hold objects that could run code when read") from error
     task.eval()
     return task, data, cfg
+
+
+def change(node: DictConfig, changed: Mapping[str, Any]) -> None:
+    """Change settings of an objective that it lets be changed when it is used.
+
+    Args:
+        node: its configuration, found harmless.
+        changed: the new values by name.
+    """
+    objective = get_class(node._target_)
+    allowed: tuple[str, ...] = getattr(objective, "at_use", ())
+    for key, value in changed.items():
+        if key not in allowed:
+            names = ", ".join(f"task.{name}=" for name in allowed) or "nothing"
+            raise UserError(
+                f"task.{key}= cannot be changed in a trained model.{closest(key, allowed)} "
+                f"{objective.__name__} lets you change: {names}"
+            )
+        node[key] = value
 
 
 def preprocessing(bundle: Path) -> dict:
