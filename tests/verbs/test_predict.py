@@ -12,6 +12,8 @@ from tables import flowers, write_csv
 
 from runner.errors import UserError
 from runner.inference.predictor import BATCH, Predictor
+from runner.tasks.classification import Classification
+from runner.verbs.options import parse
 from runner.verbs.predict import Predict, stamp
 
 
@@ -106,6 +108,31 @@ def test_an_interrupted_prediction_keeps_its_note(recorded, tmp_path: Path) -> N
 def test_outputs_of_other_kinds_are_refused(recorded, tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"ends in .csv, .tsv, .jsonl"):
         predict(recorded, run="iris", input=Path("a.csv"), output=tmp_path / "out.xlsx")
+
+
+def test_a_question_of_the_objective_is_answered(recorded, monkeypatch, capsys) -> None:
+    near = {"near": lambda word, data: [{"word": f"{word}{number}", "distance": number / 4} for number in (1, 2)]}
+    monkeypatch.setattr(Classification, "questions", lambda task: near)
+    assert predict(recorded, "textcnn", row=("near=fine",)) == 0
+    assert capsys.readouterr().out.split() == [
+        "word:",
+        "fine1",
+        "distance:",
+        "0.2500",
+        "word:",
+        "fine2",
+        "distance:",
+        "0.5000",
+    ]
+    with pytest.raises(UserError, match="near= is a question by itself: leave text out"):
+        predict(recorded, "textcnn", row=("near=fine", "text=x"))
+    with pytest.raises(UserError, match=r'"neer" is not a column.*Did you mean "near"\?.*questions: near'):
+        predict(recorded, "textcnn", row=("neer=fine",))
+
+
+def test_settings_of_the_objective_are_read_as_yaml() -> None:
+    verb = parse(Predict, ["run=x", "task.temperature=0.5", "task.method=beam", "text=task.y=1"])
+    assert verb.changed == {"temperature": 0.5, "method": "beam"} and verb.row == ("text=task.y=1",)
 
 
 def test_only_one_text_is_explained(recorded) -> None:

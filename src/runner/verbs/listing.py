@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import yaml
 
 from runner.config.catalog import KINDS, Catalog, folders
-from runner.config.signatures import Signature, describe_arguments, signature
 from runner.errors import UserError, closest
 from runner.verbs.options import Choosing, Typed
 
 if TYPE_CHECKING:
     from rich.console import Console
+
+    from runner.config.signatures import Signature
 
 
 def kinds() -> list[str]:
@@ -186,6 +187,8 @@ def show_text(name: str, extra_dirs: Iterable[str | Path] = ()) -> str:
 
 def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
     """Return the (title, text) pairs of one choice."""
+    from runner.config.signatures import signature
+
     node = catalog.node(group, name)
     target = node.get("_target_")
     found = signature(target) if isinstance(target, str) else None
@@ -203,7 +206,7 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
         sections.append((found.target, "\n\n".join(filter(None, [*docs, where]))))
     elif isinstance(target, str):
         sections.append((target, "(not found)"))
-    if arguments := _described_arguments(catalog, group, name, node, found):
+    if arguments := _argument_lines(catalog, group, name, node, found):
         sections.append(("Arguments", arguments))
     if group == "model":
         sections.append(("Reads", _data_names(catalog, catalog.readable(name))))
@@ -217,8 +220,10 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
     return sections
 
 
-def _described_arguments(catalog: Catalog, group: str, name: str, node: dict[str, Any], found: Signature | None) -> str:
+def _argument_lines(catalog: Catalog, group: str, name: str, node: dict[str, Any], found: "Signature | None") -> str:
     """Return one entry for each argument: name, type, the value here or the default, and the meaning."""
+    from runner.config.signatures import describe_arguments
+
     parameters = found.parameters if found else {}
     meanings = describe_arguments(found.doc) if found else {}
     meanings |= {key: text for key, text in _key_comments(catalog.text(group, name)).items() if key not in meanings}

@@ -39,7 +39,7 @@ class Typed:
 
     Args:
         shown: what help shows for its value.
-        key: what stands before "=", if it is not the name of the field.
+        key: what stands before "=", if it is not the name of the field; what an argument of the rest begins with.
         form: an "option" (key=value), "words" without a key, or the "rest" of the arguments as they are.
         allowed: the numbers it may be.
         candidates: what Tab offers for it.
@@ -211,6 +211,25 @@ class OfModel(OfRun):
         return model_folder(self.info, self.tracking_uri, self.outputs)
 
 
+@dataclass(frozen=True, kw_only=True)
+class OfTask(OfModel):
+    """A verb that asks the model something.
+
+    Args:
+        settings: of the objective, in place of those it was trained with, such as task.temperature=0.5.
+    """
+
+    settings: Annotated[tuple[str, ...], Typed("[task.KEY=VALUE ...]", form="rest", key="task.")] = ()
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The settings by name."""
+        import yaml
+
+        pairs = (setting.removeprefix("task.").split("=", 1) for setting in self.settings)
+        return {pair[0]: yaml.safe_load(pair[1]) for pair in pairs if len(pair) == 2}
+
+
 V = TypeVar("V", bound=Verb)
 
 
@@ -227,9 +246,15 @@ def options(verb: type[Verb]) -> list[Option]:
         option = Option(field.name, hint, field.default is MISSING, field.name in vars(verb)["__annotations__"], typed)
         default = field.default if isinstance(field.default, str | int) else field.name.upper()
         shown = typed.shown or ("true" if hint is bool else "|".join(option.choices) or str(default))
-        found.append(replace(option, typed=replace(typed, shown=shown, key=typed.key or field.name)))
-    order = {"words": 0, "option": 1, "rest": 2}  # and optional ones at the end, this verb's own first
-    return sorted(found, key=lambda o: order[o.typed.form] if o.required or o.typed.form != "option" else 4 - o.own)
+        key = typed.key or ("" if typed.form == "rest" else field.name)
+        found.append(replace(option, typed=replace(typed, shown=shown, key=key)))
+    order = {"words": 0, "option": 1, "rest": 2}
+
+    def place(option: Option) -> int:
+        stands_early = option.required or (option.own and option.typed.form != "option")
+        return order[option.typed.form] if stands_early else 4 - option.own
+
+    return sorted(found, key=place)
 
 
 def parse(verb: type[V], arguments: list[str]) -> V:
@@ -240,26 +265,24 @@ def parse(verb: type[V], arguments: list[str]) -> V:
     """
     known = options(verb)
     by_key = {option.typed.key: option for option in known if option.typed.form == "option"}
-    forms = {option.typed.form: option for option in known}
+    words_of = next((option for option in known if option.typed.form == "words"), None)
+    rests = sorted((o for o in known if o.typed.form == "rest"), key=lambda o: o.typed.key, reverse=True)
     given: dict[str, Any] = {}
     words: list[str] = []
-    rest: list[str] = []
     for argument in joined_flags(arguments):
         key, equals, text = argument.partition("=")
         if equals and key in by_key:
             if text:
                 given[by_key[key].field] = by_key[key].read(text)
-        elif "words" in forms and not equals and not argument.startswith("-"):
+        elif words_of and not equals and not argument.startswith("-"):
             words.append(argument)
-        elif "rest" in forms:
-            rest.append(argument)
+        elif rest := next((each for each in rests if argument.startswith(each.typed.key)), None):
+            given[rest.field] = (*given.get(rest.field, ()), argument)
         else:
             allowed = ", ".join(f"{key}=" for key in by_key) or "no arguments"
             raise UserError(f"received {argument!r}.{closest(key, by_key)} Allowed: {allowed}")
-    if "rest" in forms:
-        given[forms["rest"].field] = tuple(rest)
-    if "words" in forms:
-        given |= read_words(forms["words"], words, verb)
+    if words_of:
+        given |= read_words(words_of, words, verb)
     for key, option in by_key.items():
         if option.required and option.field not in given:
             raise UserError(f"{key}= is missing, for example {key}={example(option)}")

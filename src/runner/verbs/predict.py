@@ -2,28 +2,28 @@
 
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from runner.errors import UserError, closest
-from runner.verbs.options import File, OfModel, Typed, options
+from runner.verbs.options import File, OfTask, Typed, options
 
 if TYPE_CHECKING:
     from runner.inference.predictor import Predictor
 
 
 @dataclass(frozen=True, kw_only=True)
-class Predict(OfModel):
+class Predict(OfTask):
     """Answer raw rows: a text, the columns of a table, a file or standard input.
 
     A table's columns are given one by one, as in `predict run=last sepal_length=5.1 sepal_width=3.5 ...`. Without a row
     and without input, rows are read from standard input: one text, or one JSON object, a line.
 
     Args:
-        row: text="...", or COLUMN=VALUE of each column.
+        row: text="...", or COLUMN=VALUE of each column; some models take questions too, such as near=WORD.
         input: a file of rows: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
         output: the file of answers, .csv, .tsv or .jsonl; usually they are printed.
         resume: continue an output that was cut off.
@@ -39,10 +39,11 @@ class Predict(OfModel):
     figure: File = None
 
     def __call__(self) -> int:
+        from runner.files.rows import read_rows
         from runner.inference.output import check_ending
         from runner.inference.predictor import Predictor
 
-        file = self.input if self.input and str(self.input) != "-" else None
+        file = self.input if str(self.input) != "-" else None
         if self.row and self.input:
             raise UserError("give either a row (text=...) or input=FILE, not both")
         if self.output:
@@ -54,60 +55,66 @@ class Predict(OfModel):
         words = [argument for argument in self.row if "=" not in argument]
         if words:
             raise UserError(f"predict takes key=value arguments, received {' '.join(words)!r}")
-        predictor = Predictor(self.bundle())
-        if self.row and not self.output:
-            return self.answer_row(predictor, self.columns(predictor))
-        if self.row:
-            rows: Iterable[tuple[str, dict]] = [("the row", self.columns(predictor))]
-        else:
-            from runner.files.rows import read_rows
-
+        predictor = Predictor(self.bundle(), changed=self.changed)
+        if not self.row:
             rows = read_rows(file) if file else typed_rows(sys.stdin)
-        if self.output:
-            return self.write(predictor, rows, file, self.output)
-        for one in predictor.answers(rows):
-            print(json.dumps(one, ensure_ascii=False), flush=sys.stdout.isatty())
-        return 0
-
-    def columns(self, predictor: "Predictor") -> dict[str, str]:
-        """Return the row of the command line.
-
-        Raises:
-            UserError: a key is neither a column of the model nor an option.
-        """
+            self.write(lambda done: predictor.answers(islice(rows, done, None)), file)
+            return 0
         row = dict(argument.split("=", 1) for argument in self.row)
-        columns = predictor.columns
-        named = [*columns, *(["text"] if list(columns.values()) == ["string"] else [])]
-        for key in row:
-            if key not in named:
-                keys = [option.typed.key for option in options(Predict) if option.typed.form == "option"]
-                raise UserError(
-                    f'"{key}" is not a column of this model and not an option.{closest(key, [*named, *keys])} '
-                    f"Columns: {', '.join(columns)}; options: {', '.join(keys)}"
-                )
-        return row
-
-    def answer_row(self, predictor: "Predictor", row: dict[str, str]) -> int:
-        """Print the answer for one row, for people."""
-        for name, value in next(predictor.answers([("the row", row)])).items():
-            print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+        found = answers_to(predictor, row)
+        if self.output:
+            self.write(lambda done: iter(found), None)
+            return 0
+        for one in found:
+            for name, value in one.items():
+                print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
         if self.explain:
             from runner.verbs.explain import show_words
 
             show_words(predictor, row, self.figure or Path("explanation.png"))
         return 0
 
-    def write(self, predictor: "Predictor", rows: Iterable[tuple[str, dict]], file: Path | None, output: Path) -> int:
-        """Write the answers to a file."""
+    def write(self, answers: Callable[[int], Iterator[dict]], file: Path | None) -> None:
+        """Write answers to the output, or print them.
+
+        Args:
+            answers: given the number of rows that are answered already, those for the others.
+            file: where the rows are from; None = not from a file.
+        """
         from runner.inference.output import Output
 
-        job = {"run": self.info.id, **(stamp(file) if file else {})}
-        with Output(output, job, self.resume) as sink:
+        if not self.output:
+            for one in answers(0):
+                print(json.dumps(one, ensure_ascii=False), flush=sys.stdout.isatty())
+            return
+        job = {"run": self.info.id, **(stamp(file) if file else {}), **self.changed}
+        with Output(self.output, job, self.resume) as sink:
             if not sink.complete:
-                for one in predictor.answers(islice(rows, sink.rows, None)):
+                for one in answers(sink.rows):
                     sink.write(one)
-            print(f"{sink.rows} rows in {output}", file=sys.stderr)
-        return 0
+            print(f"{sink.rows} rows in {self.output}", file=sys.stderr)
+
+
+def answers_to(predictor: "Predictor", row: dict[str, str]) -> list[dict]:
+    """Return what the model answers to what is typed: the columns of one row, or a question of its objective.
+
+    Raises:
+        UserError: a key is neither a column of the model, nor a question, nor an option.
+    """
+    columns, questions = predictor.columns, predictor.task.questions()
+    if len(row) == 1 and (asked := next(iter(row))) in questions:
+        return questions[asked](row[asked], predictor.data)
+    named = [*columns, *(["text"] if list(columns.values()) == ["string"] else [])]
+    keys = [option.typed.key for option in options(Predict) if option.typed.form == "option"]
+    for key in row:
+        if key in questions:
+            raise UserError(f"{key}= is a question by itself: leave {', '.join(row.keys() - {key})} out")
+        if key not in named:
+            known = {"Columns": list(columns), "questions": list(questions), "options": keys}
+            near = closest(key, [*named, *questions, *keys, *(f"task.{name}" for name in predictor.task.at_use)])
+            said = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
+            raise UserError(f'"{key}" is not a column of this model and not an option.{near} {said}')
+    return list(predictor.answers([("the row", row)]))
 
 
 def stamp(file: Path) -> dict[str, Any]:

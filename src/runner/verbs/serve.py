@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from runner.errors import UserError
-from runner.verbs.options import OfModel, Port
+from runner.verbs.options import OfTask, Port
 
 log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 2**20  # bytes of a request
@@ -25,7 +25,7 @@ ASKED: ContextVar[list] = ContextVar("asked")  # not empty once the request has 
 
 
 @dataclass(frozen=True, kw_only=True)
-class Serve(OfModel):
+class Serve(OfTask):
     """Answer requests by MLflow's scoring server: raw rows in, answers out.
 
     Args:
@@ -46,7 +46,7 @@ class Serve(OfModel):
         client(self.tracking_uri, self.outputs)
         import uvicorn
 
-        app = application(address)
+        app = application(address, self.changed)
         columns = ", ".join(column["name"] for column in app.state.columns)
         print(f"run {run.id} ({run.name}) on http://{self.host}:{self.port}/invocations  (Ctrl-C ends it)")
         print(f"columns: {columns}", flush=True)
@@ -66,16 +66,22 @@ def check_address(host: str, port: int) -> None:
             raise UserError(f"cannot listen on {host}:{port} ({why}). Try port={port + 1}") from error
 
 
-def application(address: str) -> Any:
+def application(address: str, changed: dict[str, Any] | None = None) -> Any:
     """Return MLflow's server application for a model, with the check in front.
 
     Args:
         address: MLflow's address of the model, such as `models:/m-...`.
+        changed: settings of the objective in place of those it was trained with.
     """
     import mlflow.pyfunc
     from mlflow.pyfunc import scoring_server
 
+    from runner.inference.predictor import Predictor
+
     model = mlflow.pyfunc.load_model(address)
+    if changed:
+        served = model.unwrap_python_model()
+        served.predictor = Predictor(served.predictor.bundle, changed=changed)
     predict = model.predict
 
     @functools.wraps(predict)
