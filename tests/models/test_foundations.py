@@ -28,7 +28,7 @@ from runner.datamodules.parts.splits import by_group, held_out, split
 from runner.datamodules.quadratic import Quadratic as QuadraticData
 from runner.errors import UserError
 from runner.figures.images import Mistakes, image_figures
-from runner.figures.tables import side_by_side
+from runner.figures.tables import panels_of_models
 from runner.files import sources
 from runner.models.cnn import CNN
 from runner.models.cnn1d import CNN1d
@@ -429,7 +429,7 @@ def test_mistakes_of_images_are_shown_and_others_passed_over():
     assert mistakes.shape is None and not mistakes.found
 
 
-def test_side_by_side_has_a_panel_for_each_model():
+def test_panels_of_models_has_a_panel_for_each_model():
     actual = np.arange(5.0)
-    figure = side_by_side(actual, {"one": actual, "other": actual + 1, "third": actual - 2})
+    figure = panels_of_models(actual, {"one": actual, "other": actual + 1, "third": actual - 2})
     assert [axes.get_title() for axes in figure.axes] == ["one\nMSE 0.0", "other\nMSE 1.0", "third\nMSE 4.0"]

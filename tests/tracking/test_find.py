@@ -67,7 +67,7 @@ def test_a_server_and_the_page(tracker, outputs):
     code = """
         import sys
         from pathlib import Path
-        from runner.tracking.tracker import ui
+        from runner.tracking.find import ui
         ui(None, Path(sys.argv[1]), port=int(sys.argv[2]))
     """
     begin(tracker).finish("FINISHED")

@@ -28,7 +28,8 @@ def test_the_training_process_never_imports_mlflow(outputs):
     code = """
         import sys
         from pathlib import Path
-        from runner.tracking.tracker import Tracker, find_run
+        from runner.tracking.find import find_run
+        from runner.tracking.tracker import Tracker
         with Tracker(None, Path(sys.argv[1])) as tracker:
             run = tracker.start("tests", "light", {}, {})
             run.finish("FINISHED")

@@ -1,6 +1,5 @@
-"""Every figure a run draws; each function takes arrays and returns a matplotlib figure."""
+"""Charts of curves and classes: each function takes arrays and returns a matplotlib figure."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -90,18 +89,6 @@ def optimizer_curves(curves: dict[str, dict[str, np.ndarray]]) -> Figure:
     return figure
 
 
-def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> Figure:
-    """Predicted over actual values (N, ...), with the line where both are equal."""
-    actual, predicted = actual.ravel(), predicted.ravel()
-    figure, axes = new_figure(5, 5)
-    low, high = min(actual.min(), predicted.min()), max(actual.max(), predicted.max())
-    axes.plot([low, high], [low, high], color="grey", linestyle=":")
-    axes.scatter(actual, predicted, s=14, alpha=0.7)
-    axes.set_xlabel("actual")
-    axes.set_ylabel("predicted")
-    return figure
-
-
 def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
     """The first two dimensions of codes (N, Z), coloured by class number (N,)."""
     figure, axes = new_figure(6, 5)
@@ -112,21 +99,6 @@ def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
     figure.colorbar(points, label="class", ticks=range(classes) if classes <= 20 else None)
     axes.set_xlabel("z1")
     axes.set_ylabel("z2")
-    return figure
-
-
-def image_grid(images: np.ndarray, title: str) -> Figure:
-    """Images (N, C, H, W) in 0 .. 1 side by side in a square."""
-    rows, channels, height, width = images.shape
-    side = math.ceil(math.sqrt(rows))
-    tiles = np.ones((side * side, channels, height, width))
-    tiles[:rows] = images
-    grid = tiles.reshape(side, side, channels, height, width).transpose(0, 3, 1, 4, 2)
-    grid = grid.reshape(side * height, side * width, channels)
-    figure, axes = new_figure(6, 6)
-    axes.imshow(grid.squeeze(-1) if channels == 1 else grid, cmap="gray", vmin=0, vmax=1)
-    axes.set_axis_off()
-    axes.set_title(title)
     return figure
 
 

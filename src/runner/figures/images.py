@@ -1,4 +1,4 @@
-"""Figures of a classifier of images: the ones it takes for something else, and what its first layer looks for.
+"""Figures made of images: many in a grid, those a classifier takes for something else, what its first layer looks for.
 
 A task keeps a `Mistakes`, shows it every test batch, and adds `image_figures(...)` to its figures. Inputs that are not
 images are passed over, so a task need not know what it classifies.
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from torch import Tensor, nn
+
+from runner.figures.charts import new_figure
 
 MOST_MISTAKES = 30
 MOST_FILTERS = 64
@@ -71,13 +73,28 @@ def image_figures(net: nn.Module, mistakes: Mistakes, names: list[str] | None = 
     return drawn
 
 
+def image_grid(images: np.ndarray, title: str) -> Figure:
+    """Images (N, C, H, W) in 0 .. 1 side by side in a square."""
+    rows, channels, height, width = images.shape
+    side = math.ceil(math.sqrt(rows))
+    tiles = np.ones((side * side, channels, height, width))
+    tiles[:rows] = images
+    grid = tiles.reshape(side, side, channels, height, width).transpose(0, 3, 1, 4, 2)
+    grid = grid.reshape(side * height, side * width, channels)
+    figure, axes = new_figure(6, 6)
+    axes.imshow(grid.squeeze(-1) if channels == 1 else grid, cmap="gray", vmin=0, vmax=1)
+    axes.set_axis_off()
+    axes.set_title(title)
+    return figure
+
+
 def misclassified(found: list[tuple[np.ndarray, int, int]], names: list[str] | None) -> Figure:
     """Images (C, H, W) with the predicted and the actual class above each."""
 
     def name(number: int) -> str:
         return names[number] if names else str(number)
 
-    panels, figure = tiles(len(found), 1.15, 1.45)
+    panels, figure = panels_in_a_square(len(found), 1.15, 1.45)
     for axes, (image, predicted, actual) in zip(panels, found, strict=False):
         axes.imshow(image[0] if len(image) == 1 else np.moveaxis(image, 0, -1), cmap="gray_r", vmin=0, vmax=1)
         axes.set_title(f"{name(predicted)}, not {name(actual)}", fontsize=7)
@@ -88,7 +105,7 @@ def misclassified(found: list[tuple[np.ndarray, int, int]], names: list[str] | N
 def first_layer_filters(filters: Tensor) -> Figure:
     """Filters (N, C, h, w): red is positive, blue negative, of several channels the mean."""
     kept = filters[:MOST_FILTERS]
-    panels, figure = tiles(len(kept), 0.8, 0.8)
+    panels, figure = panels_in_a_square(len(kept), 0.8, 0.8)
     largest = float(kept.abs().max()) or 1.0
     for axes, kernel in zip(panels, kept.mean(dim=1), strict=False):
         axes.imshow(kernel.numpy(), cmap="RdBu_r", vmin=-largest, vmax=largest)
@@ -97,7 +114,7 @@ def first_layer_filters(filters: Tensor) -> Figure:
     return figure
 
 
-def tiles(count: int, width: float, height: float) -> tuple[list[Any], Figure]:
+def panels_in_a_square(count: int, width: float, height: float) -> tuple[list[Any], Figure]:
     """Panels without axes in a square, each so many inches wide and high."""
     across = math.ceil(math.sqrt(count))
     down = math.ceil(count / across)

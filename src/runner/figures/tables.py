@@ -1,4 +1,4 @@
-"""Figures of tables of numbers: a fitted curve, and several models side by side."""
+"""Figures of columns of numbers: actual, fitted and predicted values, of one model or of several."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -18,7 +18,19 @@ def fitted_curve(x: np.ndarray, truth: np.ndarray, noisy: np.ndarray, fitted: np
     return figure
 
 
-def side_by_side(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> Figure:
+def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> Figure:
+    """Predicted over actual values (N, ...), with the line where both are equal."""
+    actual, predicted = actual.ravel(), predicted.ravel()
+    figure, axes = new_figure(5, 5)
+    low, high = min(actual.min(), predicted.min()), max(actual.max(), predicted.max())
+    axes.plot([low, high], [low, high], color="grey", linestyle=":")
+    axes.scatter(actual, predicted, s=14, alpha=0.7)
+    axes.set_xlabel("actual")
+    axes.set_ylabel("predicted")
+    return figure
+
+
+def panels_of_models(actual: np.ndarray, predicted: dict[str, np.ndarray]) -> Figure:
     """Predicted over actual values (N,), one panel a model, with the line where both are equal and the MSE."""
     figure = Figure(figsize=(3.4 * len(predicted), 3.7), layout="constrained", dpi=120)
     panels = figure.subplots(1, len(predicted), sharex=True, sharey=True, squeeze=False)[0]

@@ -3,6 +3,7 @@
 import gc
 import logging
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -35,7 +36,7 @@ class Outcome:
 def execute(
     context: HydraContext, task_function: TaskFunction, config: DictConfig, number: int, overrides: list[str]
 ) -> Outcome:
-    """Compose the job with these overrides and run it; an interrupt ends this process."""
+    """Compose the job with these overrides and run it in this process, which an interrupt ends."""
     setup_globals()
     try:
         job = context.config_loader.load_sweep_config(config, overrides)
@@ -92,43 +93,16 @@ class Executor(Protocol):
         """End what still runs."""
 
 
-class Here:
-    """Runs jobs in this process, one after another.
+class Batches:
+    """Runs jobs a batch at a time: in this process, or through a launcher of Hydra's.
 
     Args:
-        context: Hydra's way to compose and its callbacks.
-        task_function: what a job runs.
-        config: the composed configuration of the sweep.
-    """
-
-    slots = 1
-
-    def __init__(self, context: HydraContext, task_function: TaskFunction, config: DictConfig):
-        self.parts = context, task_function, config
-        self.waiting: list[tuple[int, list[str]]] = []
-
-    def start(self, number: int, overrides: list[str]) -> None:
-        self.waiting.append((number, overrides))
-
-    def wait(self) -> tuple[int, Outcome]:
-        """Run the job that was started and return how it ended."""
-        number, overrides = self.waiting.pop(0)
-        return number, execute(*self.parts, number, overrides)
-
-    def stop(self) -> None:
-        """Nothing runs beside this process."""
-
-
-class Launched:
-    """Hands jobs in batches to a launcher of Hydra's: submitit, Ray, joblib.
-
-    Args:
-        launcher: the launcher, set up.
+        run: runs the jobs of a batch, (number, overrides) each, and returns how they ended.
         slots: jobs a batch.
     """
 
-    def __init__(self, launcher: Launcher, slots: int):
-        self.launcher = launcher
+    def __init__(self, run: Callable[[list[tuple[int, list[str]]]], list[Outcome]], slots: int):
+        self.run = run
         self.slots = slots
         self.waiting: list[tuple[int, list[str]]] = []
         self.done: list[tuple[int, Outcome]] = []
@@ -137,19 +111,21 @@ class Launched:
         self.waiting.append((number, overrides))
 
     def wait(self) -> tuple[int, Outcome]:
-        """Launch what was started, and return how one job of the batch ended."""
+        """Run what was started, and return how one job of the batch ended."""
         if not self.done:
             batch, self.waiting = self.waiting, []
-            self.done = list(zip([number for number, _ in batch], self.launch(batch), strict=True))
+            self.done = list(zip([number for number, _ in batch], self.run(batch), strict=True))
         return self.done.pop(0)
 
-    def launch(self, batch: list[tuple[int, list[str]]]) -> list[Outcome]:
-        try:
-            returns = self.launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
-        except Exception as error:  # of a batch that lost a job, only the folders say what the others have done
-            log.error("the launcher failed: %s", error)
-            return [Outcome(JobState.LOST, outcome(error).error)] * len(batch)
-        return [outcome(one._return_value if one.status == JobStatus.FAILED else None) for one in returns]
-
     def stop(self) -> None:
-        """What a cluster has taken is the cluster's."""
+        """Nothing runs between two batches; what a cluster has taken continues there."""
+
+
+def launch(launcher: Launcher, batch: list[tuple[int, list[str]]]) -> list[Outcome]:
+    """Hand a batch to a launcher of Hydra's (submitit, Ray, joblib) and return how its jobs ended."""
+    try:
+        returns = launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
+    except Exception as error:  # of a batch that lost a job, only the folders say what the others have done
+        log.error("the launcher failed: %s", error)
+        return [Outcome(JobState.LOST, outcome(error).error)] * len(batch)
+    return [outcome(one._return_value if one.status == JobStatus.FAILED else None) for one in returns]

@@ -13,11 +13,11 @@ import sys
 import time
 import traceback
 from collections.abc import Iterator
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
 from runner.errors import UserError
-from runner.sweep.execute import Executor, Here, Launched, Outcome, job_overrides
+from runner.sweep.execute import Batches, Executor, Outcome, execute, job_overrides, launch
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
 from runner.sweep.space import read_space
@@ -39,6 +39,7 @@ from runner.tracking.find import RunInfo, runs_with_tag
 from runner.tracking.record import Record, Status
 from runner.tracking.tracker import keep_tracker
 from runner.training.interrupt import Interrupt, Interrupted
+from runner.training.job import only_process
 from runner.training.processes import rank
 from runner.training.pruning import TRIAL_FILE
 from runner.training.resume import key_of
@@ -167,20 +168,13 @@ class Sweep:
     # The run.
 
     def run(self) -> SweepState:
-        """Do all jobs that are to be done; return the state at the end."""
-        lock = FileLock(self.folder / ".lock", timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise UserError(f"the sweep {self.state.name} is running in another process") from None
-        try:
+        """Run all jobs that are left; return the state at the end."""
+        with only_process(self.folder):
             self.plan()
             self.wait_for_old_processes()
             with keep_tracker(self.config.tracking.uri, self.outputs) as self.tracker:
                 self.parent = self.open_parent()
                 self.run_recorded()
-        finally:
-            lock.release()
         return self.state
 
     def wait_for_old_processes(self) -> None:
@@ -292,15 +286,16 @@ class Sweep:
 
     def executor(self) -> Executor:
         """Return who runs the jobs: this process, workers beside it, or a launcher of Hydra's."""
-        count = slots(self.settings["jobs"])
         if self.runs_here:
-            return Here(self.context, self.task_function, self.config)
-        if self.config.hydra.launcher._target_ != BASIC_LAUNCHER:
-            launcher = Plugins.instance().instantiate_launcher(
-                hydra_context=self.context, task_function=self.task_function, config=self.config
-            )
-            return Launched(launcher, count if self.method == "optuna" else max(1, len(self.state.jobs)))
-        return Workers(self.context, self.config, self.folder, count, self.register)
+            parts = self.context, self.task_function, self.config
+            return Batches(lambda batch: [execute(*parts, *job) for job in batch], slots=1)
+        count = slots(self.settings["jobs"])
+        if self.config.hydra.launcher._target_ == BASIC_LAUNCHER:
+            return Workers(self.context, self.config, self.folder, count, self.register)
+        launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=self.context, task_function=self.task_function, config=self.config
+        )
+        return Batches(partial(launch, launcher), count if self.method == "optuna" else max(1, len(self.state.jobs)))
 
     def work_off(self, executor: Executor) -> None:
         """Keep the executor busy until no job is left."""
@@ -404,9 +399,8 @@ class Sweep:
         for job in self.state.jobs_in(JobState.RUNNING).values():
             job.status = JobState.KILLED
         code = stopped.code if isinstance(stopped, SystemExit) else getattr(stopped, "exit_code", 130)
-        self.close(
-            "KILLED", f"stopped by {signal.Signals(code - 128).name}" if isinstance(code, int) and code > 128 else None
-        )
+        by_signal = isinstance(code, int) and code > 128
+        self.close("KILLED", f"stopped by {signal.Signals(code - 128).name}" if by_signal else None)
         print(f"runner: resume with: runner -m resume_sweep={self.state.name}", file=sys.stderr)
 
     def close(self, status: Status, error: str | None) -> None:

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from hydra.types import HydraContext
@@ -91,11 +92,9 @@ class Worker:
 
     def send(self, line: bytes) -> None:
         assert self.process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # it has ended, which its last answer says, too
             self.process.stdin.write(line + b"\n")
             self.process.stdin.flush()
-        except BrokenPipeError:
-            log.debug("worker %d has ended", self.slot)  # its last answer says so, too
 
     def listen(self) -> None:
         """Pass answers on until there are no more (in a thread)."""
@@ -109,10 +108,8 @@ class Worker:
     def end(self) -> None:
         """Let go of the process, which has ended or is about to."""
         assert self.process.stdin is not None and self.process.stdout is not None
-        try:
+        with suppress(BrokenPipeError):
             self.process.stdin.close()
-        except BrokenPipeError:
-            log.debug("worker %d ended before its pipe", self.slot)
         self.process.wait()
         self.thread.join()
         self.process.stdout.close()

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from runner.errors import UserError
-from runner.figures import charts
+from runner.figures import images
 from runner.tasks.base import Task
 from runner.tasks.means import Scalars
 
@@ -95,4 +95,4 @@ class Adversarial(Task):
     def figures(self) -> dict[str, Figure]:
         noise = torch.randn(64, self.net.latent_dim, generator=torch.Generator().manual_seed(0)).to(self.device)
         samples = self.net.generator(noise).reshape(-1, *self.image_shape)
-        return {"samples": charts.image_grid(samples.cpu().numpy(), "samples of the generator")}
+        return {"samples": images.image_grid(samples.cpu().numpy(), "samples of the generator")}

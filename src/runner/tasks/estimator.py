@@ -15,7 +15,7 @@ from pytorch_lightning import Trainer
 from sklearn import metrics as score
 
 from runner.datamodules.base import DataModule
-from runner.figures import charts
+from runner.figures import charts, tables
 from runner.tasks.answers import class_answers, class_columns, class_names, value_names
 from runner.tasks.base import Task
 
@@ -107,7 +107,7 @@ class Estimator(Task):
     def value_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:
         """Metrics of real values (N, D) in the data's own units."""
         predicted = np.asarray(self.net.predict(rows)).reshape(actual.shape)
-        self.drawn = {"predicted_against_actual": charts.predicted_against_actual(actual, predicted)}
+        self.drawn = {"predicted_against_actual": tables.predicted_against_actual(actual, predicted)}
         mse = score.mean_squared_error(actual, predicted)
         return {
             "loss": mse,

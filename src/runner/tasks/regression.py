@@ -15,7 +15,7 @@ from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError
 from runner.config.functions import DottedPath, function
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
-from runner.figures import charts
+from runner.figures import tables
 from runner.tasks import examples
 from runner.tasks.answers import value_names
 from runner.tasks.base import Task
@@ -119,7 +119,7 @@ class Regression(Task):
 
     def figures(self) -> dict[str, Figure]:
         return {
-            "predicted_against_actual": charts.predicted_against_actual(
+            "predicted_against_actual": tables.predicted_against_actual(
                 self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy()
             )
         }

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torchmetrics import CatMetric
 
 from runner.datamodules.base import DataModule
-from runner.figures import charts
+from runner.figures import charts, images
 from runner.tasks.base import Task
 from runner.tasks.means import Scalars
 
@@ -80,7 +80,7 @@ class Variational(Task):
         generator = torch.Generator().manual_seed(0)
         noise = torch.randn(64, self.net.latent_dim, generator=generator).to(self.device)
         samples = self.net.decode(noise).sigmoid().reshape(-1, *self.image_shape)
-        drawn = {"samples": charts.image_grid(samples.cpu().numpy(), "samples from the prior")}
+        drawn = {"samples": images.image_grid(samples.cpu().numpy(), "samples from the prior")}
         codes, labels = (kept.compute().cpu().numpy() for kept in (self.codes, self.labels))
         drawn["latent_space"] = charts.latent_space(codes, labels)
         if self.net.latent_dim == 2:
@@ -88,5 +88,5 @@ class Variational(Task):
             steps = torch.special.ndtri(torch.linspace(0.05, 0.95, 15))
             grid = torch.cartesian_prod(steps.flip(0), steps).flip(1).to(self.device)  # (225, 2), top row first
             manifold = self.net.decode(grid).sigmoid().reshape(-1, *self.image_shape)
-            drawn["manifold"] = charts.image_grid(manifold.cpu().numpy(), "decoded codes over the plane")
+            drawn["manifold"] = images.image_grid(manifold.cpu().numpy(), "decoded codes over the plane")
         return drawn

@@ -96,10 +96,7 @@ def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list
         rows = _select(uri, f"{ALL_RUNS} AND runs.run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)",
                        name, value)  # fmt: skip
     else:
-        client = _client(uri)
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        found = client.search_runs(experiments, f"tags.`{name}` = '{value}'", max_results=50000)
-        rows = [_row(run) for run in found]
+        rows = _search(uri, filter_string=f"tags.`{name}` = '{value}'", max_results=50000)
     return [_details(uri, row, None) for row in rows]
 
 
@@ -169,24 +166,34 @@ def _recent(rows: list[dict[str, Any]]) -> str:
 def _all_runs(uri: str) -> list[dict[str, Any]]:
     """Return id, name, status, artifact_uri and folder of all runs, the newest first."""
     if not uri.startswith("sqlite:///"):
-        client = _client(uri)
-        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
-        found = client.search_runs(experiments, order_by=["attributes.start_time DESC"], max_results=1000)
-        return [_row(run) for run in found]
+        return _search(uri, order_by=["attributes.start_time DESC"], max_results=1000)
     return _select(uri, f"{ALL_RUNS} ORDER BY start_time DESC, runs.rowid DESC")
 
 
-def _row(run: Any) -> dict[str, Any]:
-    """Return what `_all_runs` says of a run of a server."""
-    return {
-        "id": run.info.run_id,
-        "name": run.info.run_name,
-        "status": run.info.status,
-        "artifact_uri": run.info.artifact_uri,
-        "folder": run.data.tags.get("runner.folder"),
-        "params": run.data.params,
-        "tags": run.data.tags,
-    }
+def _search(uri: str, **options: Any) -> list[dict[str, Any]]:
+    """Return the runs of a server, as `_all_runs` does."""
+    quiet_mlflow()
+    from mlflow.exceptions import MlflowException
+    from mlflow.tracking import MlflowClient
+
+    client = MlflowClient(uri)
+    try:
+        experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+        found = client.search_runs(experiments, **options)
+    except MlflowException as error:
+        raise UserError(f"cannot read runs from {hide_password(uri)}: {str(error).splitlines()[0]}") from error
+    return [
+        {
+            "id": run.info.run_id,
+            "name": run.info.run_name,
+            "status": run.info.status,
+            "artifact_uri": run.info.artifact_uri,
+            "folder": run.data.tags.get("runner.folder"),
+            "params": run.data.params,
+            "tags": run.data.tags,
+        }
+        for run in found
+    ]
 
 
 def _details(uri: str, row: dict[str, Any], folder: Path | None) -> RunInfo:
@@ -212,16 +219,3 @@ def _select(uri: str, statement: str, *values: str) -> list[dict[str, Any]]:
     except sqlite3.DatabaseError as error:
         raise UserError(f"{file} cannot be read as an MLflow database: {error}") from error
     return rows
-
-
-def _client(uri: str) -> Any:
-    quiet_mlflow()
-    from mlflow.exceptions import MlflowException
-    from mlflow.tracking import MlflowClient
-
-    client = MlflowClient(uri)
-    try:
-        client.search_experiments(max_results=1)
-    except MlflowException as error:
-        raise UserError(f"cannot read runs from {hide_password(uri)}: {str(error).splitlines()[0]}") from error
-    return client

@@ -5,16 +5,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-PACKAGES = (
-    "mlflow",
-    "torch",
-    "pytorch-lightning",
-    "torchmetrics",
-    "hydra-core",
-    "numpy",
-    "pandas",
-    "scikit-learn",
-)
+PACKAGES = ("mlflow", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pandas", "scikit-learn")
 TYPES = ("string", "double", "long", "tensor")
 
 # MLflow runs this script when it stores the model and when it loads it; only loading imports the predictor.
@@ -49,17 +40,9 @@ def save_model(
     example: list[dict[str, Any]],
     code: list[str],
 ) -> Path:
-    """Write the model and return its folder.
+    """Write the model into the empty folder `scratch` and return its own folder.
 
-    Args:
-        scratch: an empty folder to write in.
-        header: MLflow's `Model` with the ids of the run and of the model.
-        folder: what the model is made of; the python model finds it as `context.artifacts["run"]`.
-        python_model: dotted name of a class with `load_context(context)` and `predict(context, table)`.
-        inputs: input columns and their types, one of `TYPES`.
-        outputs: the same for the answer.
-        example: a few rows of the input.
-        code: folders of Python packages that travel with the model.
+    `header` is MLflow's `Model` with the ids of the run and of the model; the rest is as in `Record.model`.
     """
     import mlflow.pyfunc
     from mlflow.models import ModelSignature

@@ -20,15 +20,7 @@ PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 DIGEST_LENGTH = 36
 PATIENCE = 60.0  # seconds a busy database or a silent server is asked again
-PASSING = (
-    "locked",
-    "disk is full",
-    "disk i/o",
-    "max retries exceeded",
-    "connection",
-    "timed out",
-    "status code 5",
-)
+PASSING = ("locked", "disk is full", "disk i/o", "max retries exceeded", "connection", "timed out", "status code 5")
 LOST = "the process and its writer vanished (power cut, or a whole job killed at once)"
 
 

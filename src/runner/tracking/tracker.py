@@ -6,8 +6,7 @@
     run.finish("FINISHED")
     tracker.close()
 
-No call but `run.id`, `run.flush` and `run.finish` waits for anything. `find_run` and `ui` (find.py) are the reading
-side.
+No call but `run.id`, `run.flush` and `run.finish` waits for anything. find.py is the reading side.
 """
 
 import atexit
@@ -26,25 +25,12 @@ from pathlib import Path
 from typing import Any
 
 from runner.tracking.environment import process_name
-from runner.tracking.find import RunInfo, find_run, runs_with_tag, ui
-from runner.tracking.record import Message, Record, TrackingError
+from runner.tracking.record import Message, Record
 from runner.tracking.uri import resolve_uri, writer_environment
 
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
 
 log = logging.getLogger(__name__)
-__all__ = [
-    "Record",
-    "RunInfo",
-    "Tracker",
-    "TrackingError",
-    "find_run",
-    "keep_tracker",
-    "runs_with_tag",
-    "tracker_for",
-    "ui",
-]
-
 _kept: list["Tracker"] = []  # of a process that does many runs, see `keep_tracker`
 
 

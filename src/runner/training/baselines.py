@@ -45,7 +45,7 @@ class Baselines(Callback):
         if trainer.is_global_zero:
             folder = Path(trainer.default_root_dir) / "figures"
             folder.mkdir(exist_ok=True)
-            tables.side_by_side(actual, predicted).savefig(folder / "side_by_side.png")
+            tables.panels_of_models(actual, predicted).savefig(folder / "side_by_side.png")
 
     def answers(self, task: Any, data: Any, rows: int) -> np.ndarray:
         """What the trained net says to the test rows, in the data's own units (N,)."""

@@ -114,13 +114,13 @@ def clean(folder: Path) -> None:
 
 @contextmanager
 def only_process(folder: Path) -> Iterator[None]:
-    """Hold the folder, so that no second process works on the same run."""
+    """Hold the folder, so that no second process works on the same run or sweep."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
         lock.acquire()
     except Timeout:
-        raise UserError(f"another process is working on the run in {folder}") from None
+        raise UserError(f"another process is working in {folder}") from None
     try:
         yield
     finally:

@@ -139,7 +139,8 @@ def tiny_training() -> str:
 
 def record() -> str:
     """Write a run to a new MLflow database and read it again."""
-    from runner.tracking.tracker import Tracker, find_run
+    from runner.tracking.find import find_run
+    from runner.tracking.tracker import Tracker
 
     with tempfile.TemporaryDirectory() as folder, Tracker(None, Path(folder)) as tracker:
         run = tracker.start(experiment="doctor", name="doctor", params={"seed": 1}, tags={}, system_metrics=False)

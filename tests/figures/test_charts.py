@@ -1,0 +1,54 @@
+"""Charts of curves and classes: each can be drawn from the smallest and from odd inputs, and shows what it is given."""
+
+import numpy as np
+import pytest
+
+from runner.figures import charts
+
+
+def test_learning_curves(drawn):
+    curves = {"train": ([1, 2, 3], [3.0, 2.0, 1.0]), "val": ([3], [2.0])}
+    axes = drawn(charts.learning_curves(curves, "loss", best_step=3))
+    lines = {line.get_label(): line for line in axes.get_lines()}
+    assert set(lines) == {"train", "val", "kept checkpoint"}
+    assert list(lines["train"].get_xdata()) == [1, 2, 3] and list(lines["train"].get_ydata()) == [3.0, 2.0, 1.0]
+    assert lines["kept checkpoint"].get_xdata()[0] == 3
+    assert axes.get_xlabel() == "optimizer step" and axes.get_ylabel() == "loss"
+
+
+def test_a_long_curve_and_no_best_step(drawn):
+    steps = list(range(500))
+    axes = drawn(charts.learning_curves({"train": (steps, steps)}, "loss", None))
+    assert len(axes.get_lines()) == 1
+
+
+@pytest.mark.parametrize("names", [["bad", "good"], None])
+def test_confusion_matrix(drawn, names):
+    axes = drawn(charts.confusion_matrix(np.array([[8, 2], [0, 0]]), names))
+    assert [text.get_text() for text in axes.texts] == ["8", "2", "0", "0"]
+    assert [label.get_text() for label in axes.get_xticklabels()] == (names or ["0", "1"])
+    assert axes.images[0].get_array().tolist() == [[0.8, 0.2], [0, 0]], "shares of the actual class"
+
+
+def test_a_confusion_matrix_of_many_classes(drawn):
+    axes = drawn(charts.confusion_matrix(np.eye(100, dtype=int), [str(n) for n in range(100)]))
+    assert not axes.texts
+
+
+def test_names_with_signs_that_mean_something_to_the_drawing_program(drawn):
+    drawn(charts.confusion_matrix(np.eye(3, dtype=int), ["$5 to $10", "a_b", "50 %"]))
+
+
+@pytest.mark.parametrize("dimensions", [1, 2, 5])
+def test_latent_space(drawn, dimensions):
+    codes = np.random.default_rng(0).normal(size=(20, dimensions))
+    axes = drawn(charts.latent_space(codes, np.arange(20) % 3))
+    assert len(axes.collections[0].get_offsets()) == 20
+
+
+def test_drawing_leaves_no_figure_open(drawn):
+    import matplotlib.pyplot
+
+    before = matplotlib.pyplot.get_fignums()
+    drawn(charts.learning_curves({"train": ([1], [1.0])}, "loss", None))
+    assert matplotlib.pyplot.get_fignums() == before
