@@ -44,6 +44,11 @@ def settings(model: str, *overrides: str) -> DictConfig:
     return copy.deepcopy(composed((*small(model), *LIMITS, *overrides)))
 
 
+def result(overrides: list[str], folder: Path) -> dict:
+    """Train as the command does, without MLflow; return metrics.json."""
+    return train(composed(("trainer.accelerator=cpu", *overrides)), folder)
+
+
 class Killed(BaseException):
     """Ends a training on the spot, as a kill would."""
 

@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 """Figures made of images show them where they belong."""
 
 import numpy as np
@@ -19,3 +20,25 @@ def test_images_lie_row_by_row(drawn):
     images = np.arange(4)[:, None, None, None] * np.ones((1, 1, 2, 2)) / 4
     shown = drawn(image_grid(images, "")).images[0].get_array()
     assert shown[::2, ::2].tolist() == [[0, 0.25], [0.5, 0.75]]
+=======
+"""Figures of images."""
+
+import torch
+
+from runner.figures.images import Mistakes, image_figures
+from runner.models.cnn import CNN
+from runner.models.mlp import MLP
+
+
+def test_mistakes_of_images_are_shown_and_others_passed_over():
+    mistakes = Mistakes()
+    mistakes.update((torch.rand(4, 7),), torch.zeros(4), torch.ones(4))
+    assert image_figures(MLP(7, 2), mistakes) == {}
+    images, target = torch.rand(50, 1, 8, 8), torch.arange(50) % 2
+    mistakes.update((images,), torch.zeros(50, dtype=torch.int64), target)
+    assert len(mistakes.found) == 25 and all(actual == 1 for _, _, actual in mistakes.found)
+    for net in (MLP(64, 2, [5]), CNN([1, 8, 8], 2, [4], 3, 8)):
+        assert set(image_figures(net, mistakes, ["no", "yes"])) == {"misclassified", "first_layer_filters"}
+    mistakes.reset()
+    assert mistakes.shape is None and not mistakes.found
+>>>>>>> heads/models

@@ -223,3 +223,33 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "file" / "below"))
     with pytest.raises(UserError, match="RUNNER_CACHE"):
         cache.prepared("data", {}, lambda folder: None)
+
+
+def test_a_debian_package_is_read(tmp_path):
+    inner = io.BytesIO()
+    with tarfile.open(fileobj=inner, mode="w:xz") as archive:
+        member = tarfile.TarInfo("./usr/share/x.txt")
+        member.size = 5
+        archive.addfile(member, io.BytesIO(b"hello"))
+    package = b"!<arch>\n"
+    for name, data in (("debian-binary", b"2.0"), ("data.tar.xz", inner.getvalue())):
+        head = f"{name:<16}{0:<12}{0:<6}{0:<6}{'100644':<8}{len(data):<10}`\n"
+        package += head.encode() + data + b"\n" * (len(data) % 2)
+    file = tmp_path / "x.deb"
+    file.write_bytes(package)
+    assert sources.read_member(file, "./usr/share/x.txt") == b"hello"
+    with pytest.raises(UserError, match="has no member"):
+        sources.read_member(file, "./usr/share/y.txt")
+
+
+def test_apt_is_called_as_a_user_would_call_it(tmp_path, monkeypatch):
+    client = tmp_path / "bin" / "apt-get"  # stands in for the client: apt-get download --quiet NAME=VERSION
+    client.parent.mkdir()
+    client.write_text('#!/bin/sh\ntest "$1 $3" = "download tiny=1.0" && printf content > tiny_1.0_all.deb\n')
+    client.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{client.parent}:/usr/bin:/bin")
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("RUNNER_OFFLINE", raising=False)
+    wanted = sources.Archive("apt", "tiny", "1.0", "tiny_1.0_all.deb", hashlib.sha256(b"content").hexdigest())
+    assert sources.archive(wanted).read_bytes() == b"content"
+    assert wanted.by_hand == "apt-get download tiny=1.0"

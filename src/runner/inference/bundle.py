@@ -114,5 +114,7 @@ def model_folders(cfg: DictConfig) -> list[tuple[str, str]]:
     relative to the bundle.
     """
     found = signature(cfg.model._target_)
-    names = [each.name for each in found.parameters.values() if "ModelFolder" in (each.annotation or "")] if found else []
+    names = (
+        [each.name for each in found.parameters.values() if "ModelFolder" in (each.annotation or "")] if found else []
+    )
     return [(f"model.{name}", cfg.model[name]) for name in names if cfg.model.get(name)]

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from runner.datamodules.parts.splits import split
+from runner.datamodules.iris import Iris
+from runner.datamodules.parts.splits import by_group, held_out, split
 from runner.errors import UserError
 
 
@@ -53,3 +54,23 @@ def test_a_rare_class_is_trained_on(caplog):
 def test_errors(settings, message):
     with pytest.raises(UserError, match=message):
         split(**settings)
+
+
+def test_a_share_is_held_out_and_stratified():
+    classes = np.repeat([0, 1, 2], [60, 30, 10])
+    own = held_out(100, 0.33, classes, seed=1)
+    assert (own == 2).sum() == 33
+    assert np.abs(np.bincount(classes[own == 2]) - [19.8, 9.9, 3.3]).max() <= 1
+    assert not np.array_equal(own, held_out(100, 0.33, classes, seed=2))
+    with pytest.raises(UserError, match="test_share=1"):
+        held_out(100, 1.0)
+    data = Iris(test_share=0.33)
+    data.setup()
+    assert (len(data.test), len(data.val), len(data.train)) == (50, 10, 90)
+
+
+def test_groups_stay_together():
+    groups = np.repeat(np.arange(20), 5)
+    splits = by_group(groups, lambda rows, classes, own: split(rows, classes, own))
+    people = [set(groups[part]) for part in splits]
+    assert sum(map(len, people)) == 20 == len(set.union(*people)) and all(people)
