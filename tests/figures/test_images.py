@@ -1,10 +1,12 @@
-<<<<<<< HEAD
 """Figures made of images show them where they belong."""
 
 import numpy as np
 import pytest
+import torch
 
-from runner.figures.images import image_grid
+from runner.figures.images import Mistakes, image_figures, image_grid
+from runner.models.cnn import CNN
+from runner.models.mlp import MLP
 
 
 @pytest.mark.parametrize(("rows", "channels"), [(1, 1), (7, 1), (9, 3)])
@@ -20,14 +22,6 @@ def test_images_lie_row_by_row(drawn):
     images = np.arange(4)[:, None, None, None] * np.ones((1, 1, 2, 2)) / 4
     shown = drawn(image_grid(images, "")).images[0].get_array()
     assert shown[::2, ::2].tolist() == [[0, 0.25], [0.5, 0.75]]
-=======
-"""Figures of images."""
-
-import torch
-
-from runner.figures.images import Mistakes, image_figures
-from runner.models.cnn import CNN
-from runner.models.mlp import MLP
 
 
 def test_mistakes_of_images_are_shown_and_others_passed_over():
@@ -41,4 +35,3 @@ def test_mistakes_of_images_are_shown_and_others_passed_over():
         assert set(image_figures(net, mistakes, ["no", "yes"])) == {"misclassified", "first_layer_filters"}
     mistakes.reset()
     assert mistakes.shape is None and not mistakes.found
->>>>>>> heads/models

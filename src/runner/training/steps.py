@@ -24,7 +24,7 @@ LEFT_OUT = ("on_train_batch_start", "on_before_batch_transfer", "backward", "con
 WRITTEN_OUT = ("training_step", "optimizer_step")
 
 
-def changes(owner: Any, name: str, base: type) -> bool:
+def redefines(owner: Any, name: str, base: type) -> bool:
     """Whether an object does anything else than its base class at the hook `name`."""
     return name in vars(owner) or getattr(type(owner), name) is not getattr(base, name)
 
@@ -39,9 +39,9 @@ class Steps(_TrainingEpochLoop):
         trainer, task = self.trainer, self.trainer.lightning_module
         self.usual = (
             task.automatic_optimization
-            and not any(changes(task, name, Loop) for name in WRITTEN_OUT)
-            and not any(changes(task, name, LightningModule) for name in LEFT_OUT)
-            and not changes(trainer.datamodule or task, "on_before_batch_transfer", LightningModule)
+            and not any(redefines(task, name, Loop) for name in WRITTEN_OUT)
+            and not any(redefines(task, name, LightningModule) for name in LEFT_OUT)
+            and not redefines(trainer.datamodule or task, "on_before_batch_transfer", LightningModule)
             and type(trainer.strategy) is SingleDeviceStrategy
             and type(trainer.precision_plugin) is Precision
             and trainer.accumulate_grad_batches == 1
@@ -49,10 +49,10 @@ class Steps(_TrainingEpochLoop):
             and isinstance(data_fetcher, _PrefetchDataFetcher)
         )
         self.hooks = {
-            name: [getattr(callback, name) for callback in trainer.callbacks if changes(callback, name, Callback)]
+            name: [getattr(callback, name) for callback in trainer.callbacks if redefines(callback, name, Callback)]
             for name in HOOKS
         }
-        self.own = {name: getattr(task, name) for name in HOOKS if changes(task, name, LightningModule)}
+        self.own = {name: getattr(task, name) for name in HOOKS if redefines(task, name, LightningModule)}
 
     def advance(self, data_fetcher: _DataFetcher) -> None:
         if self.restarting or not self.usual:
