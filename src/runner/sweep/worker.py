@@ -19,6 +19,7 @@ from typing import Any
 
 from runner.sweep.execute import Outcome, execute
 from runner.sweep.state import JobState
+from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
 
 Jobs = queue.SimpleQueue[dict[str, Any] | None]
@@ -70,6 +71,7 @@ def load_hydra(base: str) -> None:
 
 def main() -> None:
     """Serve until the sweep ends, or ends this process."""
+    defer()
     pipe = os.dup(1)
     os.dup2(2, 1)  # what jobs print must not look like an answer
     Interrupt().install()
