@@ -12,3 +12,10 @@ def closest(name: str, allowed: Iterable[str]) -> str:
     """Return ' Did you mean "x"?' for the allowed spelling nearest to `name`, or "" if none is near."""
     matches = get_close_matches(str(name), [str(choice) for choice in allowed], n=1, cutoff=0.6)
     return f' Did you mean "{matches[0]}"?' if matches else ""
+
+
+def user_error(error: BaseException | None) -> UserError | None:
+    """Return the UserError among an exception and its causes: OmegaConf wraps what a resolver raises; None = none."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error

@@ -47,15 +47,15 @@ def test_the_table_of_pairs_equals_what_hydra_composes(composition, data):
 
     models = BUILT_IN.choices("model")
     some = models[BUILT_IN.choices("data").index(data) % 4 :: 4]  # composing takes a tenth of a second
-    assert [model for model in some if model in catalog.readers(data)] == [model for model in some if resolves(model)]
-    assert [model for model in models if data in catalog.readable(model)] == catalog.readers(data)
+    assert [model for model in some if model in BUILT_IN.readers(data)] == [model for model in some if resolves(model)]
+    assert [model for model in models if data in BUILT_IN.readable(model)] == BUILT_IN.readers(data)
 
 
 def test_one_of_several_facts_is_enough():
     node = {"a": "${oc.select:data.x,null}", "b": ["${oc.select:data.y, null}"], "c": "${oc.select:data.z,5}"}
     assert catalog.alternatives(node) == {"x", "y"} and needed(node, "data") == set()
-    assert {"movie_reviews", "har"} <= set(catalog.readable("lstm"))
-    assert "iris" not in catalog.readable("lstm")
+    assert {"movie_reviews", "har"} <= set(BUILT_IN.readable("lstm"))
+    assert "iris" not in BUILT_IN.readable("lstm")
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ def test_list_prints_every_choice_on_one_line():
     text = list_text()
     for group in catalog.KINDS:
         for name in catalog.choices(group):
-            assert f"  {name} " in text and catalog.summary(group, name) in text
+            assert f"  {name} " in text and BUILT_IN.summary(group, name) in text
     textcnn = text[text.index("  textcnn ") :].splitlines()[1]
     assert textcnn.strip().startswith("reads:") and "movie_reviews" in textcnn
     assert "+ your own table with data=csv" in textcnn
@@ -95,8 +95,8 @@ def test_list_as_json():
     found = json.loads(list_text(format="json"))
     assert list(found) == list(catalog.KINDS.values())
     assert found["models"]["textcnn"] == {
-        "summary": catalog.summary("model", "textcnn"),
-        "data": catalog.readable("textcnn"),
+        "summary": BUILT_IN.summary("model", "textcnn"),
+        "data": BUILT_IN.readable("textcnn"),
     }
     assert "mlp" in found["data"]["iris"]["models"]
 
@@ -232,11 +232,12 @@ def own(tmp_path):
 
 
 def test_a_users_folder_joins_in(own):
-    assert "mine" in catalog.choices("model", [own]) and "mine" not in catalog.choices("model")
-    assert catalog.summary("model", "mine", [own]) == "My net."
-    assert catalog.summary("model", "textcnn", [own]) == catalog.summary("model", "textcnn")
-    assert {"iris", "mnist_5k", "more"} <= set(catalog.readable("mine", [own]))
-    assert "mlp" in catalog.readers("more", [own])  # in_features comes from the file it builds on
+    assert "mine" in catalog.choices("model", [own]) and "mine" not in BUILT_IN.choices("model")
+    found = Catalog(folders([own]))
+    assert found.summary("model", "mine") == "My net."
+    assert found.summary("model", "textcnn") == BUILT_IN.summary("model", "textcnn")
+    assert {"iris", "mnist_5k", "more"} <= set(found.readable("mine"))
+    assert "mlp" in found.readers("more")  # in_features comes from the file it builds on
     assert "data=more" in list_text("models", [own])
     assert "My net." in show_text("mine", [own])
     with pytest.raises(UserError, match=r"broken.yaml.*line 2"):
@@ -258,7 +259,7 @@ def test_an_installed_package_joins_in(tmp_path, monkeypatch):
     )
     code = (
         "from runner.config import catalog; from runner.config.command import check\n"
-        "print('tides' in catalog.choices('data'), catalog.summary('data', 'tides'))\n"
+        "print('tides' in catalog.choices('data'), catalog.Catalog(catalog.folders()).summary('data', 'tides'))\n"
         "print(*check(['data=tides', 'data.days=x', 'allow=[guest]']), sep='\\n')\n"
     )
     from programs import run_python

@@ -13,6 +13,7 @@ from small_runs import composed, settings
 
 from runner.config import safety
 from runner.config.command import check
+from runner.config.nodes import targets
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
 from runner.text import tokenizer
@@ -225,6 +226,6 @@ def test_every_choice_of_the_package_is_allowed() -> None:
     catalog = Catalog([config_path()])
     for group in ("model", "data", "task", "optim", "schedule", "trainer", "callbacks"):
         for name in catalog.choices(group):
-            for path, target in safety.targets(catalog.node(group, name)):
+            for path, target in targets(catalog.node(group, name)):
                 assert safety.refusal(target) is None, (group, name, path)
     safety.guard(composed(("model=textcnn",)))

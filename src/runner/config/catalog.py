@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 
+from runner.config.nodes import walk
 from runner.errors import UserError, closest
 
 Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -115,11 +116,7 @@ class Catalog:
 
     def override(self, group: str, name: str, other: str) -> str | None:
         """Return the choice of the group `other` that a file brings along in its defaults list, or None."""
-        for entry in self.read(group, name).get("defaults", []):
-            for key, value in entry.items() if isinstance(entry, dict) else ():
-                if re.fullmatch(rf"override\s+/?{other}(@.*)?", key):
-                    return value
-        return None
+        return picked(self.read(group, name), rf"override\s+/?{other}(@.*)?")
 
     def comments(self, group: str, name: str) -> list[str]:
         """Return the comment lines a file opens with, the `@package` line left out."""
@@ -146,55 +143,56 @@ class Catalog:
 
     def default(self, group: str) -> str | None:
         """Return what `config.yaml` picks for a group."""
-        content = yaml.load((self.folders[0] / "config.yaml").read_bytes(), Loader)
-        for entry in content.get("defaults", []):
-            for key, value in entry.items() if isinstance(entry, dict) else ():
-                if key.split("@")[0].split()[-1].strip("/") == group:
-                    return value
-        return None
+        return picked(yaml.load((self.folders[0] / "config.yaml").read_bytes(), Loader), rf"/?{group}(@.*)?")
 
     def task(self, model: str, data: str) -> str | None:
         """Return the task that a pair trains with when none is typed."""
         return self.override("model", model, "task") or self.override("data", data, "task") or self.default("task")
 
     def owners(self, task: str) -> list[str]:
-        """Return the models that bring a task along; files that are no valid YAML are passed over."""
+        """Return the models that bring a task along; files that are not valid YAML are passed over."""
         found = []
         for model in self.choices("model"):
             with suppress(UserError):
-                if self.override("model", model, "task") == task:
-                    found.append(model)
+                found += [model] if self.override("model", model, "task") == task else []
         return found
 
     def can_read(self, model: str, data: str) -> bool:
-        """Say whether a model can read data (see the head of this file)."""
-        task = self.task(model, data)
-        task_node = self.node("task", task) if task else {}
-        data_node, model_node = self.node("data", data), self.node("model", model)
-        data_facts, either = needed(model_node, "data") | needed(task_node, "data"), alternatives(model_node)
-        if either and not either & set(data_node):
-            return False
-        if not noted(model_node, "takes") | noted(task_node, "takes") <= noted(data_node, "gives"):
-            return False
-        return data_facts <= set(data_node) and needed(model_node, "task") <= set(task_node)
-
-    def readable(self, model: str) -> list[str]:
-        """Return the data that a model can read; files that are no valid YAML are passed over."""
-        return [data for data in self.choices("data") if self._can_read(model, data)]
-
-    def readers(self, data: str) -> list[str]:
-        """Return the models that can read data; files that are no valid YAML are passed over."""
-        return [model for model in self.choices("model") if self._can_read(model, data)]
-
-    def _can_read(self, model: str, data: str) -> bool:
+        """Say whether a model can read data (see the head of this file); False where a file is not valid YAML."""
         try:
-            return self.can_read(model, data)
+            task = self.task(model, data)
+            reader, source = self.node("model", model), self.node("data", data)
+            objective = self.node("task", task) if task else {}
         except UserError:
             return False
+        either = alternatives(reader)
+        return (
+            needed(reader, "data") | needed(objective, "data") <= set(source)
+            and needed(reader, "task") <= set(objective)
+            and noted(reader, "takes") | noted(objective, "takes") <= noted(source, "gives")
+            and (not either or bool(either & set(source)))
+        )
+
+    def readable(self, model: str) -> list[str]:
+        """Return the data that a model can read."""
+        return [data for data in self.choices("data") if self.can_read(model, data)]
+
+    def readers(self, data: str) -> list[str]:
+        """Return the models that can read data."""
+        return [model for model in self.choices("model") if self.can_read(model, data)]
 
     def needs_path(self, data: str) -> bool:
         """Say whether something must be typed along with this choice (a `???` value)."""
         return "???" in self.node("data", data).values()
+
+
+def picked(content: dict[str, Any], pattern: str) -> str | None:
+    """Return what the defaults list of a file picks for the group whose key fits the pattern, or None."""
+    for entry in content.get("defaults", []):
+        for key, value in entry.items() if isinstance(entry, dict) else ():
+            if re.fullmatch(pattern, key):
+                return value
+    return None
 
 
 def needed(node: Any, group: str) -> set[str]:
@@ -215,28 +213,9 @@ def alternatives(node: Any) -> set[str]:
 
 def matches(node: Any, pattern: str) -> set[str]:
     """Return what the group of a pattern finds in all texts of a node."""
-    if isinstance(node, dict):
-        return set().union(*(matches(value, pattern) for value in node.values()))
-    if isinstance(node, list):
-        return set().union(*(matches(value, pattern) for value in node))
-    return set(re.findall(pattern, node)) if isinstance(node, str) else set()
+    return {found for _, value in walk(node) if isinstance(value, str) for found in re.findall(pattern, value)}
 
 
 def choices(group: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
     """Return the names that may stand behind `group=`."""
     return Catalog(folders(extra_dirs)).choices(group)
-
-
-def summary(group: str, name: str, extra_dirs: Iterable[str | Path] = ()) -> str:
-    """Return the one line a choice's file opens with."""
-    return Catalog(folders(extra_dirs)).summary(group, name)
-
-
-def readable(model: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
-    """Return the data that a model can read."""
-    return Catalog(folders(extra_dirs)).readable(model)
-
-
-def readers(data: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
-    """Return the models that can read data."""
-    return Catalog(folders(extra_dirs)).readers(data)

@@ -21,7 +21,7 @@ from runner.config.catalog import Catalog, config_path
 from runner.config.findings import Findings, TypedOverride, list_keys
 from runner.config.hydra_internals import ERRORS, Composer, set_values
 from runner.config.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
-from runner.config.safety import targets
+from runner.config.nodes import as_dict, targets
 from runner.config.signatures import signature
 from runner.config.wording import one_line
 from runner.errors import closest
@@ -123,7 +123,7 @@ class Command:
             set_values(cfg, rest)
         except ERRORS:
             return {}
-        return OmegaConf.to_container(cfg.sweep, resolve=False) if "sweep" in cfg else {}
+        return as_dict(cfg.sweep) if "sweep" in cfg else {}
 
     # Overrides.
 
@@ -202,7 +202,7 @@ class Command:
         cfg, choices = self.composer.compose(picked)
         hydra = cfg.pop("hydra", None)
         if hydra is not None:
-            for path, target in targets(OmegaConf.to_container(hydra), "hydra"):
+            for path, target in targets(as_dict(hydra), "hydra"):
                 self.findings.check_safe(f"{path}._target_={target}", str(target), HYDRA)
         OmegaConf.set_struct(cfg, True)
         return cfg, choices

@@ -5,7 +5,8 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner.errors import UserError
+from runner.config.nodes import as_dict
+from runner.errors import UserError, user_error
 from runner.files import sources
 from runner.files.cells import Settings
 from runner.files.rows import VOCAB_SIZE, MissingFact, facts
@@ -28,7 +29,7 @@ def settle(data: DictConfig) -> dict[str, str]:
         UserError: the table cannot be read.
     """
     register_resolvers()
-    raw = OmegaConf.to_container(data, resolve=False)
+    raw = as_dict(data)
     removed: dict[str, str] = {}
     for name in [name for name, value in raw.items() if isinstance(value, str) and "${infer" in value]:
         try:
@@ -46,13 +47,6 @@ def settle(data: DictConfig) -> dict[str, str]:
     return removed
 
 
-def user_error(error: BaseException | None) -> UserError | None:
-    """Return the UserError inside an exception of OmegaConf, which wraps what a resolver raises."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__ or error.__context__
-    return error
-
-
 def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
     if fact == "target":
         return _wanted_target(_root_)
@@ -64,7 +58,7 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
 def _wanted_target(root: DictConfig) -> str:
     """Tell how the label is read: as a number if the task or the model asks for `data.num_targets`."""
     nodes = [root.get(name) for name in ("task", "model")]
-    raw = [OmegaConf.to_container(node, resolve=False) for node in nodes if isinstance(node, DictConfig)]
+    raw = [as_dict(node) for node in nodes if isinstance(node, DictConfig)]
     return "number" if "${data.num_targets}" in json.dumps(raw) else "class"
 
 

@@ -1,7 +1,6 @@
 """One composed configuration, held against the classes it names."""
 
 import re
-from collections.abc import Iterator
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import Any
@@ -11,11 +10,12 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from runner.config.annotations import Kind, fits, kinds, named, words
 from runner.config.findings import Findings, list_keys
+from runner.config.nodes import as_dict, walk
 from runner.config.pairing import Pair, references
 from runner.config.signatures import Parameter, Signature, find
 from runner.config.source import TargetError
 from runner.config.wording import one_line, show
-from runner.errors import UserError, closest
+from runner.errors import UserError, closest, user_error
 
 # What the program passes to a constructor itself.
 SUPPLIED = {
@@ -73,8 +73,8 @@ class Inspection:
     def __init__(self, findings: Findings, cfg: DictConfig, choices: dict[str, str | None]):
         self.findings, self.cfg, self.choices = findings, cfg, choices
         self.report, self.catalog, self.shown = findings.report, findings.catalog, findings.shown
-        self.raw: dict[str, Any] = OmegaConf.to_container(cfg, resolve=False)
-        self.missing = [path for path, value in leaves(self.raw) if value == "???"]
+        self.raw: dict[str, Any] = as_dict(cfg)
+        self.missing = [path for path, value in walk(self.raw) if value == "???"]
         self.excused: set[str] = set()  # what an interpolation lacks that another sentence speaks of
         self.reasons: dict[str, str] = {}  # facts that a user's table does not have, each with the reason
 
@@ -100,7 +100,7 @@ class Inspection:
                 self.report(str(error))
             except OmegaConfBaseException as error:
                 self.report(f"data: {one_line(error)}")
-        settled = OmegaConf.to_container(self.cfg.data, resolve=False)
+        settled = as_dict(self.cfg.data)
         for key in inferred:
             if "${infer" in str(settled.get(key)):
                 self.cfg.data[key] = settled[key] = "???"
@@ -149,9 +149,8 @@ class Inspection:
 
     def explain_interpolation(self, raw: str, path: str, error: Exception) -> str | None:
         """Say why an interpolation fails; None where another problem says it already."""
-        for cause in causes(error):
-            if isinstance(cause, UserError):
-                return str(cause)
+        if (cause := user_error(error)) is not None:
+            return str(cause)
         if isinstance(error, InterpolationToMissingValueError):
             return None
         absent = re.match(r"Interpolation key '([\w.]+)' not found", str(error))
@@ -274,23 +273,4 @@ def takes(found: Signature | None, path: str) -> list[str]:
 
 
 def has_unknown(value: Any) -> bool:
-    if isinstance(value, dict):
-        return any(map(has_unknown, value.values()))
-    return any(map(has_unknown, value)) if isinstance(value, list) else value is UNKNOWN
-
-
-def leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    if isinstance(node, dict):
-        for key, value in node.items():
-            yield from leaves(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, list):
-        for index, value in enumerate(node):
-            yield from leaves(value, f"{path}[{index}]")
-    else:
-        yield path, node
-
-
-def causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
-        yield error
-        error = error.__cause__ or error.__context__
+    return any(inner is UNKNOWN for _, inner in walk(value))

@@ -1,26 +1,16 @@
 """The samplers and pruners of Optuna, read from its source: a command is judged before anything is imported."""
 
-import ast
-import importlib.util
-from pathlib import Path
+from typing import Any
 
 from runner.config.signatures import signature
+from runner.config.source import module_named
 from runner.errors import closest
 
 
 def offered(kind: str) -> dict[str, str] | None:
     """Return {short name: class name} of the samplers or pruners ("Sampler", "Pruner"); None without Optuna."""
-    spec = importlib.util.find_spec("optuna")
-    if spec is None or spec.origin is None:
-        return None
-    source = Path(spec.origin).parent / f"{kind.lower()}s" / "__init__.py"
-    names: list[str] = []
-    for node in ast.parse(source.read_text(encoding="utf-8")).body:
-        if isinstance(node, ast.Assign) and any(
-            isinstance(one, ast.Name) and one.id == "__all__" for one in node.targets
-        ):
-            names = ast.literal_eval(node.value)
-    return classes(names, kind)
+    module = module_named(f"optuna.{kind.lower()}s")
+    return classes(list(module.names), kind) if module else None
 
 
 def classes(names: list[str], kind: str) -> dict[str, str]:
@@ -34,12 +24,12 @@ def short_name(name: str, kind: str) -> str:
     return str(name).lower().replace("_", "").replace("-", "").removesuffix(kind.lower())
 
 
-def problems(settings: dict) -> list[str]:
+def problems(settings: dict[str, Any]) -> list[str]:
     """Return what is wrong with sampler and pruner of the node `sweep`, as short texts."""
     found = []
     for kind in ("Sampler", "Pruner"):
         key = f"sweep.{kind.lower()}"
-        name, options = settings.get(kind.lower()), settings.get(f"{kind.lower()}_options") or {}
+        name, options = str(settings.get(kind.lower())), settings.get(f"{kind.lower()}_options") or {}
         known = offered(kind)
         if known is None:
             return ['sweep=optuna needs Optuna: pip install "runner[sweep]"']
@@ -48,8 +38,8 @@ def problems(settings: dict) -> list[str]:
             found.append(f"{key}={name}: Optuna has none.{near} Allowed: {', '.join(sorted(known))}.")
             continue
         takes = signature(f"optuna.{kind.lower()}s.{known[short_name(name, kind)]}")
-        for option in options if takes and not takes.open else ():
-            if option not in takes.parameters:
+        for option in options:
+            if takes and not takes.open and option not in takes.parameters:
                 keys = ", ".join(takes.parameters)
                 near = closest(option, takes.parameters)
                 found.append(f"{key}_options.{option}: {takes.target} takes no {option}.{near} Its keys: {keys}.")

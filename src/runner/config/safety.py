@@ -12,13 +12,12 @@ just before they are made.
 import importlib.util
 import os
 import sys
-from collections.abc import Iterable, Iterator
-from functools import cache
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
+from runner.config.nodes import as_dict, targets
 from runner.config.signatures import find
 from runner.config.source import TargetError
 from runner.errors import UserError
@@ -105,8 +104,8 @@ def refusal(
     if target.split(".")[0] not in ROOTS or any(part.startswith("_") for part in target.split(".")):
         return _text(target)
     if found.open and found.kind == "class":  # the source cannot tell what it is; `guard` will
-        return None if _within(_module_of(found.file), CLASSES + functions) else _text(target)
-    return None if _within(_module_of(found.file), CLASSES if found.kind == "class" else functions) else _text(target)
+        return None if _within(found.module, CLASSES + functions) else _text(target)
+    return None if _within(found.module, CLASSES if found.kind == "class" else functions) else _text(target)
 
 
 def guard(cfg: DictConfig | dict) -> None:
@@ -115,8 +114,7 @@ def guard(cfg: DictConfig | dict) -> None:
     Raises:
         UserError: saying what it names and what to type if the user trusts it.
     """
-    plain = OmegaConf.to_container(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg
-    for path, target in targets(plain):
+    for path, target in targets(as_dict(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg):
         if not isinstance(target, str):
             raise UserError(f"{path}._target_ is the dotted path of a class, received {target!r}")
         if not _is_free(target) and not _is_harmless(target):
@@ -137,21 +135,9 @@ def check_function(key: str, target: str, functions: tuple[str, ...] = TOKENIZER
         raise UserError(f"{key}={target}: {problem}")
 
 
-def targets(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (place, dotted path) of every `_target_` inside nested containers."""
-    if isinstance(node, dict):
-        if "_target_" in node:
-            yield path or "config", node["_target_"]
-        for key, value in node.items():
-            yield from targets(value, f"{path}.{key}" if path else str(key))
-    elif isinstance(node, list):
-        for number, value in enumerate(node):
-            yield from targets(value, f"{path}[{number}]")
-
-
 def own_code(cfg: DictConfig) -> list[Path]:
     """Return the user's own modules that a configuration names: a model needs them wherever it goes."""
-    roots = {str(target).split(".")[0] for _, target in targets(OmegaConf.to_container(cfg, resolve=True))}
+    roots = {str(target).split(".")[0] for _, target in targets(as_dict(cfg, resolve=True))}
     return [place for root in sorted(roots - ROOTS) if (place := own_module(root)) is not None]
 
 
@@ -179,23 +165,6 @@ def _is_harmless(target: str) -> bool:
 
 def _within(name: str, packages: Iterable[str]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
-
-
-def _module_of(file: str) -> str:
-    """Return the dotted name of a source file of the packages in ROOTS, or ""."""
-    path = Path(file)
-    for root in ROOTS:
-        for folder in _folders(root):
-            if path.is_relative_to(folder):
-                parts = [root, *path.relative_to(folder).with_suffix("").parts]
-                return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
-    return ""
-
-
-@cache
-def _folders(root: str) -> list[str]:
-    spec = importlib.util.find_spec(root)
-    return list(spec.submodule_search_locations or []) if spec else []
 
 
 def _text(target: str) -> str:

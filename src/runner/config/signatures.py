@@ -1,6 +1,6 @@
 """What a class or function takes, read from its source file without importing it.
 
-A config names classes by dotted path (`_target_: torch.optim.Adam`). The path is followed to the class (names.py); its
+A config names classes by dotted path (`_target_: torch.optim.Adam`). The path is followed to the class (source.py); its
 constructor, be it inherited or made of the fields of a dataclass, is read from the syntax tree.
 
 Decorators are taken to keep the signature, as `functools.wraps` does. Where source cannot answer (compiled modules,
@@ -42,6 +42,7 @@ class Signature:
     kind: str = "class"  # "class" or "function"
     doc: str = ""
     module_doc: str = ""
+    module: str = ""  # where it is defined
     file: str = ""
     line: int = 0
 
@@ -76,7 +77,7 @@ def find(target: str) -> Signature:
         parameters, is_open = _arguments(module, node, is_bound)
         kind = "function"
     else:
-        return Signature(target, open=True, file=str(module.path or ""))
+        return Signature(target, open=True, module=module.name, file=str(module.path or ""))
     return Signature(
         target,
         {parameter.name: parameter for parameter in parameters},
@@ -84,6 +85,7 @@ def find(target: str) -> Signature:
         kind,
         doc=_doc_with_arguments(module, node),
         module_doc=_doc(module.tree),
+        module=module.name,
         file=str(module.path),
         line=node.lineno,
     )

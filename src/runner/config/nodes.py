@@ -1,0 +1,29 @@
+"""Nodes of a configuration as plain containers, and all that is in them."""
+
+from collections.abc import Iterator
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+
+def as_dict(node: DictConfig, resolve: bool = False) -> dict[str, Any]:
+    """Return a node as dicts, lists and values; interpolations stay as they are written unless `resolve`."""
+    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=resolve))
+
+
+def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (place, value) of a plain node and of all that is in it; places read "callbacks.mine.names[0]"."""
+    yield path, node
+    if isinstance(node, dict):
+        for key, value in node.items():
+            yield from walk(value, f"{path}.{key}" if path else str(key))
+    elif isinstance(node, list):
+        for number, value in enumerate(node):
+            yield from walk(value, f"{path}[{number}]")
+
+
+def targets(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield (place, dotted path) of every `_target_` in a plain node."""
+    for place, value in walk(node, path):
+        if isinstance(value, dict) and "_target_" in value:
+            yield place or "config", value["_target_"]
