@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from runner.errors import UserError
 from runner.models.char_rnn import CharRNN
-from runner.tasks.decoding import Decoding, decode, last_tokens, pick
+from runner.tasks.decoding import Decoding, Window, decode, last_tokens, pick
 
 VOCAB, END, LONGEST = 5, 4, 4  # tokens 1 .. 4 can be written; 4 ends a text
 PROMPTS = torch.tensor([[1, 2, 3], [3, 0, 0], [2, 2, 0]])
@@ -24,7 +24,7 @@ def net() -> CharRNN:
     return net
 
 
-def decoded(net: nn.Module, prompts: Tensor = PROMPTS, **how):
+def decoded(net, prompts: Tensor = PROMPTS, **how):
     return decode(net, net.start(prompts), last_tokens(prompts), Decoding(**{"max_len": LONGEST, "end": END} | how))
 
 
@@ -222,6 +222,29 @@ def test_attention_follows_its_path() -> None:
     looked = found.attention.argmax(dim=3)  # (B, N, L)
     assert torch.equal(looked[:, :, 1:], found.tokens[:, :, :-1])
     assert torch.equal(looked[:, :, 0], last_tokens(PROMPTS)[:, None].expand(3, 3))
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"end": None},
+        {"method": "sample", "n_best": 3},
+        {"method": "beam", "beam_size": 3, "n_best": 3},
+    ],
+)
+def test_a_net_without_steps_writes_as_one_with_steps(net, how) -> None:
+    wanted, found = decoded(net, **how), decoded(Window(net, 20), **how)
+    assert torch.equal(found.tokens, wanted.tokens)
+    torch.testing.assert_close(found.scores, wanted.scores)
+
+
+def test_a_window_shows_the_last_tokens_alone(net) -> None:
+    cut = decoded(Window(net, 2), end=None).tokens[:, 0]
+    for row, prompt in enumerate(PROMPTS.tolist()):
+        text = [token for token in prompt if token]
+        for token in cut[row].tolist():
+            assert token == int(net(torch.tensor([text[-2:]]))[0, -1, 1:].argmax()) + 1
+            text.append(token)
 
 
 def test_rows_of_a_state_are_picked_at_any_depth() -> None:

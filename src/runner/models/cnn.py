@@ -63,10 +63,11 @@ class CNN(nn.Module):
         self.dense = nn.Linear(pixels, hidden_dim)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden_dim, num_outputs)
-        for layer in (self.dense, *(module for module in self.features if isinstance(module, nn.Conv2d))):
-            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
+        for layer in (self.dense, *self.features):
+            if isinstance(layer, nn.Linear | nn.Conv2d):
+                nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+                if layer.bias is not None:
+                    nn.init.zeros_(layer.bias)
 
     def forward(self, images: Tensor) -> Tensor:
         """Images (B, C, H, W) to logits (B, K)."""
@@ -76,4 +77,4 @@ class CNN(nn.Module):
 
     def first_layer_filters(self) -> Tensor:
         """What the first convolution looks for: (N, C, side, side)."""
-        return self.features[0].weight
+        return self.features.get_parameter("0.weight")

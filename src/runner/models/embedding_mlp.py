@@ -16,7 +16,7 @@ from runner.models.ranges import check_share, check_size
 
 
 class EmbeddingMLP(nn.Module):
-    """Scores of a short text; every place in the text has weights of its own, so word order counts.
+    """Scores of a short text; every place in the text has its own weights, so word order counts.
 
     Args:
         vocab_size: distinct tokens, padding (0) included.

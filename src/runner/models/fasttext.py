@@ -82,6 +82,7 @@ class FastText(nn.Module):
         """Tokens, int64 (B, T) with padding 0 at the end, to scores (B, K)."""
         total, count = self.embedding(tokens).sum(dim=1), (tokens != 0).sum(dim=1)  # (B, E), (B,)
         for table in self.ngrams:
+            assert isinstance(table, NgramEmbedding)
             buckets = table.buckets(tokens)  # (B, T)
             total = total + table(buckets).sum(dim=1)
             count = count + (buckets != 0).sum(dim=1)

@@ -9,6 +9,7 @@ al. 2014) and off unless asked for.
 Shape letters: B batch, F features, H hidden units, K outputs.
 """
 
+from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 
 from runner.models.ranges import check_choice, check_share, check_size
 
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, type[nn.Module]] = {
     "relu": nn.ReLU,
     "leaky_relu": nn.LeakyReLU,
     "elu": nn.ELU,
@@ -26,7 +27,7 @@ ACTIVATIONS = {
     "tanh": nn.Tanh,
     "sigmoid": nn.Sigmoid,
 }
-INITIALISERS = {
+INITIALISERS: dict[str, Callable[[Tensor], Tensor]] = {
     "glorot_uniform": nn.init.xavier_uniform_,
     "glorot_normal": nn.init.xavier_normal_,
     "he_uniform": partial(nn.init.kaiming_uniform_, nonlinearity="relu"),
@@ -81,7 +82,7 @@ class MLP(nn.Module):
         check_share(dropout=dropout)
         layers: list[nn.Module] = []
         for width in hidden_dims:
-            layers.append(nn.Linear(in_features, width, bias=not batch_norm))  # batch norm has a bias of its own
+            layers.append(nn.Linear(in_features, width, bias=not batch_norm))  # batch norm has its own bias
             if batch_norm:
                 layers.append(nn.BatchNorm1d(width))
             layers.append(ACTIVATIONS[activation]())
@@ -102,4 +103,4 @@ class MLP(nn.Module):
 
     def first_layer_filters(self) -> Tensor:
         """What each unit of the first layer looks for: (H, F)."""
-        return self.layers[0].weight
+        return self.layers.get_parameter("0.weight")

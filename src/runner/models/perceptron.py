@@ -42,7 +42,7 @@ class Perceptron(nn.Module):
         return self.output(x.flatten(1))
 
     def fitted(self) -> dict[str, float]:
-        """The weights w0, w1 ... and the bias b of a single unit with few inputs; of more nobody reads the list."""
+        """The weights w0, w1 ... and the bias b of a single unit with few inputs, for which a list is readable."""
         outputs, inputs = self.output.weight.shape
         if outputs > 1 or inputs > LISTED:
             return {}

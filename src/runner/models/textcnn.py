@@ -3,7 +3,7 @@
 Source: Yoon Kim, Convolutional Neural Networks for Sentence Classification, EMNLP 2014, arXiv:1408.5882,
 section 2, with the four variants of section 3.1. Departures: limiting the norm of the output weights (section 2.1) is
 the regulariser's business (regularise.max_norm), the optimizer is the task's, not AdaDelta by rule; with two channels
-a filter has weights of its own for each, as for the channels of an image.
+a filter has separate weights for each, as for the channels of an image.
 
 Shape letters: B batch, T time (words), E embedding, C channels, N filters of one width, w width in words, K outputs.
 """

@@ -1,9 +1,9 @@
-"""Twin LSTM: two LSTMs read a text, one over embeddings drawn at random, one over vectors learnt elsewhere.
+"""Twin LSTM: two LSTMs read a text, one over embeddings drawn at random, one over pretrained vectors.
 
 Source: the course book, chapter 9, section 5, second model ("two blocks"): both embeddings are trained, the last
 states of the two LSTMs are joined, and a dense layer and the output layer follow.
 
-Shape letters: B batch, T steps (words), E embedding, F numbers of a vector learnt elsewhere, H hidden units, K outputs.
+Shape letters: B batch, T steps (words), E embedding, F numbers of a pretrained vector, H hidden units, K outputs.
 """
 
 import torch
@@ -22,7 +22,7 @@ class TwinLSTM(nn.Module):
         vocab_size: distinct tokens, padding (0) included.
         num_outputs: numbers returned for each text: classes or targets.
         embed_dim: length of the vectors drawn at random.
-        vector_dim: length of the vectors learnt elsewhere.
+        vector_dim: length of the pretrained vectors.
         hidden_dim: units of each LSTM.
         dense_dim: units of the dense layer.
         dropout: share of the word vectors and of the joined states dropped in training, in [0, 1).

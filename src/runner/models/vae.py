@@ -1,10 +1,10 @@
 """Variational autoencoder: a Gaussian code, dense layers, Bernoulli pixels.
 
 Source: Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114, section 3 and
-appendix C. Departures: ReLU instead of tanh, and as many hidden layers as one likes.
+appendix C. Departures: ReLU instead of tanh, and any number of hidden layers.
 
 In training the code is sampled; in evaluation it is the mean, so that the same image always gives the same
-answer. Whoever wants the bound of section 2.2 itself on unseen data draws the code with `sample`.
+answer. For the bound of section 2.2 itself on unseen data, draw the code with `sample`.
 
 Shape letters: B batch, Z latent; an image has `image_shape` = (channels, height, width).
 """

@@ -114,7 +114,7 @@ def decode(net: Writer, state: State, first: Tensor, how: Decoding) -> Decoded:
         logits, state = net.step(token, state)  # (BN, V)
         padding = torch.arange(logits.size(1), device=first.device) == PAD  # (V,)
         log_probs = logits.float().masked_fill(padding, -torch.inf).log_softmax(dim=1).view(rows, paths, -1)
-        # A path that has ended goes on with padding, for nothing: its log-probability and its length stay.
+        # A path that has ended is continued with padding at no cost: its log-probability and its length stay.
         log_probs = torch.where(ended.unsqueeze(2), torch.where(padding, 0.0, -torch.inf), log_probs)  # (B, N, V)
         length += ~ended
         sums = total.unsqueeze(2) + log_probs  # (B, N, V)
@@ -203,9 +203,7 @@ def pick(state: State, rows: Tensor) -> State:
 
 def last_tokens(prompts: Tensor) -> Tensor:
     """The last token of each prompt, int64 (B, T) with padding at the end, (B,)."""
-    place = torch.arange(prompts.size(1), device=prompts.device)  # (T,)
-    last = torch.where(prompts != PAD, place, 0).amax(dim=1, keepdim=True)  # (B, 1)
-    return prompts.gather(1, last).squeeze(1)
+    return prompts.gather(1, (lengths(prompts) - 1).clamp(min=0)).squeeze(1)
 
 
 class Window:
@@ -238,4 +236,5 @@ class Window:
 
 def lengths(tokens: Tensor) -> Tensor:
     """Tokens of each text before the padding at its end, int64 (B, 1)."""
-    return (tokens != PAD).sum(dim=1, keepdim=True)
+    place = torch.arange(1, tokens.size(1) + 1, device=tokens.device)  # (T,)
+    return torch.where(tokens != PAD, place, 0).amax(dim=1, keepdim=True)

@@ -1,4 +1,4 @@
-"""Embeddings of words that may begin as vectors learnt elsewhere.
+"""Embeddings of words that may begin as pretrained vectors.
 
 Shape letters: V words, E numbers of a vector.
 """

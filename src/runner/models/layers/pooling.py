@@ -17,7 +17,7 @@ PoolName = Literal["last", "mean", "max", "attention"]
 
 
 class Pooling(nn.Module):
-    """One vector a row; steps that are no part of it do not count.
+    """One vector a row; steps that are not part of it do not count.
 
     Args:
         pool: last, mean, max or attention.
@@ -62,7 +62,7 @@ def masked(outputs: Tensor, mask: Tensor, value: float) -> Tensor:
 
 
 def real_steps(tokens: Tensor) -> tuple[Tensor, Tensor]:
-    """Lengths (B,) and mask (B, T) of tokens, int64 (B, T): a row ends with its last token that is no padding.
+    """Lengths (B,) and mask (B, T) of tokens, int64 (B, T): a row ends with its last token that is not padding.
 
     A row of nothing but padding counts as one step, so that there is something to pool.
     """
