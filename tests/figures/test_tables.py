@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from runner.figures.tables import predicted_against_actual, side_by_side
+from runner.figures.tables import panels_of_models, predicted_against_actual
 
 
 def test_predicted_against_actual(drawn):
@@ -11,7 +11,7 @@ def test_predicted_against_actual(drawn):
     assert list(axes.get_lines()[0].get_xdata()) == [1, 5]
 
 
-def test_side_by_side_has_a_panel_for_each_model():
+def test_there_is_a_panel_for_each_model():
     actual = np.arange(5.0)
-    figure = side_by_side(actual, {"one": actual, "other": actual + 1, "third": actual - 2})
+    figure = panels_of_models(actual, {"one": actual, "other": actual + 1, "third": actual - 2})
     assert [axes.get_title() for axes in figure.axes] == ["one\nMSE 0.0", "other\nMSE 1.0", "third\nMSE 4.0"]

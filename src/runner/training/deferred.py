@@ -1,6 +1,6 @@
 """Two modules that Lightning imports and a training does not use, put off until somebody does.
 
-`import pytorch_lightning` takes longer than `import torch`, and most of that is torch._dynamo (the compiler, for one class
+`import pytorch_lightning` takes longer than `import torch`; most of that is torch._dynamo (the compiler, for one class
 in an `isinstance`; optimizers ask it for two functions that do nothing where nothing is compiled) and scipy.signal
 (torchmetrics looks whether a function has kept its old name). After `defer()` both are modules that hold these few
 names; asking for any other name, or for a module inside, executes the real one.
