@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 from recorded_runs import bundle
+from records import uses_mlflow
 
 from runner.errors import UserError
 from runner.inference.predictor import Predictor, cleaned
 from runner.tracking import artifacts
 from runner.tracking.find import find_run
+
+pytestmark = uses_mlflow
 
 
 def test_a_model_of_another_version_says_so(recorded, tmp_path: Path) -> None:
@@ -22,9 +25,6 @@ def test_a_model_of_another_version_says_so(recorded, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["textcnn", "iris", "boston", "csv", "tfidf"])
-@pytest.mark.filterwarnings(
-    "ignore:::mlflow", "ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore:.*type hint:UserWarning"
-)
 def test_mlflow_answers_the_same(recorded, name: str) -> None:
     """The model that the run has logged, loaded as anybody would, to the last digit."""
     import mlflow
