@@ -25,6 +25,7 @@ from runner.training.history import History
 from runner.training.lightning import profiler, silence
 from runner.training.pruning import pruning
 from runner.training.steps import Steps
+from runner.training.warm_start import warm_start
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +54,7 @@ def train(
     task = build_task(cfg)
     task.connect(data)
     vectors = start_vectors(cfg, task, data)
+    warm_start(cfg, task.net, Path.cwd() / "outputs")
     find_settings(cfg, folder, task, data, record)
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
