@@ -126,6 +126,6 @@ class CausalLM(Task):
             self.evaluation_means.close()
 
     def scores(self) -> dict[str, float]:
-        if not self.evaluation_means.sums:
+        if not any(self.evaluation_means.weights.values()):
             raise UserError(f"the text is shorter than one window of {self.context_len} tokens and the next one")
         return self.evaluation_metrics()
