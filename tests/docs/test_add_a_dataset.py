@@ -20,8 +20,3 @@ def test_a_wrong_fact_is_answered_with_the_right_one(page: Page) -> None:
     refused = page.refused([*page.commands[1], "data.num_classes=3"])
     assert "data.num_classes=3" in refused
     assert "Set data.num_classes=2" in refused
-
-
-def test_a_wrong_line_is_named(page: Page) -> None:
-    (page.folder / "wrong.txt").write_text("sun: a fine day\nhail: ice\n", encoding="utf-8")
-    assert "wrong.txt, line 2" in page.refused([*page.commands[1], "data.path=wrong.txt"])

@@ -15,7 +15,3 @@ def test_the_commands_of_the_page_work(page: Page) -> None:
     compared = page.runner(comparing)
     assert "adam" in compared
     assert "lion" in compared
-
-
-def test_a_wrong_setting_is_refused(page: Page) -> None:
-    assert "lr must be above 0" in page.refused([*page.commands[0], "optim.lr=-1"])

@@ -113,3 +113,9 @@ def test_frozen_parameters_are_left_out():
     for trained in (net, net.parameters(), nn.ReLU()):
         with pytest.raises(UserError, match="nothing to train"):
             optimizer_builder(optim("adamw"))(trained)
+
+
+def test_what_an_optimizer_refuses_is_the_mistake_of_a_setting():
+    net, _, _ = problem()
+    with pytest.raises(UserError, match=r"optim \(torch.optim.Adam\): .*-1"):
+        optimizer_builder(composed(("optim=adam", "optim.lr=-1")).optim)(net)

@@ -185,3 +185,8 @@ def test_plateau_where_validations_are_rare(tmp_path, no_figures):
 def test_plateau_needs_something_to_watch(tmp_path):
     with pytest.raises(UserError, match=r"watches task\.monitor"):
         train(settings("gan", "schedule=plateau"), tmp_path)
+
+
+def test_what_a_schedule_refuses_is_the_mistake_of_a_setting(tmp_path):
+    with pytest.raises(UserError, match=r"schedule.warmup .* received 2"):
+        train(settings("mlp", "schedule=cosine", "schedule.warmup=2"), tmp_path)

@@ -36,7 +36,10 @@ def optimizer_builder(optim: DictConfig, precision: str | int | None = None) -> 
         groups = parameter_groups(trained)
         on_cpu = all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
         fused = {"fused": True} if may_fuse and (on_cpu or optimizer not in FUSED_ON_CPU_ONLY) else {}
-        made = plain(groups, **fused)
+        try:
+            made = plain(groups, **fused)
+        except ValueError as error:
+            raise UserError(f"optim ({optim._target_}): {error}") from error
         for group in made.param_groups:
             if "lr_factor" in group:
                 group["lr"] *= group["lr_factor"]

@@ -114,7 +114,10 @@ class Loop(LightningModule):
         if self.schedule is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        scheduler = self.schedule(optimizer, total_steps=steps, steps_per_epoch=self.trainer.num_training_batches)
+        try:
+            scheduler = self.schedule(optimizer, total_steps=steps, steps_per_epoch=self.trainer.num_training_batches)
+        except ValueError as error:
+            raise UserError(str(error)) from error
         if scheduler is None:
             return optimizer
         if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
