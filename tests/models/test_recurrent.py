@@ -52,7 +52,7 @@ def test_onnx(cell, tmp_path) -> None:
 
 @pytest.mark.parametrize("name", ["gru", "coupled_lstm"])
 def test_contracts_on_signals(name, subtests) -> None:
-    cfg = compose_tiny([f"model={name}", "data=har", "model.hidden_dim=8"])
+    cfg = compose_tiny([f"model={name}", "data=har"])
     assert cfg.model.vocab_size is None and cfg.model.num_channels == 9
     for contract, check in contracts.contracts(cfg).items():
         with subtests.test(contract):
@@ -60,7 +60,7 @@ def test_contracts_on_signals(name, subtests) -> None:
 
 
 def test_contracts_of_forecasting(subtests) -> None:
-    cfg = compose_tiny(["experiment=ch08_stock", "model.hidden_dim=8", "data.num_targets=3"])
+    cfg = compose_tiny(["experiment=ch08_stock", "data.num_targets=3"])
     task, batch = tiny(cfg)
     assert task.net(batch[0]).shape == (len(batch[0]), 3)
     for contract, check in contracts.contracts(cfg).items():
