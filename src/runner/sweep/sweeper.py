@@ -399,8 +399,8 @@ class Sweep:
         for job in self.state.jobs_in(JobState.RUNNING).values():
             job.status = JobState.KILLED
         code = stopped.code if isinstance(stopped, SystemExit) else getattr(stopped, "exit_code", 130)
-        by_signal = isinstance(code, int) and code > 128
-        self.close("KILLED", f"stopped by {signal.Signals(code - 128).name}" if by_signal else None)
+        name = signal.Signals(code - 128).name if isinstance(code, int) and code > 128 else None
+        self.close("KILLED", f"stopped by {name}" if name else None)
         print(f"runner: resume with: runner -m resume_sweep={self.state.name}", file=sys.stderr)
 
     def close(self, status: Status, error: str | None) -> None:
