@@ -33,7 +33,7 @@ class Outcome:
     error: str | None = None
 
 
-def execute(
+def run_one_job(
     context: HydraContext, task_function: TaskFunction, config: DictConfig, number: int, overrides: list[str]
 ) -> Outcome:
     """Compose the job with these overrides and run it in this process, which an interrupt ends."""

@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
 from runner.errors import UserError
-from runner.sweep.execute import Batches, Executor, Outcome, execute, job_overrides, launch
+from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
 from runner.sweep.space import read_space
@@ -288,7 +288,7 @@ class Sweep:
         """Return who runs the jobs: this process, workers beside it, or a launcher of Hydra's."""
         if self.runs_here:
             parts = self.context, self.task_function, self.config
-            return Batches(lambda batch: [execute(*parts, *job) for job in batch], slots=1)
+            return Batches(lambda batch: [run_one_job(*parts, *job) for job in batch], slots=1)
         count = slots(self.settings["jobs"])
         if self.config.hydra.launcher._target_ == BASIC_LAUNCHER:
             return Workers(self.context, self.config, self.folder, count, self.register)

@@ -14,7 +14,7 @@ LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\
 
 
 @dataclass
-class Table:
+class ResultTable:
     """Cells as they are shown.
 
     Args:
@@ -59,7 +59,7 @@ class Table:
         console.print(drawn)
 
 
-def job_table(state: SweepState, columns: list[str]) -> Table:
+def job_table(state: SweepState, columns: list[str]) -> ResultTable:
     """Every job in order: what varies, its metrics, and how it ended where that is not the usual way."""
     several = len(state.jobs_in(JobState.FINISHED)) < len(state.jobs)
     header = ["job", *state.keys, *columns, *(["status"] if several else []), "run"]
@@ -72,10 +72,10 @@ def job_table(state: SweepState, columns: list[str]) -> Table:
         status = [str(job.status)] if several else []
         rows.append([str(number), *(short(job.value(key)) for key in state.keys), *values, *status,
                      (job.run_id or "")[:8]])  # fmt: skip
-    return Table(f"sweep {state.name}: {len(state.jobs)} jobs", header, rows, bold)
+    return ResultTable(f"sweep {state.name}: {len(state.jobs)} jobs", header, rows, bold)
 
 
-def setting_table(state: SweepState, columns: list[str], paper: bool) -> Table:
+def setting_table(state: SweepState, columns: list[str], paper: bool) -> ResultTable:
     """A row for each setting: mean ± deviation of each metric over the jobs that differ in seed or fold alone.
 
     Args:
@@ -111,10 +111,10 @@ def setting_table(state: SweepState, columns: list[str], paper: bool) -> Table:
             row += [mean_text(one), *([] if paper else [interval_text(one)])]
     repeats = "/".join(map(str, sorted(set(counts.values()))))
     over = f", mean ± standard deviation over {repeats} runs" if set(counts.values()) - {1} else ""
-    return Table(f"{state.name}{over}", header, rows, bold)
+    return ResultTable(f"{state.name}{over}", header, rows, bold)
 
 
-def closing_tables(state: SweepState, columns: list[str]) -> list[Table]:
+def closing_tables(state: SweepState, columns: list[str]) -> list[ResultTable]:
     """Every job, after the settings with their intervals if there are repetitions."""
     repeated = [setting_table(state, columns, paper=False)] if are_repeated(state.keys) and groups(state) else []
     return [*repeated, job_table(state, columns)]

@@ -17,7 +17,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from runner.sweep.execute import Outcome, execute
+from runner.sweep.execute import Outcome, run_one_job
 from runner.sweep.state import JobState
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
@@ -51,7 +51,7 @@ def do_jobs(jobs: "Jobs", answer: Callable[[Outcome], None]) -> None:
     with keep_tracker(config.tracking.uri, Path.cwd() / "outputs"):
         while (message := jobs.get()) is not None:
             try:
-                ended = execute(context, run, config, message["job"], message["overrides"])
+                ended = run_one_job(context, run, config, message["job"], message["overrides"])
             except SystemExit:
                 answer(Outcome(JobState.KILLED))
                 raise

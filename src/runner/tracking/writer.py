@@ -1,8 +1,8 @@
 """The process that writes runs to MLflow: `python -m runner.tracking.writer`, started by `Tracker`.
 
 It reads messages from standard input, one JSON object a line (`{"do": "metrics", "run": 1, ...}`), and answers on
-standard output in the same form. `start` and `reserve` are methods of `Writer`, all other messages are methods of the
-run in MLflow (`StoredRun`). The training process never waits for a database, and this process outlives it: when
+standard output in the same form. `start` and `reserve` are methods of `RecordWriter`, all other messages are methods
+of the run in MLflow (`StoredRun`). The training process never waits for a database, and this process outlives it: when
 standard input closes before a run was finished, the training was killed, and the run is marked KILLED.
 """
 
@@ -24,7 +24,7 @@ VANISHED = "the process vanished without a message (kill -9, out of memory)"
 CLOSED = "the process ended without finishing the run"
 
 
-class Writer:
+class RecordWriter:
     """Carries out the messages of one training process.
 
     Args:
@@ -150,7 +150,7 @@ class Answers(logging.Handler):
         writer: whose answers they become.
     """
 
-    def __init__(self, writer: Writer):
+    def __init__(self, writer: RecordWriter):
         super().__init__(logging.WARNING)
         self.writer = writer
 
@@ -190,7 +190,7 @@ def main() -> None:
     threading.Thread(target=take_messages, args=(messages,), daemon=True).start()
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # failures come as exceptions and are answered once
-    writer = Writer(uri, artifact_root, answers)
+    writer = RecordWriter(uri, artifact_root, answers)
     logging.basicConfig(handlers=[Answers(writer)], level=logging.WARNING)
     try:
         writer.connect()
