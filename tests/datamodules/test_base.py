@@ -4,6 +4,7 @@ import functools
 import gzip
 import json
 import struct
+from pathlib import Path
 
 import datasets
 import numpy as np
@@ -80,6 +81,10 @@ def folder(tmp_path_factory):
     return folder
 
 
+def table(path: Path, label: str, **settings) -> Table:
+    return Table(path=str(path), label=label, **settings)
+
+
 MAKE = {
     "movie_reviews": lambda folder: MovieReviews(),
     "iris": lambda folder: Iris(),
@@ -94,11 +99,13 @@ MAKE = {
     "fashion_mnist": lambda folder: FashionMNIST(path=str(folder / "idx")),
     "har": lambda folder: HAR(path=str(folder / "har")),
     "characters": lambda folder: Characters(path=str(folder / "poem.txt"), context_len=16),
-    "table of texts": lambda folder: Table(str(folder / "texts.jsonl"), "label", text="review"),
-    "table of numbers": lambda folder: Table(str(folder / "numbers.csv"), "sign", features=["a", "b"]),
-    "regression on numbers": lambda folder: Table(str(folder / "numbers.csv"), "price", None, ["a", "b"], "number"),
-    "regression on texts": lambda folder: Table(str(folder / "stars.csv"), "stars", "review", target="number"),
-    "hub": lambda folder: HubTexts(str(folder / "hub"), "text", "label"),
+    "table of texts": lambda folder: table(folder / "texts.jsonl", "label", text="review"),
+    "table of numbers": lambda folder: table(folder / "numbers.csv", "sign", features=["a", "b"]),
+    "regression on numbers": lambda folder: table(
+        folder / "numbers.csv", "price", features=["a", "b"], target="number"
+    ),
+    "regression on texts": lambda folder: table(folder / "stars.csv", "stars", text="review", target="number"),
+    "hub": lambda folder: HubTexts(path=str(folder / "hub"), text="text", label="label"),
 }
 
 
@@ -214,7 +221,7 @@ def test_scalers_are_those_of_the_training_split():
 def test_the_vocabulary_is_that_of_the_training_split(tmp_path):
     rows = "".join(f"common word{n},{'ab'[n % 2]}\n" for n in range(50))
     (tmp_path / "a.csv").write_text("text,label\n" + rows)
-    data = Table(str(tmp_path / "a.csv"), "label", "text")
+    data = Table(path=str(tmp_path / "a.csv"), label="label", text="text")
     data.setup()
     words = {word for row in data.raw("train", 50) for word in row["text"].split()}
     assert set(data.inputs.vocabulary.tokens[2:]) == words
@@ -225,10 +232,10 @@ def test_the_vocabulary_is_that_of_the_training_split(tmp_path):
 
 def test_the_characters_are_those_of_the_training_part(tmp_path):
     (tmp_path / "a.txt").write_text("abc\n" * 500 + "xyz\n" * 500)
-    data = Characters(str(tmp_path / "a.txt"), context_len=8)
+    data = Characters(path=str(tmp_path / "a.txt"), context_len=8)
     data.setup()
     (tmp_path / "b.txt").write_text("abc\n" * 950 + "xyz\n" * 50)
-    data = Characters(str(tmp_path / "b.txt"), context_len=8)
+    data = Characters(path=str(tmp_path / "b.txt"), context_len=8)
     data.setup()
     assert set(data.inputs.vocabulary.tokens[2:]) == set("abc\n")
     assert data.raw("test", 1) == [{"text": "\ufffd\ufffd\ufffd\n\ufffd\ufffd\ufffd\n"}]
@@ -302,7 +309,7 @@ def test_long_texts_are_cut_where_asked(tmp_path):
         "text,label\n" + "".join(f"one two three four five,{'ab'[n % 2]}\n" for n in range(20))
     )
     for truncate, expected in (("head", "one two"), ("tail", "four five"), ("both", "one five")):
-        data = Table(str(tmp_path / "a.csv"), "label", "text", max_len=2, truncate=truncate)
+        data = Table(path=str(tmp_path / "a.csv"), label="label", text="text", max_len=2, truncate=truncate)
         data.setup()
         tokens, _ = whole(data.train)
         assert " ".join(data.inputs.vocabulary.decode(tokens[0].tolist())) == expected
@@ -319,23 +326,23 @@ def test_a_folder_keeps_its_own_test_rows(tmp_path):
         (tmp_path / f"{name}.csv").write_text(
             "text,label\n" + "".join(f"{word} {n},{'ab'[n % 2]}\n" for n in range(20))
         )
-    data = Table(str(tmp_path), "label", "text")
+    data = Table(path=str(tmp_path), label="label", text="text")
     data.setup()
     assert [len(split) for split in (data.train, data.val, data.test)] == [18, 2, 20]
     assert all("unseen" in row["text"] for row in data.raw("test", 20))
 
 
 def test_the_hub_reads_its_own_class_names(folder):
-    data = HubTexts(str(folder / "hub"), "text", "label", num_classes=2)
+    data = HubTexts(path=str(folder / "hub"), text="text", label="label", num_classes=2)
     data.setup()
     assert data.class_names == ["bad", "good"] and len(data.test) == 40
     with pytest.raises(UserError, match=r'no column "txt".*Did you mean "text"\?'):
-        HubTexts(str(folder / "hub"), "txt", "label").setup()
+        HubTexts(path=str(folder / "hub"), text="txt", label="label").setup()
 
 
 def test_a_hub_that_cannot_be_reached_says_three_ways(tmp_path):
     with pytest.raises(UserError, match=r"tried: datasets.load_dataset(?s:.)*Three ways"):
-        HubTexts(str(tmp_path / "absent"), "text", "label").setup()
+        HubTexts(path=str(tmp_path / "absent"), text="text", label="label").setup()
 
 
 def test_declared_facts_are_checked():

@@ -24,7 +24,7 @@ def creditcard(path: Path, rows: int = 60, amount: str = "0.0") -> Path:
 
 
 def test_fraud_is_prepared_as_in_the_book(tmp_path):
-    data = Fraud(str(creditcard(tmp_path / "creditcard.csv")))
+    data = Fraud(path=str(creditcard(tmp_path / "creditcard.csv")))
     data.setup()
     assert "Time" not in data.columns and len(data.columns) == 29
     raw = np.array([row["Amount"] for row in data.raw("train", 1000)])
@@ -33,18 +33,18 @@ def test_fraud_is_prepared_as_in_the_book(tmp_path):
     np.testing.assert_allclose(data.train.batch[0][:, -1], expected, atol=1e-5)
     rows = data.raw("test", 3)
     assert torch.equal(data.encode(rows)[0], data.test.gather(torch.arange(3), torch.Generator())[0])
-    fresh = Fraud("elsewhere.csv")
+    fresh = Fraud(path="elsewhere.csv")
     fresh.load_state(data.state())
     assert torch.equal(fresh.encode(rows)[0], data.encode(rows)[0])
 
 
 def test_fraud_says_what_is_wrong_with_the_file(tmp_path):
     with pytest.raises(UserError, match="does not exist"):
-        Fraud(str(tmp_path / "creditcard.csv")).setup()
+        Fraud(path=str(tmp_path / "creditcard.csv")).setup()
     with pytest.raises(UserError, match=r"does not exist\. Correct the cell"):
-        Fraud(str(creditcard(tmp_path / "creditcard.csv", amount="-5.0"))).setup()
+        Fraud(path=str(creditcard(tmp_path / "creditcard.csv", amount="-5.0"))).setup()
     with pytest.raises(UserError, match='column "Amount"'):
-        Fraud(str(creditcard(tmp_path / "creditcard.csv", amount="much"))).setup()
+        Fraud(path=str(creditcard(tmp_path / "creditcard.csv", amount="much"))).setup()
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(UserError, match="has no column V1"):
-        Fraud(str(tmp_path / "other.csv")).setup()
+        Fraud(path=str(tmp_path / "other.csv")).setup()

@@ -106,7 +106,7 @@ def test_estimators_read_the_characters_that_were_asked_for():
     data = ChineseReviews(tokenizer="char")
     data.setup()
     raw = data.raw("train", 1)
-    assert data.features(raw) == [" ".join(data.inputs.tokens(raw)[0])] != [raw[0]["text"]]
+    assert data.plain_features(raw) == [" ".join(data.inputs.tokens(raw)[0])] != [raw[0]["text"]]
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_estimators_read_the_characters_that_were_asked_for():
     ],
 )
 def test_clothing_reviews_by_stars_and_by_age(reviews, classes, found):
-    data = reviews(classes)
+    data = reviews(num_classes=classes)
     data.setup()
     assert len(data.train) + len(data.val) + len(data.test) == 20, "rows without a text are left out"
     for row, target in zip(data.raw("train", 5), data.targets_of("train"), strict=False):
@@ -170,9 +170,9 @@ def reviews(tmp_path):
     ],
 )
 def test_raw_rows_are_encoded_as_in_training_also_by_a_stored_model(settings, reviews):
-    data = Table(reviews, "label", text="review", **settings)
+    data = Table(path=reviews, label="label", text="review", **settings)
     data.setup()
-    fresh = Table(reviews, "label", text="review")
+    fresh = Table(path=reviews, label="label", text="review")
     fresh.load_state(json.loads(json.dumps(data.state())))
     rows = data.raw("train", 6)
     (tokens, _), (encoded,), (again,) = (
@@ -187,7 +187,7 @@ def test_pieces_are_learnt_from_the_training_split_alone(tmp_path):
     for name, text in (("train", "aaaa bbbb"), ("val", "aaaa cccc"), ("test", "bbbb dddd")):
         lines = "".join(json.dumps({"t": text, "label": label}) + "\n" for label in "yn" * 10)
         (tmp_path / f"{name}.jsonl").write_text(lines)
-    data = Table(str(tmp_path), "label", text="t", tokenizer="wordpiece")
+    data = Table(path=str(tmp_path), label="label", text="t", tokenizer="wordpiece")
     data.setup()
     assert "aaaa" in data.inputs.vocabulary.numbers and "bbbb" in data.inputs.vocabulary.numbers
     assert not [token for token in data.inputs.vocabulary.tokens[2:] if "c" in token or "d" in token]
@@ -195,14 +195,14 @@ def test_pieces_are_learnt_from_the_training_split_alone(tmp_path):
 
 
 def test_stop_words_leave_and_stems_stay(reviews):
-    data = Table(reviews, "label", text="review", stopwords="english", stem="english")
+    data = Table(path=reviews, label="label", text="review", stopwords="english", stem="english")
     data.setup()
     assert set(data.inputs.vocabulary.tokens[2:]) == {"film", "run", "dull", "fine"}
     assert set(data.examples("train")[0]) == {"film run", "dull film", "fine"}, "for scikit-learn, too"
 
 
 def test_buckets_reach_the_training_batches(reviews):
-    data = Table(reviews, "label", text="review", bucket=True, batch_size=4)
+    data = Table(path=reviews, label="label", text="review", bucket=True, batch_size=4)
     data.setup()
     assert all(len({int((row != 0).sum()) for row in tokens}) <= 2 for tokens, _ in data.train_dataloader())
     assert data.val_dataloader().lengths is None
@@ -210,6 +210,6 @@ def test_buckets_reach_the_training_batches(reviews):
 
 def test_a_table_of_numbers_has_no_buckets(tmp_path):
     (tmp_path / "n.csv").write_text("a,b,label\n" + "1,2,y\n3,4,n\n" * 10)
-    data = Table(str(tmp_path / "n.csv"), "label", bucket=True)
+    data = Table(path=str(tmp_path / "n.csv"), label="label", bucket=True)
     data.setup()
     assert len(list(data.train_dataloader())) == 1

@@ -41,12 +41,12 @@ BROKEN = {
     "missing column": (
         {"a.csv": GOOD},
         TEXT | {"label": "lable"},
-        ['a.csv has no column "lable" (data.label)', "Columns: text, label", 'Did you mean "label"?'],
+        ['a.csv has no column "lable" (data.label)', "it has: text, label", 'Did you mean "label"?'],
     ),
     "missing text column": (
         {"a.csv": GOOD},
         TEXT | {"text": "review"},
-        ['no column "review" (data.text)', "Columns: text, label"],
+        ['no column "review" (data.text)', "it has: text, label"],
     ),
     "other delimiter": (
         {"a.csv": GOOD.replace(",", ";")},

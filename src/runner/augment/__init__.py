@@ -23,9 +23,9 @@ class Augmentation(nn.Module):
         self.steps = nn.ModuleDict(steps)
 
     def connect(self, data: Any) -> None:
-        for step in self.steps.values():
-            if hasattr(step, "connect"):
-                step.connect(data)
+        for step in self.steps.children():
+            if connect := getattr(step, "connect", None):
+                connect(data)
 
     def forward(self, batch: NamedTuple) -> NamedTuple:
         """Change all inputs of a batch; the last field is the target."""
@@ -34,7 +34,7 @@ class Augmentation(nn.Module):
             target.ndim > 1 and target.dtype == torch.int64
         ):  # a target for each word: it would no longer be the right one
             raise UserError("augment: the targets of this data go word by word, so its inputs have to stay as they are")
-        for step in self.steps.values():
+        for step in self.steps.children():
             inputs = [step(each) for each in inputs]
         return batch._make([*inputs, target])
 

@@ -101,18 +101,20 @@ def _doc(node: ast.AST | None) -> str:
 
 
 def _doc_with_arguments(module: Module, node: ast.AST) -> str:
-    """Return a docstring; a class without a constructor has inherited one, and what its arguments mean."""
+    """Return a docstring; what arguments mean that a class has inherited, is said by its bases."""
     doc = _doc(node)
-    if "Args:" in doc:
+    own = isinstance(node, ast.ClassDef) and any(getattr(item, "name", "") == "__init__" for item in node.body)
+    if not isinstance(node, ast.ClassDef) or own or ("Args:" in doc and not _has(node, "dataclass")):
         return doc
-    if isinstance(node, ast.ClassDef) and not any(getattr(item, "name", "") == "__init__" for item in node.body):
-        for base in node.bases:
-            found = resolve(module, base)
-            if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef):
-                _, found_args, meanings = _doc_with_arguments(*found).partition("Args:")
-                if found_args:
-                    return f"{doc}\n\nArgs:{meanings}"
-    return doc
+    known = describe_arguments(doc)
+    added: list[str] = []
+    for base in node.bases:
+        found = resolve(module, base)
+        if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef):
+            meanings = describe_arguments(_doc_with_arguments(*found))
+            added += [f"    {name}: {meaning}" for name, meaning in meanings.items() if name not in known]
+    doc = doc if known or not added else f"{doc}\n\nArgs:\n"
+    return doc.replace("Args:\n", "\n".join(["Args:", *added, ""]), 1) if added else doc
 
 
 def describe_arguments(doc: str) -> dict[str, str]:
@@ -180,8 +182,11 @@ def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
     fields: dict[str, Parameter] = {}
     for base in reversed(node.bases):
         found = resolve(module, base)
-        if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef) and _has(found[1], "dataclass"):
+        if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef):
             fields |= {parameter.name: parameter for parameter in _fields(*found)}
+    if not _has(node, "dataclass"):
+        return list(fields.values())
+    kind = "keyword" if _keyword_only(node) else "any"
     for item in node.body:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue
@@ -193,13 +198,18 @@ def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
             if isinstance(init := options.get("init"), ast.Constant) and init.value is False:
                 continue
             default = _source(options.get("default", options.get("default_factory")))
-        fields[item.target.id] = Parameter(item.target.id, annotation, default, "any", module.name)
+        fields[item.target.id] = Parameter(item.target.id, annotation, default, kind, module.name)
     return list(fields.values())
 
 
 def _has(node: ast.ClassDef | ast.FunctionDef, decorator: str) -> bool:
     heads = (item.func if isinstance(item, ast.Call) else item for item in node.decorator_list)
     return any(dotted(head)[-1:] == [decorator] for head in heads)
+
+
+def _keyword_only(node: ast.ClassDef) -> bool:
+    options = [option for item in node.decorator_list if isinstance(item, ast.Call) for option in item.keywords]
+    return any(option.arg == "kw_only" and ast.unparse(option.value) == "True" for option in options)
 
 
 def _source(node: ast.AST | None) -> str | None:

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
@@ -10,56 +11,67 @@ from pytorch_lightning import LightningDataModule
 from torch import Tensor
 
 from runner.datamodules.parts.batches import Loader, Split, Subset
-from runner.datamodules.parts.inputs import INPUTS, TARGETS, Classes, Inputs, Numbers, Targets
-from runner.datamodules.parts.prepared import Prepared, SplitSettings
+from runner.datamodules.parts.codecs import Codec
+from runner.datamodules.parts.prepared import Prepared, Rows, SplitSettings
 from runner.datamodules.parts.splits import PARTS
+from runner.datamodules.parts.targets import Classes, Numbers, Targets
 from runner.errors import UserError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
 EVAL_BATCH = 256  # rows a batch without gradients, where the user does not say
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class DataModule(LightningDataModule):
     """Base of all datasets. A subclass writes `prepare()`; its constructor reads nothing.
 
-    After `setup()`: `train`, `val`, `test` (splits), `digest` and `source`. After `setup()` or
-    `load_state()`: `columns`, `class_names`, `target_names`, `target_mean`, `target_std`, `encode`,
-    `features`.
+    A subclass is a keyword-only dataclass like this one and declares its own settings alone; what has to be checked or
+    worked out is in `__post_init__`, which calls that of its base. A plain `__init__` does as well: it calls
+    `super().__init__(batch_size=...)`. A setting that has the name of a fact (such as num_classes) is what the
+    configuration declares, and `setup()` compares it with the data.
+
+    After `setup()`: `train`, `val`, `test` (splits), `digest` and `source`. After `setup()` or `load_state()`:
+    `inputs`, `targets`, `columns`, `class_names`, `target_names`, `target_mean`, `target_std`, `encode`, `decode`.
 
     Args:
         batch_size: rows of a training batch.
         eval_batch_size: rows of a validation or test batch; None = at least 256.
         split_seed: of the division into splits; independent of the run's seed, so that runs can be compared.
-        fold: which of `folds` equal parts is the test split; the next one is the validation split.
+        fold: which of `folds` equal parts is the test split; the next one is the validation split. Where the source has
+            a test split of its own, that one is kept and the next part of the rest is for validation.
         folds: number of equal parts; 10 gives 80/10/10.
         test_share: share of all rows in the test split; the equal parts, of which one is the validation split, are
             then parts of the rest. None = the test split is an equal part.
     """
 
-    def __init__(
-        self,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 10,
-        test_share: float | None = None,
-    ):
+    batch_size: int = 32
+    eval_batch_size: int | None = None
+    split_seed: int = 0
+    fold: int = 0
+    folds: int = 10
+    test_share: float | None = None
+
+    token_unit: ClassVar[str] = "token"  # what one token is: a model of characters reports bits per character
+
+    def __post_init__(self) -> None:
         super().__init__()
-        for name, size in (("batch_size", batch_size), ("eval_batch_size", eval_batch_size)):
+        for name, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
             if size is not None and size < 1:
                 raise UserError(f"data.{name} must be at least 1, received {size}.")
-        self.batch_size = batch_size
-        self.eval_batch_size = eval_batch_size or max(batch_size, EVAL_BATCH)
-        self.splitting = SplitSettings(split_seed, fold, folds, test_share)
-        self.declared: dict[str, Any] = {}  # facts of the configuration, checked by setup
         self.seed = 0  # of the order of training batches
         self.row_weights: Tensor | None = None  # how often each training row is drawn; None = each once an epoch
-        self.bucket = False  # whether rows of similar length come together in training
-        self.inputs: Inputs | None = None
+        self.inputs: Codec | None = None
         self.targets: Targets | None = None
         self.prepared: Prepared | None = None
+
+    @property
+    def splitting(self) -> SplitSettings:
+        """How rows are divided."""
+        return SplitSettings(self.split_seed, self.fold, self.folds, self.test_share)
 
     def prepare(self) -> Prepared:
         """Read, split and encode the data.
@@ -68,6 +80,14 @@ class DataModule(LightningDataModule):
             UserError: the data cannot be reached, or is not what the configuration says.
         """
         raise NotImplementedError(f"{type(self).__name__} has to define prepare()")
+
+    def small(self, facts: dict[str, Any]) -> tuple[Codec, Targets | None] | None:
+        """Return the codecs of a small made-up version of this data; None = the facts alone say what a batch is.
+
+        Args:
+            facts: the sizes of the made-up version, by name.
+        """
+        return None
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data, once; check the declared facts against it.
@@ -79,10 +99,12 @@ class DataModule(LightningDataModule):
             return
         prepared = self.prepare()
         log.info("Data: %s", prepared.source)
-        sizes = [len(getattr(prepared, part)) for part in PARTS]
-        log.info("Rows: %d train, %d val, %d test", *sizes)
-        for part, size in zip(PARTS, sizes, strict=True):
-            if not size:
+        splits: dict[str, Split | None] = {part: getattr(prepared, part) for part in PARTS}
+        sizes = [f"{len(split)} {part}" for part, split in splits.items() if split is not None]
+        absent = [part for part, split in splits.items() if split is None]
+        log.info("Rows: %s%s", ", ".join(sizes), f"; there is no {' and no '.join(absent)} split" if absent else "")
+        for part, split in splits.items():
+            if split is not None and not len(split):
                 raise UserError(f"{prepared.source}: the {part} split is empty. Add rows, or change data.fold.")
         self.check_facts(prepared)
         self.inputs, self.targets, self.prepared = prepared.inputs, prepared.targets, prepared
@@ -90,7 +112,7 @@ class DataModule(LightningDataModule):
     def check_facts(self, prepared: Prepared) -> None:
         """Compare what the configuration declares with what was found."""
         for name, found in prepared.facts.items():
-            declared = self.declared.get(name)
+            declared = getattr(self, name, None)
             declared = list(declared) if isinstance(declared, Sequence) else declared
             if declared is not None and declared != found:
                 shown = str(found).replace(" ", "")
@@ -109,12 +131,18 @@ class DataModule(LightningDataModule):
         return self._read().train
 
     @property
-    def val(self) -> Split:
+    def val(self) -> Split | None:
         return self._read().val
 
     @property
-    def test(self) -> Split:
+    def test(self) -> Split | None:
         return self._read().test
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Rows of each split that there is."""
+        splits = {part: getattr(self, part) for part in PARTS}
+        return {part: len(split) for part, split in splits.items() if split is not None}
 
     @property
     def digest(self) -> str:
@@ -131,26 +159,41 @@ class DataModule(LightningDataModule):
         """Whether the data has been read, and not only what a trained model needs of it."""
         return self.prepared is not None
 
+    def _raw_rows(self, split: str) -> Rows:
+        read = self._read()
+        if read.rows is None:
+            raise UserError(f"{read.source} has no rows to look at: the data are made while they are used.")
+        if getattr(read, split) is None:
+            raise UserError(f"{read.source} has no {split} split.")
+        return read.rows
+
     def targets_of(self, split: str) -> np.ndarray:
-        """Return the raw targets of a split: class numbers (N,), or real values (N,) or (N, D)."""
-        return self._read().rows.targets(split)
+        """Return the raw targets of a split: class numbers (N,), or real values (N,) or (N, D).
 
-    def raw(self, split: str, limit: int) -> list[dict]:
-        """Return the first raw rows of a split: column -> value."""
-        return self._read().rows.raw(split, limit)
+        Raises:
+            UserError: the data has no rows, or no such split.
+        """
+        return self._raw_rows(split).targets(split)
 
-    def examples(self, split: str) -> tuple[Sequence, np.ndarray]:
+    def raw(self, split: str, limit: int | None = None) -> list[dict]:
+        """Return the first raw rows of a split, column -> value; None = all.
+
+        Raises:
+            UserError: the data has no rows, or no such split.
+        """
+        return self._raw_rows(split).raw(split, limit)
+
+    def examples(self, split: str) -> tuple[Sequence[str] | np.ndarray, np.ndarray]:
         """Return inputs and targets of a split as scikit-learn takes them.
 
         Returns:
             Texts or a float matrix (N, F), and class numbers (N,) or real values (N,) or (N, D) in the data's
             own units.
         """
-        rows = self._read().rows
-        return self.features(rows.raw(split)), rows.targets(split)
+        return self.plain_features(self.raw(split)), self.targets_of(split)
 
-    def figures(self, task: Any) -> dict[str, Any]:
-        """Return matplotlib figures, by name, that show what a trained task makes of this data in particular."""
+    def figures(self, task: Any) -> dict[str, "Figure"]:
+        """Return figures, by name, that show what a trained task makes of this data in particular."""
         return {}
 
     # What a trained model needs of the data.
@@ -189,30 +232,28 @@ class DataModule(LightningDataModule):
         return self._inputs().encode(rows)
 
     def decode(self, numbers: Iterable[int]) -> str:
-        """Return the text of token numbers, for data with a vocabulary."""
-        raise UserError(f"{type(self).__name__} cannot turn numbers back into text")
+        """Return the text of token numbers; an unknown token is shown as U+FFFD.
 
-    def features(self, rows: list[dict]) -> Sequence:
+        Raises:
+            UserError: the data are not texts.
+        """
+        return self._inputs().decode(numbers)
+
+    def plain_features(self, rows: list[dict]) -> Sequence[str] | np.ndarray:
         """Turn raw rows into what scikit-learn takes: texts, or a float matrix (N, F)."""
         return self._inputs().features(rows)
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """Return all that encoding and decoding need, JSON-able: vocabulary, scalers, class names."""
-        inputs = self._inputs()
-        state: dict[str, Any] = {"inputs": {"kind": inputs.kind, **inputs.state()}}
-        if self.targets is not None:
-            state["targets"] = {"kind": self.targets.kind, **self.targets.state()}
-        return state
+        state = {"inputs": self._inputs().stored()}
+        return state if self.targets is None else state | {"targets": self.targets.stored()}
 
-    def load_state(self, state: dict) -> None:
+    def load_state(self, state: dict[str, Any]) -> None:
         """Take up what `state()` returned; `encode` then works without `setup`."""
-        inputs = dict(state["inputs"])
-        self.inputs = INPUTS[inputs.pop("kind")].from_state(inputs)
-        if "targets" in state:
-            targets = dict(state["targets"])
-            self.targets = TARGETS[targets.pop("kind")].from_state(targets)
+        self.inputs = Codec.restored(state["inputs"])
+        self.targets = Targets.restored(state["targets"]) if "targets" in state else None
 
-    def _inputs(self) -> Inputs:
+    def _inputs(self) -> Codec:
         assert self.inputs is not None, "setup() or load_state() comes first"
         return self.inputs
 
@@ -226,19 +267,25 @@ class DataModule(LightningDataModule):
 
     # Batches.
 
+    @property
+    def eval_rows(self) -> int:
+        """Rows of a validation or test batch."""
+        return self.eval_batch_size or max(self.batch_size, EVAL_BATCH)
+
     def train_dataloader(self) -> Loader:
-        if self.trainer and self.trainer.overfit_batches:  # the same batches in every epoch, drawn once
+        if getattr(self.trainer, "overfit_batches", 0):  # the same batches in every epoch, drawn once
             drawn = Loader(self.train, self.batch_size, shuffle=True, seed=self.seed).order()
             return self._loader(Subset(self.train, drawn), self.batch_size)
         return self._loader(self.train, self.batch_size, shuffle=True)
 
-    def val_dataloader(self) -> Loader:
-        return self._loader(self.val, self.eval_batch_size)
+    def val_dataloader(self) -> Loader | list[Loader]:
+        return [] if self.val is None else self._loader(self.val, self.eval_rows)
 
-    def test_dataloader(self) -> Loader:
-        return self._loader(self.test, self.eval_batch_size)
+    def test_dataloader(self) -> Loader | list[Loader]:
+        return [] if self.test is None else self._loader(self.test, self.eval_rows)
 
     def _loader(self, rows: Split, batch_size: int, shuffle: bool = False) -> Loader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         weights = self.row_weights if shuffle else None
-        return Loader(rows, batch_size, shuffle, self.seed, rank, world_size, weights, self.bucket)
+        bucket = getattr(self, "bucket", False)  # a setting of texts
+        return Loader(rows, batch_size, shuffle, self.seed, rank, world_size, weights, bucket)

@@ -6,6 +6,7 @@ comparison with the literature, not as advice.
 """
 
 import csv
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -17,39 +18,21 @@ from runner.files import cache, sources
 PACKAGE, FILE = "boston", "boston/resources/boston_house_prices.csv"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class BostonHousing(DataModule):
     """Districts of Boston; inputs and price (1000 dollars) are standardised with the training split.
 
     Args:
         in_features: declared number of measurements, 13.
         num_targets: declared number of targets, 1.
-        batch_size: districts of a training batch.
-        eval_batch_size: districts of a validation or test batch; None = at least 256.
-        split_seed: of the division into splits.
-        fold: which of `folds` parts is the test split.
-        folds: number of equal parts.
-        test_share: share of all rows in the test split; None = one of the equal parts.
         standardize: whether the measurements are standardised.
         standardize_target: whether the net learns the standardised price; metrics are in 1000 dollars all the same.
     """
 
-    def __init__(
-        self,
-        in_features: int = 13,
-        num_targets: int = 1,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 10,
-        test_share: float | None = None,
-        standardize: bool = True,
-        standardize_target: bool = True,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds, test_share)
-        self.standardize = standardize
-        self.standardize_target = standardize_target
-        self.declared = {"in_features": in_features, "num_targets": num_targets}
+    in_features: int = 13
+    num_targets: int = 1
+    standardize: bool = True
+    standardize_target: bool = True
 
     def prepare(self) -> Prepared:
         file = sources.package_file(PACKAGE, FILE, extra="data")

@@ -4,6 +4,7 @@ Source: the course book, chapter 2, section 3. The prices behind the bills are 1
 """
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -27,6 +28,7 @@ class _InOrder(Loader):
         return torch.arange(len(self.split))
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Breakfast(DataModule):
     """The five meals as they are. Training, validation and test are the same five: there are no others.
 
@@ -36,9 +38,9 @@ class Breakfast(DataModule):
         batch_size: meals of a step: 5 = batch gradient descent, 1 = online, meal after meal in order.
     """
 
-    def __init__(self, in_features: int = 3, num_targets: int = 1, batch_size: int = 5):
-        super().__init__(batch_size)
-        self.declared = {"in_features": in_features, "num_targets": num_targets}
+    in_features: int = 3
+    num_targets: int = 1
+    batch_size: int = 5
 
     def prepare(self) -> Prepared:
         everything = np.arange(len(MEALS))

@@ -5,15 +5,17 @@ training and the validation part end) and `meta.json` lie in the cache and are m
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.movie_reviews import FILE, PACKAGE, packaged
 from runner.datamodules.parts.batches import StreamSplit
-from runner.datamodules.parts.inputs import TextInputs
+from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import PARTS
 from runner.errors import UserError
@@ -26,6 +28,7 @@ CHUNK = 1 << 20  # characters handled at a time
 UNICODE = 0x110000  # number of code points
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Characters(DataModule):
     """Windows of `context_len` characters; the first 90 % of the text is for training, 5 % each for
     validation and test.
@@ -38,31 +41,22 @@ class Characters(DataModule):
         vocab_size: characters in the vocabulary at most, PAD and UNK included; the rest becomes UNK.
         context_len: characters of a window.
         encoding: of the file.
-        batch_size: windows of a training batch.
-        eval_batch_size: windows of a validation or test batch; None = at least 256.
     """
 
-    token_unit = "character"
+    token_unit: ClassVar[str] = "character"
 
-    def __init__(
-        self,
-        path: str | None = None,
-        max_chars: int | None = 1_000_000,
-        vocab_size: int = 128,
-        context_len: int = 64,
-        encoding: str = "utf-8",
-        batch_size: int = 64,
-        eval_batch_size: int | None = None,
-    ):
-        super().__init__(batch_size, eval_batch_size)
-        for name, value in (("max_chars", max_chars), ("context_len", context_len)):
+    path: str | None = None
+    max_chars: int | None = 1_000_000
+    vocab_size: int = 128
+    context_len: int = 64
+    encoding: str = "utf-8"
+    batch_size: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in (("max_chars", self.max_chars), ("context_len", self.context_len)):
             if value is not None and value < 1:
                 raise UserError(f"data.{name} must be at least 1, received {value}.")
-        self.path = path
-        self.max_chars = max_chars
-        self.vocab_size = vocab_size
-        self.context_len = context_len
-        self.encoding = encoding
 
     def prepare(self) -> Prepared:
         if self.path is None:
@@ -92,14 +86,10 @@ class Characters(DataModule):
                     f"{source}: the {part} part has {len(stream)} characters, too few for one window of "
                     f"data.context_len={self.context_len} and the next character. Give more text or a shorter context."
                 )
-        made = {part: StreamSplit(stream, self.context_len) for part, stream in streams.items()}
+        made: dict[str, Any] = {part: StreamSplit(stream, self.context_len) for part, stream in streams.items()}
         inputs = TextInputs("text", Pipeline(TokenSettings("char")), vocabulary)
-        rows = Windows(streams, self.context_len, vocabulary)
+        rows = Windows(streams, self.context_len, inputs)
         return Prepared(inputs, None, **made, rows=rows, source=source, digest=digest)
-
-    def decode(self, numbers: Iterable[int]) -> str:
-        """Return the text of character numbers; an unknown character is shown as U+FFFD."""
-        return decoded(self._inputs().vocabulary, numbers)
 
     def _texts(self) -> Iterator[str]:
         """Yield lines, each with its line break."""
@@ -145,29 +135,22 @@ class Windows:
     Args:
         streams: character numbers of each split.
         context_len: characters of a window.
-        vocabulary: characters by number.
+        inputs: the text of character numbers.
     """
 
-    def __init__(self, streams: dict[str, np.ndarray], context_len: int, vocabulary: Vocabulary):
-        self.streams, self.context_len, self.vocabulary = streams, context_len, vocabulary
+    def __init__(self, streams: dict[str, np.ndarray], context_len: int, inputs: TextInputs):
+        self.streams, self.context_len, self.inputs = streams, context_len, inputs
 
     def raw(self, part: str, limit: int | None = None) -> list[dict]:
         stream, length = self.streams[part], self.context_len
         count = (len(stream) - 1) // length
         count = count if limit is None else min(limit, count)
         return [
-            {"text": decoded(self.vocabulary, stream[number * length : (number + 1) * length])}
-            for number in range(count)
+            {"text": self.inputs.decode(stream[number * length : (number + 1) * length])} for number in range(count)
         ]
 
     def targets(self, part: str) -> np.ndarray:
         raise UserError("A stream of characters has no labels: take a language model, such as model=char_rnn.")
-
-
-def decoded(vocabulary: Vocabulary, numbers: Iterable[int]) -> str:
-    """Return the characters of these numbers as one text."""
-    shown = ["", "\ufffd", *vocabulary.tokens[len(SPECIALS) :]]
-    return "".join(shown[number] if number < len(shown) else "\ufffd" for number in numbers)
 
 
 def write_codes(file: Path, texts: Iterator[str], limit: int | None) -> int:

@@ -12,20 +12,7 @@ CLOTHES = ["T-shirt", "trouser", "pullover", "dress", "coat", "sandal", "shirt",
 
 
 class FashionMNIST(MNIST):
-    """Clothes of ten kinds, 28 x 28 grey values scaled to 0 .. 1, with their own test split.
-
-    Args:
-        in_features: declared number of pixels, 784.
-        image_shape: declared channels, height and width: 1, 28, 28.
-        num_classes: declared number of classes, 10.
-        path: folder with the four IDX files, as they are or with .gz; None = the archive.
-        batch_size: images of a training batch.
-        eval_batch_size: images of a validation or test batch; None = at least 256.
-        split_seed: of the choice of validation images.
-        fold: which of `folds` parts of the training images is passed over in choosing; the next one is for
-            validation.
-        folds: number of equal parts; 12 gives 5 000 validation images.
-    """
+    """Clothes of ten kinds, 28 x 28 grey values scaled to 0 .. 1, with their own test split."""
 
     archive = sources.Archive(
         kind="apt",

@@ -6,6 +6,7 @@ course book, chapter 4, section 6: the column Time is left out, the amount is re
 standardised with the training split and cut off at 5 deviations.
 """
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ LABEL = "Class"
 CENT = 0.001  # added to an amount before its logarithm: some payments are of 0
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Fraud(DataModule):
     """Payments: 28 principal components and the amount; the splits have equal shares of frauds.
 
@@ -32,29 +34,15 @@ class Fraud(DataModule):
         in_features: declared number of columns, 29.
         num_classes: declared number of classes, 2.
         clip: standardised columns are cut off at plus and minus this; None = they are not.
-        batch_size: payments of a training batch.
-        eval_batch_size: payments of a validation or test batch; None = at least 256.
-        split_seed: of the division into splits.
-        fold: which of `folds` parts is the test split.
         folds: number of equal parts; 5 gives 60/20/20 (the book: 64/16/20).
     """
 
-    def __init__(
-        self,
-        path: str,
-        in_features: int = 29,
-        num_classes: int = 2,
-        clip: float | None = 5.0,
-        batch_size: int = 2048,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 5,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
-        self.declared = {"in_features": in_features, "num_classes": num_classes}
-        self.path = path
-        self.clip = clip
+    path: str
+    in_features: int = 29
+    num_classes: int = 2
+    clip: float | None = 5.0
+    batch_size: int = 2048
+    folds: int = 5
 
     def prepare(self) -> Prepared:
         if not Path(self.path).is_file():

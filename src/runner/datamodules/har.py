@@ -20,6 +20,7 @@ import io
 import itertools
 import pickle
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -27,10 +28,11 @@ import numpy as np
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Windows
-from runner.datamodules.parts.inputs import Classes, SequenceInputs
+from runner.datamodules.parts.codecs import SequenceInputs, mean_std
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import by_group
-from runner.datamodules.parts.tensors import SequenceRows, tensor_splits
+from runner.datamodules.parts.targets import Classes
+from runner.datamodules.parts.tensors import prepare_tensors
 from runner.errors import UserError
 from runner.files import cache, sources
 
@@ -56,6 +58,7 @@ class Recorded(NamedTuple):
     person: np.ndarray
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class HAR(DataModule):
     """Windows of 128 steps and 9 channels; the test people are never seen in training.
 
@@ -65,30 +68,15 @@ class HAR(DataModule):
         num_classes: declared number of activities, 6.
         path: the folder "UCI HAR Dataset"; None = the archive.
         standardize: whether each channel is standardised with the training people.
-        batch_size: windows of a training batch.
-        eval_batch_size: windows of a validation or test batch; None = at least 256.
-        split_seed: of the choice of validation people.
-        fold: which of `folds` parts of the training people is passed over in choosing; the next is for validation.
         folds: number of equal parts; 7 gives 3 validation people.
     """
 
-    def __init__(
-        self,
-        num_steps: int = 128,
-        num_channels: int = 9,
-        num_classes: int = 6,
-        path: str | None = None,
-        standardize: bool = True,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 7,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
-        self.declared = {"num_steps": num_steps, "num_channels": num_channels, "num_classes": num_classes}
-        self.path = path
-        self.standardize = standardize
+    num_steps: int = 128
+    num_channels: int = 9
+    num_classes: int = 6
+    path: str | None = None
+    standardize: bool = True
+    folds: int = 7
 
     def prepare(self) -> Prepared:
         if self.path is None:
@@ -100,13 +88,19 @@ class HAR(DataModule):
         windows = stored(digest, read)
         own = np.where(np.isin(windows.person, TEST_PEOPLE), 2, 0)
         splits = by_group(windows.person, self.splitting, own)
-        inputs = SequenceInputs.fit("window", windows.values[splits.train], self.standardize)
-        targets = Classes(ACTIVITIES)
-        made = tensor_splits(Windows(inputs.scale(windows.values), targets.encode(windows.activity)), splits)
         steps, channels = windows.values.shape[1:]
-        facts = {"num_steps": steps, "num_channels": channels, "num_classes": len(ACTIVITIES)}
-        rows = SequenceRows("window", windows.values, windows.activity, splits)
-        return Prepared(inputs, targets, **made, rows=rows, source=source, digest=digest, facts=facts)
+        training = windows.values[splits.train].reshape(-1, channels).astype(np.float64)
+        return prepare_tensors(
+            Windows,
+            SequenceInputs("window", *mean_std(training, self.standardize), steps),
+            Classes(ACTIVITIES),
+            windows.values,
+            windows.activity,
+            splits,
+            source=source,
+            digest=digest,
+            facts={"num_steps": steps, "num_channels": channels},
+        )
 
 
 def stored(digest: str, read: Callable[[], Recorded]) -> Recorded:
@@ -176,7 +170,7 @@ class _OnlyArrays(pickle.Unpickler):
         ("_codecs", "encode"): codecs.encode,  # how protocol 2 writes bytes
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
-        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,
+        ("numpy.core.multiarray", "_reconstruct"): np._core.multiarray._reconstruct,  # type: ignore[attr-defined]  # where pickles look for it
         ("pandas.core.indexes.base", "_new_Index"): lambda cls, state: _Inert(cls, state),
     }
     INERT: ClassVar = {

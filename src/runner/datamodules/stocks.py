@@ -17,7 +17,8 @@ import gzip
 import hashlib
 import itertools
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -25,13 +26,15 @@ import numpy as np
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Windows
-from runner.datamodules.parts.inputs import Numbers, SequenceInputs
+from runner.datamodules.parts.codecs import SequenceInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import Splits
-from runner.datamodules.parts.tensors import SequenceRows, tensor_splits
-from runner.errors import UserError, closest
+from runner.datamodules.parts.targets import Numbers
+from runner.datamodules.parts.tensors import prepare_tensors
+from runner.errors import UserError
 from runner.files import cache, sources
 from runner.files.rows import read_rows
+from runner.files.tables import no_column
 
 SHARES = ("AAPL", "FB", "GOOG", "IBM", "MSFT")  # companies
 SHARES_PACKAGE, SHARES_FILE = "bokeh-sampledata", "bokeh_sampledata/_data/stocks.csv.gz"
@@ -54,6 +57,7 @@ class Series(NamedTuple):
     digest: str
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Stocks(DataModule):
     """Windows of daily prices and the prices of the next days; metrics are in the price's own unit.
 
@@ -68,49 +72,38 @@ class Stocks(DataModule):
         val_days: days of the validation split.
         test_days: days of the test split, the last ones.
         scale: minmax = the training days lie in 0 .. 1; standard = they have mean 0 and standard deviation 1.
-        batch_size: windows of a training batch.
-        eval_batch_size: windows of a validation or test batch; None = at least 256.
     """
 
-    def __init__(
-        self,
-        symbol: Literal["AAPL", "FB", "GOOG", "IBM", "MSFT", "SP500", "NASDAQ"] = "GOOG",
-        path: str | list[str] | None = None,
-        column: str = "Open",
-        features: list[str] | tuple[str, ...] = ("Open",),
-        num_steps: int = 60,
-        num_channels: int = 1,
-        num_targets: int = 1,
-        val_days: int = 125,
-        test_days: int = 125,
-        scale: Literal["minmax", "standard"] = "minmax",
-        batch_size: int = 32,
-        eval_batch_size: int | None = None,
-    ):
-        super().__init__(batch_size, eval_batch_size)
-        sizes = {"num_steps": num_steps, "num_targets": num_targets, "val_days": val_days, "test_days": test_days}
-        for name, size in sizes.items():
-            if size < 1:
-                raise UserError(f"data.{name} must be at least 1, received {size}.")
-        if symbol not in (*SHARES, *INDICES):
-            raise UserError(f"data.symbol is one of {', '.join((*SHARES, *INDICES))}, received {symbol!r}.")
-        if scale not in ("minmax", "standard"):
-            raise UserError(f"data.scale is minmax or standard, received {scale!r}.")
-        if column not in features:
+    symbol: Literal["AAPL", "FB", "GOOG", "IBM", "MSFT", "SP500", "NASDAQ"] = "GOOG"
+    path: str | list[str] | None = None
+    column: str = "Open"
+    features: Sequence[str] = ("Open",)
+    num_steps: int = 60
+    num_channels: int = 1
+    num_targets: int = 1
+    val_days: int = 125
+    test_days: int = 125
+    scale: Literal["minmax", "standard"] = "minmax"
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name in ("num_steps", "num_targets", "val_days", "test_days"):
+            if getattr(self, name) < 1:
+                raise UserError(f"data.{name} must be at least 1, received {getattr(self, name)}.")
+        if self.symbol not in (*SHARES, *INDICES):
+            raise UserError(f"data.symbol is one of {', '.join((*SHARES, *INDICES))}, received {self.symbol!r}.")
+        if self.scale not in ("minmax", "standard"):
+            raise UserError(f"data.scale is minmax or standard, received {self.scale!r}.")
+        if self.column not in self.features:
             raise UserError(
-                f"data.features={list(features)} has to hold data.column={column}: the past of what is next."
+                f"data.features={list(self.features)} has to hold data.column={self.column}: the past of what is next."
             )
-        self.declared = {"num_channels": num_channels}
-        self.symbol, self.column, self.features = symbol, column, list(features)
-        self.paths = [path] if isinstance(path, str) else list(path or [])
-        self.num_steps, self.num_targets = num_steps, num_targets
-        self.val_days, self.test_days = val_days, test_days
-        self.scale = scale
+        self.paths = [self.path] if isinstance(self.path, str) else list(self.path or [])
 
     @property
     def target_channel(self) -> int:
         """Which channel of a window is the series that is forecast."""
-        return self.features.index(self.column)
+        return list(self.features).index(self.column)
 
     def prepare(self) -> Prepared:
         series = self.read_files() if self.paths else self.read_packaged()
@@ -121,16 +114,22 @@ class Stocks(DataModule):
         target = self.target_channel
         names = [f"{self.column}+{number}" for number in range(1, self.num_targets + 1)]
         inputs = SequenceInputs("window", shift, width, self.num_steps)
-        repeated = [shift[target]] * self.num_targets, [width[target]] * self.num_targets
-        targets = Numbers(names, *repeated)
+        targets = Numbers(names, [shift[target]] * self.num_targets, [width[target]] * self.num_targets)
         everything = np.arange(len(values) - self.num_steps - self.num_targets + 1)
         windows = values[everything[:, None] + np.arange(self.num_steps)]  # (N, T, C)
         ahead = np.arange(self.num_steps, self.num_steps + self.num_targets)
         following = values[:, target][everything[:, None] + ahead]  # (N, D)
-        made = tensor_splits(Windows(inputs.scale(windows), targets.encode(following)), starts)
-        rows = SequenceRows("window", windows, following, starts)
-        facts = {"num_channels": values.shape[1]}
-        return Prepared(inputs, targets, **made, rows=rows, source=series.source, digest=series.digest, facts=facts)
+        return prepare_tensors(
+            Windows,
+            inputs,
+            targets,
+            windows,
+            following,
+            starts,
+            source=series.source,
+            digest=series.digest,
+            facts={"num_channels": values.shape[1]},
+        )
 
     def read_packaged(self) -> Series:
         """Read the series of a package: installed with the extra `data`, or fetched once."""
@@ -157,7 +156,7 @@ class Stocks(DataModule):
         """Return the features of every day (S, C).
 
         Raises:
-            UserError: a column is missing, a cell is no number, or a day comes before the one above it.
+            UserError: a column is missing, a cell is not a number, or a day comes before the one above it.
         """
         values = list(self.days(rows))
         needed = self.num_steps + self.num_targets + self.val_days + self.test_days
@@ -175,10 +174,7 @@ class Stocks(DataModule):
         for where, row in rows:
             for name in self.features:
                 if name not in row:
-                    near = closest(name, map(str, row))
-                    raise UserError(
-                        f'{where}: there is no column "{name}"; there are: {", ".join(map(str, row))}.{near}'
-                    )
+                    raise no_column(where, name, row)
             day = date_of(row)
             if day and before and day < before:
                 raise UserError(

@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from runner.datamodules.base import DataModule
 from runner.datamodules.parts.prepared import Prepared, SplitSettings
 from runner.datamodules.parts.splits import Splits
-from runner.datamodules.parts.texts import TextRow, TextSettings, prepare_texts
+from runner.datamodules.parts.texts import TextRow, prepare_texts
+from runner.datamodules.text_data import TextData
 
 REMARKS = {
     "Nicely done!": "friendly",
@@ -34,34 +34,24 @@ class Everything(SplitSettings):
         return Splits(*(np.arange(rows) for _ in range(3)))
 
 
-class ToyDocuments(DataModule):
+@dataclass(kw_only=True, eq=False, repr=False)
+class ToyDocuments(TextData):
     """The ten remarks. Training, validation and test are the same ten: there are no others.
 
     Args:
         num_classes: declared number of classes, 2.
-        vocab_size: words in the vocabulary at most, PAD and UNK included.
-        max_len: words kept of a remark.
-        tokenizer: word, regex, penn, char, bpe, wordpiece, or the dotted path of a function text -> tokens.
-        batch_size: remarks of a training batch.
     """
 
-    def __init__(
-        self,
-        num_classes: int = 2,
-        vocab_size: int = 50,
-        max_len: int = 4,
-        tokenizer: str = "word",
-        batch_size: int = 10,
-    ):
-        super().__init__(batch_size)
-        self.settings = TextSettings("text", tokenizer, vocab_size, max_len)
-        self.declared = {"num_classes": num_classes}
+    num_classes: int = 2
+    vocab_size: int = 50
+    max_len: int = 4
+    batch_size: int = 10
 
     def prepare(self) -> Prepared:
         return prepare_texts(
             "toy_documents",
             remarks,
-            self.settings,
+            self.encoded(),
             Everything(),
             source=SOURCE,
             digest=hashlib.sha256(repr(REMARKS).encode()).hexdigest(),

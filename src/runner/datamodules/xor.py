@@ -1,6 +1,7 @@
 """Exclusive or: four points that no straight line divides (Minsky and Papert, "Perceptrons", 1969)."""
 
 import hashlib
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -13,6 +14,7 @@ POINTS = np.array([[0, 0], [0, 1], [1, 0], [1, 1]], dtype=np.float64)
 TARGET = np.array([0, 1, 1, 0])
 
 
+@dataclass(kw_only=True, eq=False, repr=False)
 class Xor(DataModule):
     """The four points as they are, 0 or 1. Training, validation and test are the same four: there are no
     others.
@@ -23,9 +25,9 @@ class Xor(DataModule):
         batch_size: points of a training batch.
     """
 
-    def __init__(self, in_features: int = 2, num_classes: int = 2, batch_size: int = 4):
-        super().__init__(batch_size)
-        self.declared = {"in_features": in_features, "num_classes": num_classes}
+    in_features: int = 2
+    num_classes: int = 2
+    batch_size: int = 4
 
     def prepare(self) -> Prepared:
         everything = np.arange(4)

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from runner.errors import UserError, closest
-from runner.files.tables import DELIMITERS, TableFile, kind, listed
+from runner.files.tables import DELIMITERS, TableFile, kind, listed, no_column
 
 log = logging.getLogger(__name__)
 
 EMPTY = {"nan", "na", "n/a", "null", "none", "?"}  # of a number column, in lower case
-MOST_CLASSES = 1000  # more distinct labels than this are no classes
+MOST_CLASSES = 1000  # more distinct labels than this are not classes
 
 
 @dataclass(frozen=True)
@@ -68,19 +68,27 @@ def check_columns(part: Part, settings: Settings) -> list[str]:
         wanted.append(("label", settings.label))
     for key, name in wanted:
         if name not in names:
-            raise UserError(_no_column(part.file, key, name, names))
+            raise no_column(part.file.shown, name, names, f"data.{key}", _advice(part.file, names))
     return names
 
 
-def _no_column(file: TableFile, key: str, name: str, names: list[str]) -> str:
-    message = f'{file.shown} has no column "{name}" (data.{key}). Columns: {listed(names)}.{closest(name, names)}'
+def _advice(file: TableFile, names: list[str]) -> str:
     if file.format == "txt":
-        return f"{message} A plain text file has no labels: use CSV, or a folder with one .txt file for each class."
-    if len(names) == 1:
-        other = next((mark for mark in DELIMITERS if mark != file.delimiter and mark in names[0]), None)
-        if other:
-            return f"{message} The cells seem to be separated by {DELIMITERS[other]}: type data.delimiter={other!r}."
-    return message
+        return "A plain text file has no labels: use CSV, or a folder with one .txt file for each class."
+    other = next((mark for mark in DELIMITERS if mark != file.delimiter and mark in names[0]), None)
+    if len(names) > 1 or other is None:
+        return ""
+    return f"The cells seem to be separated by {DELIMITERS[other]}: type data.delimiter={other!r}."
+
+
+def number_of(cell: Any, place: str) -> float:
+    """Return a cell as a finite number."""
+    value = _parsed(cell)
+    if value is None:
+        raise UserError(f"{place}: {cell!r} is not a number")
+    if not math.isfinite(value):
+        raise UserError(f"{place}: {cell!r} is not a finite number")
+    return value
 
 
 def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str | float:
@@ -129,7 +137,7 @@ def _is_empty(cell: Any) -> bool:
 
 
 def _parsed(cell: Any) -> float | None:
-    """Return the cell as a number, or None if it is none."""
+    """Return the cell as a number, or None if it is not one."""
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -155,7 +163,7 @@ def read_number(file: TableFile, number: int, cells: dict, column: str, settings
         raise UserError(f"{where}: {cell} is not a finite number. Correct the cell or remove the row.")
     if re.fullmatch(r"\s*-?\d+,\d+\s*", str(cell)):
         raise UserError(
-            f'{where}: "{cell}" has a decimal comma; numbers are read with a point ({cell.replace(",", ".")}).'
+            f'{where}: "{cell}" has a decimal comma; numbers are read with a point ({str(cell).replace(",", ".")}).'
         )
     raise UserError(
         f'{where}: "{_short(cell)}" is not a number. Correct the cell or remove the row.{_leave_out(settings)}'
@@ -178,7 +186,7 @@ class NumberColumns:
     def __init__(self, settings: Settings):
         self.settings = settings
         self.numbers: dict[str, bool] = {}  # candidate -> whether a number was seen
-        self.faults: dict[str, UserError] = {}  # candidate -> its first cell that is no number
+        self.faults: dict[str, UserError] = {}  # candidate -> its first cell that is not a number
 
     def add(self, file: TableFile, number: int, cells: dict) -> None:
         """Look at one row."""
@@ -243,7 +251,7 @@ class Labels:
         """Return the classes: in the order of their numbers if all are numbers, else in alphabetical order.
 
         Raises:
-            UserError: there is one class only, one that training never sees, or these are no classes.
+            UserError: there is one class only, one that training never sees, or these are not classes.
         """
         total = self.counts.total()
         label = self.settings.label
@@ -264,9 +272,10 @@ class Labels:
             raise self._no_classes()
         for name, splits in self.splits.items():
             if splits.isdisjoint({"train", None}):
+                where = " and ".join(sorted(map(str, splits)))
                 raise UserError(
-                    f'{self.first[name]}: the class "{name}" is only in the {" and ".join(sorted(splits))} file, never '
-                    f"in training, so it cannot be learnt. Add training rows of it, or correct the label."
+                    f'{self.first[name]}: the class "{name}" is only in the {where} file, '
+                    f"never in training, so it cannot be learnt. Add training rows of it, or correct the label."
                     + closest(name, [other for other in self.counts if other != name])
                 )
         return sorted(self.counts, key=lambda name: (_parsed(name) is None, _parsed(name) or 0.0, name))

@@ -7,7 +7,7 @@ each class, or a http(s) address. This module runs before the training libraries
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,12 +39,12 @@ class MissingFact(UserError):
 
 
 class Row(NamedTuple):
-    """One checked row: its split, text or numbers, and target (a class name or a number)."""
+    """One checked row: its split, its target (a class name or a number), and its text or its numbers."""
 
     split: str | None
-    text: str | None
-    numbers: list[float] | None
     target: str | float
+    text: str = ""
+    numbers: Sequence[float] = ()
 
 
 @dataclass
@@ -70,12 +70,15 @@ def parts(settings: Settings) -> list[Part]:
     Raises:
         UserError: nothing is there, or a folder has no training file.
     """
-    how = {"encoding": settings.encoding, "delimiter": settings.delimiter, "quoted": settings.quoted}
+
+    def opened(path: Path, shown: str | None = None) -> TableFile:
+        return TableFile(path, shown, settings.encoding, settings.delimiter, settings.quoted)
+
     if settings.path.startswith(("http://", "https://")):
-        return [Part(None, TableFile(sources.url(settings.path), settings.path, **how))]
+        return [Part(None, opened(sources.url(settings.path), settings.path))]
     path = Path(settings.path).expanduser()
     if not path.is_dir():
-        return [Part(None, TableFile(path, settings.path, **how))]
+        return [Part(None, opened(path, settings.path))]
     files = sorted(file for file in path.iterdir() if _ending(file) in ENDINGS and not file.name.startswith("."))
     placed: dict[str, Path] = {}
     for file in files:
@@ -85,9 +88,9 @@ def parts(settings: Settings) -> list[Part]:
         if split:
             placed[split] = file
     if "train" in placed:
-        return [Part(split, TableFile(placed[split], **how)) for split in ("train", "val", "test") if split in placed]
+        return [Part(split, opened(placed[split])) for split in ("train", "val", "test") if split in placed]
     if len(files) > 1 and not placed and all(ENDINGS[_ending(file)] == "txt" for file in files):
-        return [Part(None, TableFile(file, **how), label=_stem(file)) for file in files]
+        return [Part(None, opened(file), label=_stem(file)) for file in files]
     there = listed(file.name for file in files) or "no table at all"
     raise UserError(
         f"{settings.path} has no train file; it holds {there}. A folder has a train file, and may have val and test "
@@ -109,7 +112,7 @@ def digest(settings: Settings) -> str:
     return digests[0] if len(digests) == 1 else hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
-def rows(settings: Settings, features: list[str] | None = None) -> Iterator[Row]:
+def rows(settings: Settings, features: Sequence[str] = ()) -> Iterator[Row]:
     """Yield the checked rows of all files, training first.
 
     Args:
@@ -123,12 +126,11 @@ def rows(settings: Settings, features: list[str] | None = None) -> Iterator[Row]
         check_columns(part, settings)
         for number, cells in part.file.rows():
             target = read_target(part, number, cells, settings)
-            text = numbers = None
             if settings.text:
-                text = read_text(part.file, number, cells, settings.text)
+                yield Row(part.split, target, read_text(part.file, number, cells, settings.text))
             else:
                 numbers = [read_number(part.file, number, cells, name, settings) for name in features]
-            yield Row(part.split, text, numbers, target)
+                yield Row(part.split, target, numbers=numbers)
 
 
 def read_rows(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -175,7 +177,7 @@ def _read_facts(settings: Settings) -> Facts:
             found.rows += 1
             target = read_target(part, number, cells, settings)
             if settings.target == "class":
-                labels.add(target, part, number)
+                labels.add(str(target), part, number)
             if settings.text:
                 read_text(part.file, number, cells, settings.text)
             else:

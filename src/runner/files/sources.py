@@ -24,8 +24,9 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from runner.errors import UserError, closest
+from runner.errors import UserError
 from runner.files import cache, progress
+from runner.files.tables import no_column
 
 log = logging.getLogger(__name__)
 
@@ -235,7 +236,7 @@ def _tar(file: Path) -> BinaryIO:
         if name.startswith("data.tar"):
             return io.BytesIO(data[place : place + size])
         place += size + size % 2
-    raise UserError(f"{file} is no Debian package: it has no data.tar.")
+    raise UserError(f"{file} is not a Debian package: it has no data.tar.")
 
 
 def extract(file: Path, members: list[str], folder: Path) -> list[Path]:
@@ -337,10 +338,7 @@ def hub_classes(splits, label: str) -> list[str]:
     """
     first = next(iter(splits.values()))
     if label not in first.column_names:
-        names = ", ".join(first.column_names)
-        raise UserError(
-            f'The dataset has no column "{label}" (data.label). Columns: {names}.{closest(label, first.column_names)}'
-        )
+        raise no_column("The dataset", label, first.column_names, "data.label")
     names = getattr(first.features[label], "names", None)
     if names:
         return list(names)

@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from runner.errors import UserError, closest
 from runner.files import progress
@@ -27,6 +27,22 @@ def listed(names: Iterable[Any], most: int = 12) -> str:
     """Return the first names with commas between them, for a message."""
     names = [str(name) for name in names]
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def no_column(where: str, column: str, names: Iterable[Any], key: str = "", advice: str = "") -> UserError:
+    """Return the error for a column that is not there, with the closest name of those that are.
+
+    Args:
+        where: what lacks it, such as a file or a row.
+        column: its name.
+        names: of the columns that are there.
+        key: the setting that names the column, such as data.label.
+        advice: what to do about it.
+    """
+    names = [str(name) for name in names]
+    setting = f" ({key})" if key else ""
+    there = f"it has: {listed(names) or 'none'}.{closest(column, names)} {advice}".rstrip()
+    return UserError(f'{where} has no column "{column}"{setting}; {there}')
 
 
 class TableFile:
@@ -142,7 +158,7 @@ class TableFile:
     def _records(self, handle, update) -> Iterator[tuple[int, list[str]]]:
         """Yield (line on which the record begins, its cells)."""
         csv.field_size_limit(2**31 - 1)  # a whole book may stand in one cell
-        quoting = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
+        quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
         lines = self._lines(handle, update)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True, quoting=quoting, skipinitialspace=True)
         while True:
@@ -223,23 +239,22 @@ class TableFile:
         """Decode one object of the list after the other, so that only the text itself is in memory."""
         with self._open() as handle:
             text = "".join(self._lines(handle, update))
-        space = re.compile(r"[\s]*")
         decoder = json.JSONDecoder()
-        position = space.match(text).end()
+        position = _past_space(text, 0)
         if not text.startswith("[", position):
             raise UserError(
                 f"{self.shown} should hold a list of objects, [{{...}}, {{...}}]. One object a line is the format "
                 f"JSONL: rename the file to .jsonl."
             )
-        position = space.match(text, position + 1).end()
+        position = _past_space(text, position + 1)
         number = 0
         while not text.startswith("]", position):
             number += 1
             try:
                 cells, position = decoder.raw_decode(text, position)
-                position = space.match(text, position).end()
+                position = _past_space(text, position)
                 if text.startswith(",", position):
-                    position = space.match(text, position + 1).end()
+                    position = _past_space(text, position + 1)
                 elif not text.startswith("]", position):
                     raise json.JSONDecodeError("Expecting ',' or ']'", text, position)
             except json.JSONDecodeError as error:
@@ -287,10 +302,16 @@ def _format(path: Path, shown: str) -> str:
     return ENDINGS[ending]
 
 
-def _position(handle) -> int:
+def _past_space(text: str, position: int) -> int:
+    """Return where the next character that is not a blank stands."""
+    space = re.compile(r"\s*").match(text, position)
+    return space.end() if space else position
+
+
+def _position(handle: Any) -> int:
     """Bytes read so far, of the packed file where it is packed."""
-    raw = handle.buffer
-    return raw.fileobj.tell() if isinstance(raw, gzip.GzipFile) else raw.tell()
+    raw: Any = handle.buffer
+    return getattr(raw, "fileobj", raw).tell()
 
 
 def kind(value: Any) -> str:

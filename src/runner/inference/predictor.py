@@ -17,6 +17,7 @@ import torch
 
 from runner.config import safety
 from runner.errors import UserError
+from runner.files.cells import number_of
 from runner.inference.bundle import load_bundle
 
 BATCH = 256  # rows answered at once; an answer may depend on it in the last digit, so it is the same everywhere
@@ -82,17 +83,6 @@ def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:
         else:
             clean[name] = cell
     return clean
-
-
-def number_of(cell: Any, place: str) -> float:
-    """Return a cell as a finite number."""
-    try:
-        number = float(cell)
-    except (TypeError, ValueError):
-        raise UserError(f"{place}: {cell!r} is not a number") from None
-    if not math.isfinite(number):
-        raise UserError(f"{place}: {cell!r} is not a finite number")
-    return number
 
 
 def text_of(cell: Any, place: str) -> str:

@@ -120,7 +120,7 @@ class CausalLM(Task):
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
         """Add texts to the metrics, in windows as in training; a text is its own truth."""
         for tokens in self.encoded(rows, data)[0].cpu():
-            for batch in Loader(StreamSplit(tokens[tokens != PAD].numpy(), self.context_len), data.eval_batch_size):
+            for batch in Loader(StreamSplit(tokens[tokens != PAD].numpy(), self.context_len), data.eval_rows):
                 batch = type(batch)(*(part.to(self.device) for part in batch))
                 self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
             self.evaluation_means.close()

@@ -83,7 +83,7 @@ class Estimator(Task):
         assert self.data is not None, "score() comes first"
         truths = np.asarray(self.truths)
         single = truths.ndim == 2 and truths.shape[1] == 1
-        return self.judged(self.data.features(self.asked), truths[:, 0] if single else truths)
+        return self.judged(self.data.plain_features(self.asked), truths[:, 0] if single else truths)
 
     def class_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:
         """Metrics of class numbers (N,); without examples of every class there is no AUROC and no average precision."""
@@ -119,7 +119,7 @@ class Estimator(Task):
 
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """One row an example: label and class probabilities, or the predicted values."""
-        examples = data.features(rows)  # texts, or a matrix (N, F)
+        examples = data.plain_features(rows)  # texts, or a matrix (N, F)
         if not self.classifies:
             values = np.asarray(self.net.predict(examples)).reshape(len(rows), -1)  # (N, D)
             return [dict(zip(self.answer_columns(data), row, strict=True)) for row in values.tolist()]

@@ -69,7 +69,7 @@ def of_length(data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
     draw = torch.Generator().manual_seed(0)
     vocabulary = getattr(data.inputs, "vocabulary", None)
     made = []
-    for example in data.encode(raw_rows(data)):
+    for example in data.encode(data.inputs.example(1, np.random.default_rng(0))):
         if example.is_floating_point():
             made.append(torch.randn((rows, *example.shape[1:]), generator=draw).to(example.dtype))
         else:
@@ -77,10 +77,3 @@ def of_length(data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
             shape = (rows, length, *example.shape[2:]) if example.ndim > 1 else (rows,)
             made.append(torch.randint(1, max(highest, 2), shape, generator=draw))
     return tuple(made)
-
-
-def raw_rows(data: DataModule) -> list[dict]:
-    """One raw row with something in every column."""
-    shape = getattr(data.inputs, "shape", [1])
-    kinds = {"string": "a b c d", "double": 0.5, "long": 1}
-    return [{name: kinds.get(kind, np.zeros(shape).tolist()) for name, kind in data.columns.items()}]

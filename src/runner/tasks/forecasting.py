@@ -13,7 +13,7 @@ from torchmetrics import MeanAbsoluteError, MeanSquaredError, MetricCollection
 
 from runner.config.functions import DottedPath
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.inputs import SequenceInputs
+from runner.datamodules.parts.codecs import SequenceInputs
 from runner.figures import tables
 from runner.tasks.losses import ValueLoss
 from runner.tasks.means import Scalars

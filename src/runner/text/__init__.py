@@ -2,11 +2,14 @@
 
 from runner.text.pipeline import Pipeline, TokenSettings
 from runner.text.tokenizers import TOKENIZERS, char, jieba, penn, regex, tokenizer, truncated, word
-from runner.text.vocabulary import PAD, SPECIALS, UNK, Vocabulary
+from runner.text.vocabulary import END, MASK, PAD, SPECIALS, START, UNK, Vocabulary
 
 __all__ = [
+    "END",
+    "MASK",
     "PAD",
     "SPECIALS",
+    "START",
     "TOKENIZERS",
     "UNK",
     "Pipeline",

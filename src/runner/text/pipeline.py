@@ -1,11 +1,12 @@
 """How a text becomes tokens, as a run has settled it, and as its model takes it along."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import Any
+from functools import cached_property
+from typing import cast
 
 from runner.errors import UserError
-from runner.text import subwords
-from runner.text.tokenizers import TRAINED, tokenizer, truncated
+from runner.text.tokenizers import Learning, Tokenizer, tokenizer, truncated
 from runner.text.words import stemmer, stop_words
 
 
@@ -14,7 +15,8 @@ class TokenSettings:
     """How texts are cut into tokens.
 
     Args:
-        tokenizer: word, regex, penn, char, jieba, bpe, wordpiece or the dotted path of a function text -> tokens.
+        tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens or of
+            a class that learns one.
         stopwords: language whose stop words are left out; None = none are.
         stem: language whose stemmer cuts the words; None = they stay as they are.
     """
@@ -24,9 +26,13 @@ class TokenSettings:
     stem: str | None = None
 
     @property
-    def is_trained(self) -> bool:
+    def learns(self) -> bool:
         """Whether the tokeniser learns from the training split."""
-        return self.tokenizer in TRAINED
+        return hasattr(tokenizer(self.tokenizer), "learn")
+
+    def learnt_from(self, texts: Iterable[str], vocab_size: int, min_count: int) -> Learning:
+        """Return the tokeniser that has learnt from these texts."""
+        return cast(type[Learning], tokenizer(self.tokenizer)).learn(texts, vocab_size, min_count)
 
     @property
     def finds_words(self) -> bool:
@@ -41,7 +47,7 @@ class Pipeline:
         settings: how texts are cut into tokens.
         max_len: tokens kept of a text; None = all.
         truncate: which part of a longer text is kept: head, tail or both.
-        subword: what bpe or wordpiece has learnt; None for others, and before it is learnt.
+        learnt: the state of a tokeniser that learns; None for others, and before it has learnt.
         left_out: the stop words, where they are known already: a model takes its own list along.
 
     Raises:
@@ -53,31 +59,43 @@ class Pipeline:
         settings: TokenSettings,
         max_len: int | None = None,
         truncate: str = "head",
-        subword: dict | None = None,
+        learnt: dict | None = None,
         left_out: list[str] | None = None,
     ):
-        if settings.is_trained and (settings.stopwords or settings.stem):
+        if (settings.stopwords or settings.stem) and settings.learns:
             raise UserError(
                 f"data.tokenizer={settings.tokenizer} makes pieces of words: leave data.stopwords and data.stem out"
             )
-        self.settings, self.max_len, self.truncate, self.subword = settings, max_len, truncate, subword
+        self.settings, self.max_len, self.truncate, self.learnt = settings, max_len, truncate, learnt
         if left_out is None:
             left_out = stop_words(settings.stopwords) if settings.stopwords else []
         self.left_out = frozenset(left_out)
         self.stems = stemmer(settings.stem) if settings.stem else None
-        self.cut: Any = None  # the tokeniser, found when the first text comes
 
-    def __call__(self, text: str) -> list[str]:
-        """Return the tokens of a text that a net gets to see."""
-        if self.cut is None:
-            assert self.subword or not self.settings.is_trained, "the pieces have to be learnt first"
-            self.cut = subwords.tokenizer(self.subword) if self.subword else tokenizer(self.settings.tokenizer)
+    @cached_property
+    def cut(self) -> Tokenizer:
+        """The tokeniser itself, found when the first text comes."""
+        found = tokenizer(self.settings.tokenizer)
+        if self.learnt is None:
+            assert not self.settings.learns, "the pieces have to be learnt first"
+            return cast(Tokenizer, found)
+        return cast(type[Learning], found)(self.learnt)
+
+    def __call__(self, text: str, marks: int = 0) -> list[str]:
+        """Return the tokens of a text that a net gets to see, so many less that there is room for `marks` more."""
         tokens = self.cut(text)
         if self.left_out:
             tokens = [token for token in tokens if token not in self.left_out]
         if self.stems:
             tokens = self.stems(tokens)
-        return truncated(tokens, self.max_len, self.truncate)
+        return truncated(tokens, None if self.max_len is None else max(self.max_len - marks, 0), self.truncate)
+
+    def joined(self, tokens: list[str]) -> str:
+        """Return the text of tokens, as far as they still tell it."""
+        if self.settings.tokenizer in ("char", "jieba"):
+            return "".join(tokens)
+        join = getattr(tokenizer(self.settings.tokenizer), "joined", " ".join)
+        return join(tokens)
 
     def state(self) -> dict:
         """Return what `Pipeline.from_state` needs, JSON-able."""
@@ -85,7 +103,7 @@ class Pipeline:
             **asdict(self.settings),
             "max_len": self.max_len,
             "truncate": self.truncate,
-            "subword": self.subword,
+            "subword": self.learnt,
             "left_out": sorted(self.left_out),
         }
 
@@ -93,5 +111,5 @@ class Pipeline:
     def from_state(cls, state: dict) -> "Pipeline":
         """Return the pipeline whose `state` this is."""
         settings = TokenSettings(state["tokenizer"], state.get("stopwords"), state.get("stem"))
-        subword, left_out = state.get("subword"), state.get("left_out", [])
-        return cls(settings, state["max_len"], state["truncate"], subword, left_out)
+        learnt, left_out = state.get("subword"), state.get("left_out", [])
+        return cls(settings, state["max_len"], state["truncate"], learnt, left_out)

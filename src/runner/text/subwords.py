@@ -7,68 +7,123 @@ in BERT, arXiv:1810.04805. The work is done by the package tokenizers.
 
 import importlib.util
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any, ClassVar, Self
 
 from runner.errors import UserError
-from runner.text.vocabulary import SPECIALS
+from runner.text.vocabulary import SPECIALS, UNK
 
 JOINED = "##"  # begins a piece of WordPiece that does not begin a word
 
 
-def train(kind: str, texts: Iterable[str], vocab_size: int, min_count: int) -> dict:
-    """Learn pieces from texts; return the state of the tokeniser, JSON-able.
+class Subwords:
+    """Pieces of words. A subclass says how they are found.
 
     Args:
-        kind: bpe (a piece that begins a word begins with a low line) or wordpiece (others begin with ##).
-        texts: of the training split.
-        vocab_size: pieces at most, PAD and UNK included.
-        min_count: a pair that is rarer is not joined.
+        learnt: what `learn` or an earlier run has found, as the package tokenizers writes it.
 
     Raises:
         UserError: the package is not installed.
     """
-    _need_package(kind)
-    from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
 
-    settings = {
-        "vocab_size": vocab_size,
-        "min_frequency": min_count,
-        "special_tokens": list(SPECIALS),
-        "show_progress": False,
-    }
-    if kind == "bpe":
-        made = Tokenizer(models.BPE(unk_token=SPECIALS[1]))
-        made.normalizer = normalizers.Sequence([normalizers.NFC(), normalizers.Lowercase()])
-        made.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()])
-        trainer = trainers.BpeTrainer(**settings)
-    else:
-        made = Tokenizer(models.WordPiece(unk_token=SPECIALS[1], max_input_chars_per_word=100))
-        made.normalizer = normalizers.BertNormalizer(lowercase=True)
-        made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-        trainer = trainers.WordPieceTrainer(**settings, continuing_subword_prefix=JOINED)
-    made.train_from_iterator(texts, trainer)
-    return json.loads(made.to_str())
+    name: ClassVar[str]
+
+    def __init__(self, learnt: dict):
+        self.learnt = learnt
+        self.pieces = self.package().Tokenizer.from_str(json.dumps(learnt))
+
+    def __call__(self, text: str) -> list[str]:
+        return self.pieces.encode(text).tokens
+
+    @property
+    def tokens(self) -> list[str]:
+        """The pieces in the order of their numbers, special ones first."""
+        numbers = self.pieces.get_vocab(with_added_tokens=True)
+        return sorted(numbers, key=numbers.__getitem__)
+
+    @classmethod
+    def learn(cls, texts: Iterable[str], vocab_size: int, min_count: int, specials: Sequence[str] = SPECIALS) -> Self:
+        """Learn pieces from texts.
+
+        Args:
+            texts: of the training split.
+            vocab_size: pieces at most, the special ones included.
+            min_count: a pair that is rarer is not joined.
+            specials: the special tokens.
+        """
+        made, trainer = cls.untrained(
+            cls.package(),
+            {
+                "vocab_size": vocab_size,
+                "min_frequency": min_count,
+                "special_tokens": list(specials),
+                "show_progress": False,
+            },
+        )
+        made.train_from_iterator(texts, trainer)
+        return cls(json.loads(made.to_str()))
+
+    @classmethod
+    def untrained(cls, package: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
+        """Return a tokeniser of the package that has learnt nothing yet, and what trains it."""
+        raise NotImplementedError(f"{cls.__name__} has to define untrained()")
+
+    @staticmethod
+    def joined(tokens: list[str]) -> str:
+        """Return the text of pieces."""
+        raise NotImplementedError
+
+    def state(self) -> dict:
+        """Return what the constructor needs, JSON-able."""
+        return self.learnt
+
+    @classmethod
+    def package(cls) -> Any:
+        if importlib.util.find_spec("tokenizers") is None:
+            raise UserError(f'data.tokenizer={cls.name} needs the package tokenizers: pip install "runner[data]"')
+        import tokenizers
+
+        return tokenizers
 
 
-def tokenizer(state: dict) -> Callable[[str], list[str]]:
-    """Return the function text -> pieces of a learnt state."""
-    loaded = _loaded(state)
-    return lambda text: loaded.encode(text).tokens
+class BytePairs(Subwords):
+    """Byte-pair encoding: a piece that begins a word begins with a low line.
+
+    Args:
+        learnt: see `Subwords`.
+    """
+
+    name = "bpe"
+
+    @classmethod
+    def untrained(cls, package: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
+        made = package.Tokenizer(package.models.BPE(unk_token=SPECIALS[UNK]))
+        normal, before = package.normalizers, package.pre_tokenizers
+        made.normalizer = normal.Sequence([normal.NFC(), normal.Lowercase()])
+        made.pre_tokenizer = before.Sequence([before.Metaspace(), before.Punctuation()])
+        return made, package.trainers.BpeTrainer(**settings)
+
+    @staticmethod
+    def joined(tokens: list[str]) -> str:
+        return "".join(tokens).replace("\u2581", " ").strip()
 
 
-def vocabulary(state: dict) -> list[str]:
-    """Return the pieces of a learnt state in the order of their numbers."""
-    pieces = _loaded(state).get_vocab(with_added_tokens=True)
-    return sorted(pieces, key=pieces.__getitem__)
+class WordPieces(Subwords):
+    """WordPiece: a piece that does not begin a word begins with ##.
 
+    Args:
+        learnt: see `Subwords`.
+    """
 
-def _loaded(state: dict):
-    _need_package(state["model"]["type"].lower())
-    from tokenizers import Tokenizer
+    name = "wordpiece"
 
-    return Tokenizer.from_str(json.dumps(state))
+    @classmethod
+    def untrained(cls, package: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
+        made = package.Tokenizer(package.models.WordPiece(unk_token=SPECIALS[UNK], max_input_chars_per_word=100))
+        made.normalizer = package.normalizers.BertNormalizer(lowercase=True)
+        made.pre_tokenizer = package.pre_tokenizers.BertPreTokenizer()
+        return made, package.trainers.WordPieceTrainer(**settings, continuing_subword_prefix=JOINED)
 
-
-def _need_package(kind: str) -> None:
-    if importlib.util.find_spec("tokenizers") is None:
-        raise UserError(f'data.tokenizer={kind} needs the package tokenizers: pip install "runner[data]"')
+    @staticmethod
+    def joined(tokens: list[str]) -> str:
+        return " ".join(tokens).replace(f" {JOINED}", "")

@@ -1,21 +1,49 @@
-"""Tokenisers that need no training: functions from a text to its tokens."""
+"""Tokenisers: functions from a text to its tokens, or classes that learn such a function from the training split.
+
+Any function of the user's text -> tokens can be named by its dotted path, and so can a class like those of
+`runner.text.subwords` (`Learning` says what it needs).
+"""
 
 import functools
 import importlib
 import importlib.util
 import re
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from typing import Protocol, Self
 
 from runner.config import safety
 from runner.errors import UserError, closest
 from runner.files import cache
+from runner.text.subwords import BytePairs, WordPieces
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _PENN = re.compile(r"n't\b|'(?:s|m|d|re|ve|ll)\b|\w+?(?=n't\b)|\w+|[^\w\s]")
 _WORD_OR_MARK = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
 Tokenizer = Callable[[str], list[str]]
+
+
+class Learning(Protocol):
+    """A tokeniser that learns from the training split; the constructor takes what `state` returned."""
+
+    def __init__(self, learnt: dict): ...
+
+    def __call__(self, text: str) -> list[str]: ...
+
+    @property
+    def tokens(self) -> list[str]:
+        """All tokens in the order of their numbers, PAD and UNK first."""
+        ...
+
+    @classmethod
+    def learn(cls, texts: Iterable[str], vocab_size: int, min_count: int) -> Self:
+        """Learn from the texts of the training split."""
+        ...
+
+    def state(self) -> dict:
+        """Return what the constructor needs, JSON-able."""
+        ...
 
 
 def word(text: str) -> list[str]:
@@ -66,12 +94,13 @@ def _chinese() -> Tokenizer:
     return segmenter.lcut
 
 
-TOKENIZERS: dict[str, Tokenizer] = {"word": word, "regex": regex, "penn": penn, "char": char, "jieba": jieba}
-TRAINED = ("bpe", "wordpiece")  # see `runner.text.subwords`
+TOKENIZERS: dict[str, Tokenizer | type[Learning]] = {
+    "word": word, "regex": regex, "penn": penn, "char": char, "jieba": jieba, "bpe": BytePairs, "wordpiece": WordPieces,
+}  # fmt: skip
 
 
-def tokenizer(name: str) -> Tokenizer:
-    """Return the function text -> tokens called `name`: one of TOKENIZERS or a dotted path to the user's own.
+def tokenizer(name: str) -> Tokenizer | type[Learning]:
+    """Return the tokeniser called `name`: one of TOKENIZERS or a dotted path to the user's own.
 
     Raises:
         UserError: no tokeniser has this name.
@@ -80,10 +109,9 @@ def tokenizer(name: str) -> Tokenizer:
         return TOKENIZERS[name]
     module, _, function = name.rpartition(".")
     if not module:
-        known = (*TOKENIZERS, *TRAINED)
         raise UserError(
-            f'data.tokenizer="{name}" is not known. Allowed: {", ".join(known)}, or the dotted path of '
-            f"a function of your own.{closest(name, known)}"
+            f'data.tokenizer="{name}" is not known. Allowed: {", ".join(TOKENIZERS)}, or the dotted path of '
+            f"a function of your own.{closest(name, TOKENIZERS)}"
         )
     safety.check_function("data.tokenizer", name)
     try:

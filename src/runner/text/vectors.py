@@ -16,8 +16,9 @@ Shape letters: V words of the vocabulary, D numbers of a vector, W words of a fi
 import gzip
 import logging
 from collections.abc import Iterator, Mapping
+from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -156,7 +157,7 @@ class VectorFile(Vectors):
         except (gzip.BadGzipFile, EOFError) as error:
             raise UserError(f"{self.path} is not a whole gzip file: {error}") from None
 
-    def open(self) -> BinaryIO:
+    def open(self) -> BufferedIOBase:
         return gzip.open(self.path, "rb") if self.path.suffix == ".gz" else open(self.path, "rb")
 
     def recognised(self) -> str:
@@ -173,7 +174,7 @@ class VectorFile(Vectors):
         fields = line.split()
         return len(fields) == 2 and all(field.isdigit() for field in fields)
 
-    def lines(self, file: BinaryIO, header: bool) -> Iterator[tuple[str, np.ndarray]]:
+    def lines(self, file: BufferedIOBase, header: bool) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (word, vector) of a text file; some words of GloVe's largest file have blanks in them."""
         for number, line in enumerate(file, start=1):
             if header and number == 1:
@@ -192,7 +193,7 @@ class VectorFile(Vectors):
                 )
             yield word.decode("utf-8", "replace"), vector
 
-    def binary(self, file: BinaryIO) -> Iterator[tuple[str, np.ndarray]]:
+    def binary(self, file: BufferedIOBase) -> Iterator[tuple[str, np.ndarray]]:
         """Yield (word, vector) of a binary file: a word, a blank, and the numbers as float32 of four bytes."""
         header = file.readline(CHUNK)
         if not self.is_header(header):

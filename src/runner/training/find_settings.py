@@ -85,7 +85,6 @@ def use(found: dict[str, float | int], cfg: DictConfig, task: Any, data: Any) ->
         OmegaConf.update(cfg, key, value, force_add=True)
     if "data.batch_size" in found:
         data.batch_size = found["data.batch_size"]
-        data.eval_batch_size = max(data.eval_batch_size, data.batch_size)
     if "optim.lr" in found:
         task.optimizer = optimizer_builder(cfg.optim, cfg.trainer.get("precision"))
 

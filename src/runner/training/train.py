@@ -61,9 +61,8 @@ def train(
     callbacks = [progress, *([stop] if stop else []), *pruning(folder)]
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
-        sizes = {"train": len(data.train), "val": len(data.val), "test": len(data.test)}
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
-                       sizes=sizes, columns=data.columns)  # fmt: skip
+                       sizes=data.sizes, columns=data.columns)  # fmt: skip
         (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
 
     checkpoint = newest_checkpoint(folder / "checkpoints") if cfg.resume else None

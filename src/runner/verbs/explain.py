@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.text import Text
 from torch import nn
 
-from runner.datamodules.parts.inputs import TextInputs
+from runner.datamodules.parts.codecs import TextInputs
 from runner.errors import UserError
 from runner.figures import charts
 from runner.inference.attribution import Explanation, explain_answers

@@ -6,8 +6,10 @@ from typing import Any, Protocol
 import numpy as np
 
 from runner.datamodules.parts.batches import Split
-from runner.datamodules.parts.inputs import Inputs, Targets
-from runner.datamodules.parts.splits import Splits, held_out, split
+from runner.datamodules.parts.codecs import Codec
+from runner.datamodules.parts.splits import OWN, Splits, held_out, split
+from runner.datamodules.parts.targets import Targets
+from runner.errors import UserError
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,8 @@ class SplitSettings:
 
     def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
         if self.test_share is not None:
+            if own is not None and (own == OWN["test"]).any():
+                raise UserError("data.test_share: the source has a test split of its own, which is kept. Leave it out.")
             own = held_out(rows, self.test_share, classes, self.seed)
         return split(rows, classes, own, self.seed, self.fold, self.folds)
 
@@ -52,20 +56,20 @@ class Prepared:
         inputs: encodes raw rows.
         targets: encodes labels; None where the data has none.
         train: the training split.
-        val: the validation split.
-        test: the test split.
-        rows: the raw rows.
+        val: the validation split; None = there is none.
+        test: the test split; None = there is none.
+        rows: the raw rows; None where there are none, as in an environment.
         source: one line that says where the data came from.
         digest: SHA-256 of what was read, hexadecimal.
         facts: what was found, by the names of the declared facts.
     """
 
-    inputs: Inputs
+    inputs: Codec
     targets: Targets | None
     train: Split
-    val: Split
-    test: Split
-    rows: Rows
+    val: Split | None
+    test: Split | None
+    rows: Rows | None
     source: str
     digest: str
     facts: dict[str, Any] = field(default_factory=dict)

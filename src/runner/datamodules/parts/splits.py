@@ -11,6 +11,7 @@ from runner.errors import UserError
 log = logging.getLogger(__name__)
 
 PARTS = ("train", "val", "test")
+OWN: dict[str | None, int] = {None: 0, "train": 0, "val": 1, "test": 2}  # where the source itself puts a row
 
 
 class Splits(NamedTuple):

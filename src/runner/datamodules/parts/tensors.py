@@ -1,95 +1,76 @@
-"""Datasets whose rows have equal shape and fit in memory: tables of numbers and small images."""
+"""Datasets whose rows have equal shape and fit in memory: tables of numbers, small images, windows of signals."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from runner.datamodules.parts.batches import Features, Images, TensorSplit
-from runner.datamodules.parts.inputs import Classes, ImageInputs, NumberInputs, Numbers, Targets
+from runner.datamodules.parts.codecs import ImageInputs, NumberInputs, SequenceInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import PARTS, Splits
+from runner.datamodules.parts.targets import Targets, targets_for
 
 
-class NumberRows:
-    """Raw rows of a table of numbers.
+class ArrayRows:
+    """Raw rows held as arrays.
 
     Args:
-        names: of the columns.
-        values: raw values (N, F).
+        columns: values of each raw column (N, ...).
         target: class numbers (N,) or real values (N, D), in the data's own units.
         splits: rows of each split.
     """
 
-    def __init__(self, names: Sequence[str], values: np.ndarray, target: np.ndarray, splits: Splits):
-        self.names, self.values, self.target, self.splits = list(names), values, target, splits
+    def __init__(self, columns: Mapping[str, np.ndarray], target: np.ndarray, splits: Splits):
+        self.columns, self.target, self.splits = columns, target, splits._asdict()
 
     def raw(self, part: str, limit: int | None = None) -> list[dict]:
-        values = self.values[getattr(self.splits, part)[:limit]]
-        return [dict(zip(self.names, row, strict=True)) for row in values.tolist()]
+        picked = [values[self.splits[part][:limit]] for values in self.columns.values()]
+        cells = [values.tolist() if values.ndim == 1 else list(values) for values in picked]
+        return [dict(zip(self.columns, row, strict=True)) for row in zip(*cells, strict=True)]
 
     def targets(self, part: str) -> np.ndarray:
-        return _single(self.target[getattr(self.splits, part)])
+        return single(self.target[self.splits[part]])
 
 
-class ImageRows:
-    """Raw grey images.
-
-    Args:
-        column: name of the raw column.
-        images: grey values 0 .. 255, (N, height, width), uint8.
-        target: class numbers (N,).
-        splits: rows of each split.
-    """
-
-    def __init__(self, column: str, images: np.ndarray, target: np.ndarray, splits: Splits):
-        self.column, self.images, self.target, self.splits = column, images, target, splits
-
-    def raw(self, part: str, limit: int | None = None) -> list[dict]:
-        return [{self.column: image} for image in self.images[getattr(self.splits, part)[:limit]]]
-
-    def targets(self, part: str) -> np.ndarray:
-        return self.target[getattr(self.splits, part)]
+def single(target: np.ndarray) -> np.ndarray:
+    """One target (N, 1) is a vector for scikit-learn, several are a matrix."""
+    return target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
 
 
-class SequenceRows:
-    """Raw windows of signals.
+def prepare_tensors(
+    batch: Callable[[Tensor, Tensor], NamedTuple],
+    inputs: NumberInputs | ImageInputs | SequenceInputs,
+    targets: Targets,
+    values: np.ndarray,
+    target: np.ndarray,
+    splits: Splits,
+    source: str,
+    digest: str,
+    facts: dict[str, Any],
+) -> Prepared:
+    """Encode the rows of each split.
 
     Args:
-        column: name of the raw column.
-        windows: raw values (N, T, C).
-        target: class numbers (N,).
+        batch: what a batch of them is.
+        inputs: scales the raw values.
+        targets: encodes the target.
+        values: raw values (N, ...).
+        target: class numbers (N,), or real values (N, D).
         splits: rows of each split.
+        source: one line that says where the data came from.
+        digest: SHA-256 of what was read.
+        facts: what was found, beside what the targets say.
     """
-
-    def __init__(self, column: str, windows: np.ndarray, target: np.ndarray, splits: Splits):
-        self.column, self.windows, self.target, self.splits = column, windows, target, splits
-
-    def raw(self, part: str, limit: int | None = None) -> list[dict]:
-        return [{self.column: window} for window in self.windows[getattr(self.splits, part)[:limit]]]
-
-    def targets(self, part: str) -> np.ndarray:
-        return self.target[getattr(self.splits, part)]
-
-
-def tensor_splits(batch: NamedTuple, splits: Splits) -> dict[str, TensorSplit]:
-    """Return the three splits by name.
-
-    Args:
-        batch: all rows, encoded, as one batch.
-        splits: rows of each split.
-    """
-    index = [torch.from_numpy(part) for part in splits]
-    return {
-        name: TensorSplit(batch._make([tensor[rows] for tensor in batch]))
-        for name, rows in zip(PARTS, index, strict=True)
+    made = {
+        part: TensorSplit(batch(inputs.scale(values[rows]), targets.encode(target[rows])))
+        for part, rows in zip(PARTS, splits, strict=True)
     }
-
-
-def _single(values: np.ndarray) -> np.ndarray:
-    """One target is a vector for scikit-learn, several are a matrix."""
-    return values[:, 0] if values.ndim == 2 and values.shape[1] == 1 else values
+    arrays = values.T if values.ndim == 2 else [values]
+    columns = dict(zip(inputs.columns, arrays, strict=True))
+    rows = ArrayRows(columns, target, splits)
+    return Prepared(inputs, targets, **made, rows=rows, source=source, digest=digest, facts=facts | targets.facts)
 
 
 def prepare_numbers(
@@ -123,17 +104,9 @@ def prepare_numbers(
         clip: inputs are cut off at plus and minus this many standard deviations; None = they are not.
     """
     inputs = NumberInputs.fit(names, values[splits.train], standardize, logs, clip)
-    targets: Targets
-    if class_names is not None:
-        targets, facts = Classes(class_names), {"num_classes": len(class_names)}
-    else:
-        targets = Numbers.fit(target_names or [], target[splits.train], standardize_targets)
-        facts = {"num_targets": target.shape[1]}
-    made = tensor_splits(Features(inputs.scale(values), targets.encode(target)), splits)
-    return Prepared(
-        inputs, targets, **made, rows=NumberRows(names, values, target, splits), source=source, digest=digest,
-        facts={"in_features": len(inputs.names), **facts},
-    )  # fmt: skip
+    targets = targets_for(target[splits.train], class_names, target_names, standardize_targets)
+    facts = {"in_features": len(inputs.names)}
+    return prepare_tensors(Features, inputs, targets, values, target, splits, source, digest, facts)
 
 
 def prepare_images(
@@ -154,12 +127,6 @@ def prepare_images(
         digest: SHA-256 of what was read.
         class_names: names of the classes.
     """
-    shape = [1, *images.shape[1:]]
-    inputs, targets = ImageInputs("image", shape), Classes(class_names)
-    made = {
-        part: TensorSplit(Images(inputs.scale(images[rows]), targets.encode(target[rows])))
-        for part, rows in zip(PARTS, splits, strict=True)
-    }
-    facts = {"in_features": int(np.prod(shape)), "image_shape": shape, "num_classes": len(class_names)}
-    rows = ImageRows("image", images, target, splits)
-    return Prepared(inputs, targets, **made, rows=rows, source=source, digest=digest, facts=facts)
+    inputs, targets = ImageInputs("image", [1, *images.shape[1:]]), targets_for(target, class_names)
+    facts = {"in_features": int(np.prod(inputs.shape)), "image_shape": inputs.shape}
+    return prepare_tensors(Images, inputs, targets, images, target, splits, source, digest, facts)

@@ -11,18 +11,20 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 import torch
 
 from runner.datamodules.parts.batches import Subset, TextSplit
-from runner.datamodules.parts.inputs import Classes, Numbers, Targets, TextInputs
+from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared, SplitSettings
-from runner.datamodules.parts.splits import PARTS
+from runner.datamodules.parts.splits import OWN, PARTS
+from runner.datamodules.parts.targets import targets_for
+from runner.datamodules.parts.tensors import single
 from runner.errors import UserError
 from runner.files import cache
-from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary, subwords
+from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary
 
 CHUNK = 1 << 16  # rows handled at a time
 
@@ -59,10 +61,10 @@ class TextSettings:
     stopwords: str | None = None
     stem: str | None = None
 
-    def pipeline(self, subword: dict | None = None) -> Pipeline:
-        """Return the function text -> tokens; `subword` is what bpe or wordpiece has learnt."""
+    def pipeline(self, learnt: dict | None = None) -> Pipeline:
+        """Return the function text -> tokens; `learnt` is the state of a tokeniser that learns."""
         tokens = TokenSettings(self.tokenizer, self.stopwords, self.stem)
-        return Pipeline(tokens, self.max_len, self.truncate, subword)
+        return Pipeline(tokens, self.max_len, self.truncate, learnt)
 
 
 class StoredTexts:
@@ -87,11 +89,10 @@ class StoredTexts:
             ]
 
     def targets(self, part: str) -> np.ndarray:
-        values = self.target[self.index[part]]
-        return values[:, 0] if values.ndim == 2 else values
+        return single(self.target[self.index[part]])
 
 
-def _slice(handle, start: int, end: int) -> str:
+def _slice(handle: BinaryIO, start: int, end: int) -> str:
     handle.seek(start)
     return handle.read(end - start).decode("utf-8")
 
@@ -131,20 +132,13 @@ def prepare_texts(
     meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
     target = np.load(folder / "targets.npy")
     index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
-    targets: Targets
-    if class_names is not None:
-        targets, facts = Classes(class_names), {"num_classes": len(class_names)}
-    else:
-        targets, facts = (
-            Numbers.fit(target_names or [], target[index["train"]]),
-            {"num_targets": target.shape[1]},
-        )
+    targets = targets_for(target[index["train"]], class_names, target_names)
     inputs = TextInputs(settings.column, settings.pipeline(meta["subword"]), Vocabulary(meta["vocabulary"]))
     tokens = np.load(folder / "tokens.npy", mmap_mode="r")
     store = TextSplit(tokens, np.load(folder / "offsets.npy"), targets.encode(target), settings.max_len)
     made = {part: Subset(store, torch.from_numpy(index[part])) for part in PARTS}
     stored = StoredTexts(folder, settings.column, index, target)
-    return Prepared(inputs, targets, **made, rows=stored, source=source, digest=digest, facts=facts)
+    return Prepared(inputs, targets, **made, rows=stored, source=source, digest=digest, facts=targets.facts)
 
 
 def _write(
@@ -156,23 +150,23 @@ def _write(
 ) -> None:
     """Fill a prepared folder from one pass over the rows."""
     pipeline = settings.pipeline()
-    is_trained = pipeline.settings.is_trained
-    words, found = _stream(folder, rows, None if is_trained else pipeline, class_names)
+    learns = pipeline.settings.learns
+    words, found = _stream(folder, rows, None if learns else pipeline, class_names)
     total = len(found.text_offsets) - 1
     target = found.target if class_names is None else found.target.astype(np.int64)
     own = found.own if found.own.any() else None
     splits = splitting(total, None if class_names is None else target, own)
-    if is_trained:
-        subword, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
+    if learns:
+        learnt, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
     else:
-        subword, offsets = None, found.offsets
+        learnt, offsets = None, found.offsets
         vocabulary = _number(folder, settings, words, offsets, splits.train)
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "text_offsets.npy", found.text_offsets)
     np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
     for part, index in zip(PARTS, splits, strict=True):
         np.save(folder / f"{part}.npy", index)
-    meta = json.dumps({"vocabulary": vocabulary.tokens, "subword": subword}, ensure_ascii=False)
+    meta = json.dumps({"vocabulary": vocabulary.tokens, "subword": learnt}, ensure_ascii=False)
     (folder / "meta.json").write_text(meta, encoding="utf-8")
 
 
@@ -209,7 +203,7 @@ def _number(
 def _learn(
     folder: Path, settings: TextSettings, text_offsets: np.ndarray, train: np.ndarray
 ) -> tuple[dict, Vocabulary, np.ndarray]:
-    """Learn the pieces of words from the training rows, then cut all rows; return the offsets of the rows, too."""
+    """Let the tokeniser learn from the training rows, then cut all rows; return the offsets of the rows, too."""
     (folder / "provisional.bin").unlink()
 
     def texts(rows: Iterable[int]) -> Iterator[str]:
@@ -217,14 +211,15 @@ def _learn(
             for row in rows:
                 yield _slice(handle, int(text_offsets[row]), int(text_offsets[row + 1]))
 
-    subword = subwords.train(settings.tokenizer, texts(train), settings.vocab_size, settings.min_count)
-    pipeline, vocabulary = settings.pipeline(subword), Vocabulary(subwords.vocabulary(subword))
+    tokenizer = settings.pipeline().settings.learnt_from(texts(train), settings.vocab_size, settings.min_count)
+    learnt, vocabulary = tokenizer.state(), Vocabulary(tokenizer.tokens)
+    pipeline = settings.pipeline(learnt)
     numbers, offsets = array("i"), array("q", [0])
     for text in texts(range(len(text_offsets) - 1)):
         numbers.extend(vocabulary.encode(pipeline(text) or [SPECIALS[UNK]]))
         offsets.append(len(numbers))
     np.save(folder / "tokens.npy", np.array(numbers, dtype=np.int32))
-    return subword, vocabulary, np.array(offsets)
+    return learnt, vocabulary, np.array(offsets)
 
 
 class _Found(NamedTuple):
@@ -245,8 +240,7 @@ def _stream(
     """
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__  # a new word gets the next number
-    class_numbers = {name: number for number, name in enumerate(class_names or ())}
-    own_numbers = {None: 0, **{part: number for number, part in enumerate(PARTS)}}
+    class_numbers: dict[str | float, int] = {name: number for number, name in enumerate(class_names or ())}
     offsets, text_offsets, target, own = array("q", [0]), array("q", [0]), array("d"), array("b")
     with open(folder / "provisional.bin", "wb") as tokens_file, open(folder / "texts.bin", "wb") as texts_file:
         for row in rows:
@@ -256,8 +250,8 @@ def _stream(
             texts_file.write(text)
             offsets.append(offsets[-1] + len(tokens))
             text_offsets.append(text_offsets[-1] + len(text))
-            target.append(row.target if class_names is None else class_numbers[row.target])
-            own.append(own_numbers[row.split])
+            target.append(float(row.target) if class_names is None else class_numbers[row.target])
+            own.append(OWN[row.split])
     if not target:
         raise UserError("The source has no rows.")
     found = _Found(*(np.array(values) for values in (offsets, text_offsets, target, own)))

@@ -1,0 +1,46 @@
+"""What all datasets of texts share: how a text becomes the numbers of its tokens."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.texts import TextSettings
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class TextData(DataModule):
+    """Texts. A subclass writes `prepare`, with `prepare_texts` and `encoded`.
+
+    Args:
+        vocab_size: words in the vocabulary at most, PAD and UNK included.
+        max_len: words kept of a text.
+        tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens or of
+            a class that learns one.
+        min_count: words rarer than this in the training split become UNK.
+        truncate: which part of a longer text is kept: head, tail or both.
+        stopwords: language whose stop words are left out, such as english or chinese; None = none are.
+        stem: language whose stemmer cuts the words, such as english; None = they stay as they are.
+        bucket: whether texts of similar length come together in a training batch, so that there is less padding.
+    """
+
+    vocab_size: int = 10_000
+    max_len: int = 256
+    tokenizer: str = "word"
+    min_count: int = 1
+    truncate: Literal["head", "tail", "both"] = "head"
+    stopwords: str | None = None
+    stem: str | None = None
+    bucket: bool = False
+
+    def encoded(self, column: str = "text") -> TextSettings:
+        """How the texts of a raw column are encoded."""
+        return TextSettings(
+            column,
+            self.tokenizer,
+            self.vocab_size,
+            self.max_len,
+            self.min_count,
+            self.truncate,
+            self.stopwords,
+            self.stem,
+        )
