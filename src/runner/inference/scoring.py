@@ -38,9 +38,7 @@ def score_file(
         return score(predictor, targets, labelled(file, predictor, targets, label), write)
 
 
-def labelled(
-    file: Path, predictor: Predictor, targets: Targets, label: str | None
-) -> Iterator[tuple[str, dict, Any]]:
+def labelled(file: Path, predictor: Predictor, targets: Targets, label: str | None) -> Iterator[tuple[str, dict, Any]]:
     """Yield (place, row for the net, truth) of every row of a file.
 
     Raises:
