@@ -75,7 +75,7 @@ def test_columns_give_one_tensor_for_each_part():
     assert src.tolist() == [[2, 3]] and tgt.tolist() == [[2, 6, 7, 3]] and age.tolist() == [[3.0]]
     assert codec.columns == {"src": "string", "tgt": "string", "age": "double"}
     assert Columns({"text": texts(), "again": texts(marks=(END,))}).decode([3, 4, 2]) == "the film"
-    with pytest.raises(UserError, match='Row 1 has no column "tgt"; it has: src, age.'):
+    with pytest.raises(UserError, match='Row 1 has no column "tgt"; it has: src, age'):
         codec.encode([{"src": "the", "age": 1}])
 
 
