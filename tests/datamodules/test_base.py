@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 
+from runner.datamodules.base import DataModule
 from runner.datamodules.boston_housing import BostonHousing
 from runner.datamodules.breakfast import Breakfast
 from runner.datamodules.characters import Characters
@@ -23,6 +24,10 @@ from runner.datamodules.mnist import FILES, MNIST
 from runner.datamodules.mnist_5k import MNIST5k
 from runner.datamodules.movie_reviews import MovieReviews, packaged
 from runner.datamodules.noisy_sine import NoisySine
+from runner.datamodules.parts.batches import Features
+from runner.datamodules.parts.codecs import NumberInputs
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.tensors import prepare_numbers
 from runner.datamodules.quadratic import Quadratic
 from runner.datamodules.table import Table
 from runner.datamodules.xor import Xor
@@ -361,3 +366,85 @@ def test_targets_of_classes_cannot_be_unscaled():
         _ = data.target_mean
     with pytest.raises(UserError, match="batch_size"):
         Iris(batch_size=0)
+
+
+# Data modules from outside.
+
+
+class Plain(DataModule):
+    """One with a constructor of its own."""
+
+    def __init__(self, num_classes: int = 2, batch_size: int = 8):
+        super().__init__(batch_size=batch_size)
+        self.num_classes = num_classes
+
+    def prepare(self):
+        values, target = np.arange(20.0).reshape(10, 2), np.arange(10) % 2
+        splits = self.splitting(10, target)
+        return prepare_numbers(["a", "b"], values, target, splits, "made here", "0" * 64, class_names=["x", "y"])
+
+
+def test_a_plain_constructor_does_as_well():
+    data = Plain(batch_size=3)
+    data.setup()
+    assert data.batch_size == 3 and data.fold == 0 and len(data.train_dataloader()) == 3
+    with pytest.raises(UserError, match=r"Set data.num_classes=2"):
+        Plain(num_classes=5).setup()
+    with pytest.raises(UserError, match="batch_size must be at least 1"):
+        Plain(batch_size=0)
+
+
+class Alone(Plain):
+    """A training split and nothing else."""
+
+    def prepare(self):
+        prepared = super().prepare()
+        prepared.val = prepared.test = None
+        return prepared
+
+
+def test_data_without_validation_and_test(caplog):
+    data = Alone()
+    with caplog.at_level("INFO"):
+        data.setup()
+    assert "8 train; there is no val and no test split" in caplog.text
+    assert data.val is None and data.sizes == {"train": 8}
+    assert data.val_dataloader() == [] and data.test_dataloader() == []
+    assert len(data.raw("train")) == 8
+    with pytest.raises(UserError, match="has no val split"):
+        data.targets_of("val")
+
+
+class Coins:
+    """An environment: tosses as many coins as are asked for."""
+
+    def __len__(self) -> int:
+        return 12
+
+    def gather(self, index, draw):
+        tossed = torch.randint(2, (len(index),), generator=draw)
+        return Features(torch.ones(len(index), 1), tossed)
+
+
+class Tossing(DataModule):
+    """An environment as data."""
+
+    def prepare(self):
+        inputs = NumberInputs(["coin"], [0.0], [1.0])
+        return Prepared(inputs, None, Coins(), None, None, rows=None, source="made here: coins", digest="0" * 64)
+
+
+def test_an_environment_is_a_split():
+    data = Tossing(batch_size=4)
+    data.setup()
+    tosses = [[batch.target.tolist() for batch in data.train_dataloader()] for _ in range(2)]
+    assert len(tosses[0]) == 3 and tosses[0] == tosses[1], "the same random numbers in the same epoch"
+    for ask in (data.targets_of, data.raw, data.examples):
+        with pytest.raises(UserError, match="has no rows to look at"):
+            ask("train")
+    assert data.state() == {"inputs": data.inputs.stored()}
+
+
+def test_a_share_for_the_test_is_refused_where_the_source_has_its_own(folder):
+    with pytest.raises(UserError, match=r"data.test_share: the source has a test split of its own"):
+        MNIST(path=str(folder / "idx"), test_share=0.2).setup()

@@ -43,7 +43,7 @@ def test_mistakes_in_a_labelled_file_are_named(recorded, tmp_path: Path) -> None
     path = write_csv(tmp_path / "in.csv", [{"review": "fine", "stars": "god"}])
     with pytest.raises(UserError, match=r'line 2, column "stars": "god" is not a class.*Did you mean "good"'):
         score_file(predictor, path, None, None)
-    with pytest.raises(UserError, match=r'no column "star" with the truth.*Did you mean "stars"'):
+    with pytest.raises(UserError, match=r'no column "star".*Did you mean "stars".*the truth: label=COLUMN'):
         score_file(predictor, path, "star", None)
     path = write_csv(tmp_path / "in.csv", [{"text": "fine", "label": "1"}, {"text": "dull", "label": "negative"}])
     assert score_file(Predictor(bundle(recorded, "textcnn")), path, None, None)[1] == 2

@@ -6,7 +6,10 @@ import pytest
 
 from runner.errors import UserError
 from runner.text import (
+    END,
     PAD,
+    SPECIALS,
+    START,
     UNK,
     Pipeline,
     TokenSettings,
@@ -150,3 +153,48 @@ def test_pieces_are_learnt_and_travel_as_json(kind, pieces):
 def test_a_word_that_was_never_seen_is_made_of_pieces():
     pieces = subwords.WordPieces.learn(TEXTS, vocab_size=60, min_count=1)("fillo")
     assert len(pieces) > 1 and "".join(piece.removeprefix("##") for piece in pieces) == "fillo"
+
+
+class Ends:
+    """Learns the last letters of words: a tokeniser from outside."""
+
+    def __init__(self, learnt):
+        self.learnt = learnt
+
+    def __call__(self, text):
+        return [part for word in text.split() for part in (word[:-1], word[-1]) if part in self.learnt["parts"]]
+
+    @property
+    def tokens(self):
+        return [*SPECIALS, *self.learnt["parts"]]
+
+    @classmethod
+    def learn(cls, texts, vocab_size, min_count):
+        return cls({"parts": sorted({word[-1] for text in texts for word in text.split()})[: vocab_size - 2]})
+
+    def state(self):
+        return self.learnt
+
+
+def test_a_tokeniser_that_learns_may_come_from_outside(monkeypatch):
+    monkeypatch.setattr("runner.text.Ends", Ends, raising=False)  # where dotted paths are let in
+    settings = TokenSettings("runner.text.Ends")
+    monkeypatch.setattr("runner.config.safety.check_function", lambda key, name: None)
+    assert settings.learns and not TokenSettings("word").learns
+    learnt = settings.learnt_from(["fine film", "dull plot"], vocab_size=5, min_count=1)
+    pipeline = Pipeline(settings, learnt=learnt.state())
+    assert pipeline("a nice trial") == ["e", "l"] and learnt.tokens[2:] == ["e", "l", "m"]
+    assert Pipeline.from_state(json.loads(json.dumps(pipeline.state())))("fine") == ["e"]
+    with pytest.raises(UserError, match="makes pieces of words"):
+        Pipeline(TokenSettings("runner.text.Ends", stem="english"))
+
+
+def test_named_specials():
+    vocabulary = Vocabulary.build({"b": 2, "a": 1}, size=5, specials=(*SPECIALS, START, END))
+    assert vocabulary.tokens[2:] == [START, END, "b"]
+    assert (vocabulary.pad, vocabulary.unk, vocabulary.start, vocabulary.end, vocabulary.mask) == (0, 1, 2, 3, None)
+    assert vocabulary.readable([2, 4, UNK, 50, PAD, 3, 4]) == ["b", "\ufffd", "\ufffd"]
+    assert Vocabulary(**vocabulary.state()).end == 3
+    assert Vocabulary([*SPECIALS, "a"]).end is None
+    with pytest.raises(UserError, match=r"<start>, <end> and one token make 5"):
+        Vocabulary.build({"a": 1}, size=4, specials=(*SPECIALS, START, END))
