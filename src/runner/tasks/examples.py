@@ -69,6 +69,7 @@ def of_length(data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
     draw = torch.Generator().manual_seed(0)
     vocabulary = getattr(data.inputs, "vocabulary", None)
     made = []
+    assert data.inputs is not None, "data that is encoded has inputs"
     for example in data.encode(data.inputs.example(1, np.random.default_rng(0))):
         if example.is_floating_point():
             made.append(torch.randn((rows, *example.shape[1:]), generator=draw).to(example.dtype))
