@@ -90,7 +90,7 @@ class Regulariser:
             (weight, largest)
             for name, largest in self.max_norm.items()
             for _, layer in layers_of(net, [name], "max_norm")
-            if isinstance(weight := getattr(layer, "weight", None), Tensor)
+            if isinstance(weight := getattr(layer, "weight", None), Tensor) and weight.requires_grad
         ]
         if self.activation_l1 or self.activation_l2:
             listened = activation_layers(net, self.activation_layers)

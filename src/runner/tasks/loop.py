@@ -101,6 +101,10 @@ class Loop(LightningModule):
 
     # Optimizers and schedules.
 
+    def trained(self) -> list[nn.Module]:
+        """The nets that learn: one, unless an objective compares several."""
+        return [self.net]
+
     def configure_optimizers(self) -> Any:
         return self.optimized(self.net)
 

@@ -42,6 +42,9 @@ class OptimizerComparison(Task):
         self.builders = {name: optimizer_builder(OmegaConf.create(node)) for name, node in optimizers.items()}
         self.nets = nn.ModuleDict({name: copy.deepcopy(net) for name in optimizers})
 
+    def trained(self) -> list[nn.Module]:
+        return list(self.nets.values())
+
     def configure_optimizers(self):
         made = [build(self.nets[name]) for name, build in self.builders.items()]
         return [self.with_schedule(optimizer) for optimizer in made]

@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from torch import nn
 
 from runner.errors import UserError, closest
 from runner.training.interrupt import Interrupt
@@ -130,6 +131,21 @@ class StopOnSignal(Callback):
         """Wait until the checkpoint is on the disk, and end the run."""
         trainer.strategy.checkpoint_io.wait()
         self.interrupt.raise_if_asked()
+
+
+class KeepStatistics(Callback):
+    """Keeps frozen normalisation layers from following the batches they see.
+
+    Args:
+        layers: the layers.
+    """
+
+    def __init__(self, layers: list[nn.Module]):
+        self.layers = layers
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for layer in self.layers:
+            layer.eval()
 
 
 class ShowProgress(Callback):

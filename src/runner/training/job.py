@@ -24,6 +24,7 @@ from runner.tracking.tracker import tracker_for
 from runner.training.interrupt import Interrupt, Interrupted, Pruned
 from runner.training.processes import launching, rank
 from runner.training.resume import changes, key_of
+from runner.training.warm_start import named
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +40,10 @@ def run(cfg: DictConfig) -> float | None:
     OmegaConf.resolve(cfg)
     overrides = [override for override in hydra.overrides.task if key_of(override) != "resume"]
     with ending(hydra.mode.name == "MULTIRUN"):
+        if cfg.get("init_from") and not cfg.resume:
+            uri, outputs = cfg.tracking.uri, Path.cwd() / "outputs"
+            cfg.init_from = named(cfg.init_from, uri, outputs, one_of_many=hydra.mode.name == "MULTIRUN")
+            overrides = [o for o in overrides if key_of(o) != "init_from"] + [f"init_from='{cfg.init_from}'"]
         if rank() > 0:
             return run_beside(cfg, folder)
         with only_process(folder):
@@ -67,7 +72,8 @@ def run_recorded(
             name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
             params={key: value for key, value in OmegaConf.to_container(cfg).items() if key != "resume"},
             tags={f"runner.{group}": choices[group] for group in groups if choices.get(group)}
-            | {"runner.folder": str(folder), **(tags or {})},
+            | {"runner.folder": str(folder), **(tags or {})}
+            | ({"runner.init_from": cfg.init_from} if cfg.get("init_from") else {}),
             resume=cfg.resume,
             system_metrics=cfg.tracking.system_metrics,
         )

@@ -18,14 +18,14 @@ from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
 from runner.tracking.record import Record
-from runner.training.callbacks import ShowProgress, StopOnSignal
+from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.training.find_settings import find_settings
 from runner.training.history import History
 from runner.training.lightning import profiler, silence
 from runner.training.pruning import pruning
 from runner.training.steps import Steps
-from runner.training.warm_start import warm_start
+from runner.training.warm_start import freeze, warm_start
 
 log = logging.getLogger(__name__)
 
@@ -54,18 +54,20 @@ def train(
     task = build_task(cfg)
     task.connect(data)
     vectors = start_vectors(cfg, task, data)
-    warm_start(cfg, task.net, Path.cwd() / "outputs")
+    checkpoint = newest_checkpoint(folder / "checkpoints") if cfg.resume else None
+    if cfg.get("init_from") and checkpoint is None:
+        warm_start(cfg.init_from, task, data, cfg.tracking.uri, Path.cwd() / "outputs")
+    frozen = KeepStatistics(freeze(task, cfg.get("freeze") or []))
     find_settings(cfg, folder, task, data, record)
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
-    callbacks = [progress, *([stop] if stop else []), *pruning(folder)]
+    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder)]
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=data.sizes, columns=data.columns)  # fmt: skip
         (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
 
-    checkpoint = newest_checkpoint(folder / "checkpoints") if cfg.resume else None
     task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()
     trainer.strategy.barrier()

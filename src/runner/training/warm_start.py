@@ -1,68 +1,152 @@
-"""Starting from the weights of another run, and parameters that stay as they are."""
+"""Beginning with the weights of another run (`init_from=RUN_ID|FOLDER`), and keeping some as they are (`freeze=[...]`).
 
+Weights are taken by name and shape, so the trunk of a net fits another one whose head is a different one. They win over
+`vectors=`, which then fill what the other run has nothing for. A resumed run takes its weights from its checkpoint.
+
+A frozen parameter gets no gradient and is given to no optimizer. A normalisation layer that is frozen keeps its running
+statistics too; other frozen layers, such as dropout, work as in training.
+"""
+
+import json
 import logging
+from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from io import StringIO
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import torch
-from omegaconf import DictConfig
-from safetensors.torch import load_file
-from torch import nn
+from rich.console import Console
+from rich.table import Table
 
 from runner.errors import UserError, closest
+from runner.tracking.artifacts import model_folder
 from runner.tracking.find import find_run
 
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from runner.datamodules.base import DataModule
+    from runner.tasks.base import Task
+
 log = logging.getLogger(__name__)
+WEIGHTS = "weights.safetensors"
+SHOWN = 40  # lines of the table
 
 
-def warm_start(cfg: DictConfig, net: nn.Module, outputs: Path) -> None:
-    """Take the weights of the run `cfg.init_from` and freeze the parameters that `cfg.freeze` names."""
-    if cfg.get("init_from") and not cfg.get("resume"):  # a resumed run has its own weights
-        take_weights(net, weights_of(cfg, outputs), cfg.init_from)
-    if cfg.get("freeze"):
-        freeze(net, list(cfg.freeze))
+def named(which: str, uri: str | None, outputs: Path, one_of_many: bool) -> str:
+    """Return what `init_from=` names in a way that stays true: the id of a run, or the path of a folder.
 
-
-def weights_of(cfg: DictConfig, outputs: Path) -> Path:
-    """Return the file of weights of a run, of a run's folder or of its folder `model/`."""
-    place = Path(cfg.init_from)
-    folder = place if place.is_dir() else find_run(cfg.tracking.uri, outputs, cfg.init_from, status="FINISHED").folder
-    for file in (folder / "model" / "weights.safetensors", folder / "weights.safetensors") if folder else ():
-        if file.is_file():
-            return file
-    raise UserError(f"init_from={cfg.init_from}: there are no weights in {folder}")
-
-
-@torch.no_grad()
-def take_weights(net: nn.Module, file: Path, name: str) -> None:
-    """Copy the weights that fit by name and shape, and say which came, which are new and which are not used.
+    Args:
+        which: a folder with a model, a run folder, the id of a run or its beginning, its name, or last.
+        uri: tracking URI; None for the database in `outputs`.
+        outputs: the folder with the runs and their database.
+        one_of_many: whether this run is a job of a sweep, in which each has another run before it.
 
     Raises:
-        UserError: none fits.
+        UserError: there is no such run.
     """
-    theirs, ours = load_file(file), net.state_dict()
-    taken = [key for key in ours if key in theirs and theirs[key].shape == ours[key].shape]
-    if not taken:
-        raise UserError(f"init_from={name}: none of its weights fits {type(net).__name__} by name and shape")
-    for key in taken:
-        ours[key].copy_(theirs[key])
-    new, unused = [key for key in ours if key not in taken], [key for key in theirs if key not in taken]
-    log.info("Weights taken from %s: %s", file, ", ".join(taken))
-    log.info("New weights: %s; not used: %s", ", ".join(new) or "none", ", ".join(unused) or "none")
+    if (Path(which) / WEIGHTS).is_file() or (Path(which) / "model" / WEIGHTS).is_file():
+        return str(Path(which).resolve())
+    if which == "last" and one_of_many:
+        raise UserError("init_from=last is another run for every job of a sweep: type the id of the run")
+    return find_run(uri, outputs, which, status="FINISHED" if which == "last" else None).id
 
 
-def freeze(net: nn.Module, patterns: list[str]) -> None:
-    """Let the optimizer leave out the parameters whose names fit one of the patterns, such as "embedding.*".
+def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, outputs: Path) -> None:
+    """Put the weights of another run into the nets of a task, and say which.
+
+    Args:
+        which: a folder with a model, a run folder, or a run (see `named`).
+        task: the objective with its net.
+        data: what the net is trained on.
+        uri: tracking URI; None for the database in `outputs`.
+        outputs: the folder with the runs and their database.
 
     Raises:
-        UserError: a pattern fits no parameter.
+        UserError: there is no model, or nothing of it fits.
     """
-    names = [name for name, _ in net.named_parameters()]
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if not task.by_gradient:
+        raise UserError(f"init_from: {type(task).__name__} fits without training steps, so it has no use for weights")
+    folder = next((place for place in (Path(which), Path(which) / "model") if (place / WEIGHTS).is_file()), None)
+    folder = folder or model_folder(find_run(uri, outputs, which), uri, outputs)
+    try:
+        found = load_file(folder / WEIGHTS)
+    except SafetensorError as error:
+        raise UserError(f"{folder / WEIGHTS} is damaged, or not a file of weights: {error}") from None
+    for net in task.trained():
+        rows = take(net, found)
+        if not any(row[-1] == "taken" for row in rows):
             raise UserError(
-                f"freeze={pattern} fits no parameter.{closest(pattern, names)} There are: {', '.join(names)}"
+                f"init_from={which}: no weight of that run has the name and the shape of one of "
+                f"{type(net).__name__}.\n{drawn(rows)}"
             )
-    for name, parameter in net.named_parameters():
-        if any(fnmatchcase(name, pattern) for pattern in patterns):
-            parameter.requires_grad_(False)
+    log.info("init_from: weights of %s\n%s", which, drawn(rows))
+    there = folder / "preprocessing.json"
+    here = json.loads(json.dumps(data.state()))
+    if there.exists() and json.loads(there.read_text(encoding="utf-8"))["state"].get("inputs") != here.get("inputs"):
+        log.warning(
+            "init_from: that run encodes its inputs in another way (words, scale): weights of the first layer that "
+            "were taken belong to its encoding, not to this one"
+        )
+
+
+def take(net: "nn.Module", found: Mapping[str, "Tensor"]) -> list[tuple[str, str, str, str]]:
+    """Put weights into a net where name and shape agree; return (name, shape here, shape there, what became of it)."""
+    own = net.state_dict()
+    taken = {name: value for name, value in found.items() if name in own and own[name].shape == value.shape}
+    net.load_state_dict(taken, strict=False)
+    shared = {own[name].data_ptr() for name in taken}  # a weight may have two names, and is stored under one
+    rows = []
+    for name in [*own, *(name for name in found if name not in own)]:
+        here, there = (str(tuple(side[name].shape)) if name in side else "" for side in (own, found))
+        if name in taken or (name in own and own[name].data_ptr() in shared):
+            rows.append((name, here, there, "taken"))
+        else:
+            rows.append((name, here, there, "new" if name in own else "unused"))
+    return rows
+
+
+def drawn(rows: Sequence[tuple[str, str, str, str]]) -> str:
+    """A table of the weights, those that were not taken first."""
+    table = Table("weight", "here", "there", "")
+    for row in sorted(rows, key=lambda row: row[-1] == "taken")[:SHOWN]:
+        table.add_row(*row)
+    counts = {what: sum(row[-1] == what for row in rows) for what in ("taken", "new", "unused")}
+    table.caption = ", ".join(f"{count} {what}" for what, count in counts.items())
+    console = Console(file=StringIO(), width=110)
+    console.print(table)
+    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+
+
+def freeze(task: "Task", patterns: Iterable[str]) -> list["nn.Module"]:
+    """Let the parameters whose names match a pattern stay as they are; return the normalisation layers among them.
+
+    Args:
+        task: the objective with its net, before its optimizer is built.
+        patterns: names with * and ?, such as embedding.*; the name of a layer stands for all in it.
+
+    Raises:
+        UserError: a pattern matches nothing.
+    """
+    layers = []
+    for net in task.trained() if patterns else []:
+        if not task.by_gradient:
+            raise UserError(f"freeze: {type(task).__name__} fits without training steps, so it has no use for it")
+        parameters = dict(net.named_parameters(remove_duplicate=False))
+        for pattern in patterns:
+            matching = [name for name in parameters if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]
+            if not matching:
+                raise UserError(
+                    f"freeze=[{pattern}]: no parameter of {type(net).__name__} has such a name."
+                    f"{closest(pattern, parameters)} Its parameters: {', '.join(parameters)}"
+                )
+            for name in matching:
+                parameters[name].requires_grad_(False)
+        for layer in net.modules():
+            own = list(layer.parameters(recurse=False))
+            if own and getattr(layer, "running_mean", None) is not None and not any(p.requires_grad for p in own):
+                layers.append(layer)
+    return layers
