@@ -24,7 +24,7 @@ BROKEN = [
     ("data=moviereviews", [["data=moviereviews:", 'Did you mean "movie_reviews"?', "runner list data"]]),
     ("optim=adamm", [['Did you mean "adam"?', "Allowed: adadelta, adagrad, adam, adam_gan, adamax"]]),
     ("model=imdb", [['no model called "imdb"', "Did you mean data=imdb?"]]),
-    ("model=null", [["model=null: null is no choice", "textcnn"]]),
+    ("model=null", [["model=null: null is not a choice", "textcnn"]]),
     ("experiment=null", [["Write ~experiment to leave it out"]]),
     ("+model=textcn", [["+model=textcn", 'Did you mean "textcnn"?']]),
     ("+model=textcnn", [["+model=textcnn", "write model=textcnn without +"]]),

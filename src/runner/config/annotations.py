@@ -155,7 +155,7 @@ def words(alternatives: tuple[Kind, ...]) -> str:
             text = "a list [" + ", ".join(words(place) for place in kind.items) + "]"
         else:
             plain = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything"}
-            text = (plain | {"dotted": "the dotted path of your own"}).get(kind.name, kind.name)
+            text = (plain | {"dotted": "the dotted path of your own function"}).get(kind.name, kind.name)
         texts += [text] if text not in texts and text != "object" else []
     texts.sort(key=lambda text: text == "null")
     return " or ".join(texts) or "an object (a node with _target_)"

@@ -1,7 +1,7 @@
 """Everything that can be wrong with a command, found before torch is imported and reported all at once.
 
-The command is composed as Hydra will compose it. An override that Hydra would refuse is explained, left out, and the
-rest goes on being composed, so that one message holds all mistakes. The composed nodes are then held against the
+The command is composed as Hydra will compose it. An override that Hydra would refuse is explained and left out while
+the rest is composed, so that one message holds all mistakes. The composed nodes are then held against the
 signatures of the classes they name and against the rule which model can read which data (see `runner.config.catalog`).
 """
 
@@ -10,15 +10,15 @@ import itertools
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from hydra.core.override_parser.types import Override, ValueType
+from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config import launchers, optuna_names
 from runner.config.catalog import Catalog, config_path
-from runner.config.findings import Findings, TypedOverride, list_keys
+from runner.config.findings import Findings, TypedOverride, as_typed, each_value, list_keys
 from runner.config.hydra_internals import ERRORS, Composer, set_values
 from runner.config.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
 from runner.config.nodes import as_dict, targets
@@ -88,15 +88,15 @@ class Command:
             return
         for typed in self.typed:
             if typed.key == "resume":
-                self.report(f"{typed.text}: goes on with a single run; a sweep goes on with -m resume_sweep=NAME.")
+                self.report(f"{typed.text}: continues a single run; a sweep is continued by -m resume_sweep=NAME.")
             if typed in settings and typed.parsed.is_sweep_override():
                 self.report(f"{typed.text}: a sweep has one value of its own settings.")
         node = self.sweep_node(settings)
         known = {typed.key for typed in self.typed}
         space = node.get("space")
         for key, value in space.items() if isinstance(space, dict) else ():
-            if key.lstrip("+") not in known and (typed := self.parse(f"{key}={value}")):
-                self.typed.append(typed)
+            if key.lstrip("+") not in known and (varied_too := self.parse(f"{key}={value}")):
+                self.typed.append(varied_too)
         varied = [typed for typed in self.typed if typed.parsed.is_sweep_override() and typed not in settings]
         if node.get("method") == "grid":
             for typed in varied:
@@ -145,7 +145,8 @@ class Command:
             self.report(_sweep_hint(parsed))
             return None
         if parsed.value_type == ValueType.INTERVAL_SWEEP:
-            ends = [parsed.value().start, parsed.value().end]
+            interval = cast(IntervalSweep, parsed.value())
+            ends = [str(interval.start), str(interval.end)]
         else:
             ends = list(itertools.islice(parsed.sweep_string_iterator(), MAX_JOBS))
         if not ends:
@@ -163,20 +164,19 @@ class Command:
 
     def choice_exists(self, override: Override) -> bool:
         """Say whether a choice can be made, and report why not."""
-        group, value, text = override.key_or_group, override.value(), override.input_line
+        group, value, text = override.key_or_group, override.value(), as_typed(override)
         if override.is_delete():
             return True
-        names = value if isinstance(value, list) else [value]
-        missing = [name for name in names if name is None or not self.composer.exists(group, name)]
+        names = [str(name) for name in each_value([override])]
+        missing = [name for name in names if value is None or not self.composer.exists(group, name)]
         if missing:
             if value is None:
                 hint = "" if group in NEEDED else f" Write ~{group} to leave it out."
-                self.report(f"{text}: null is no choice.{hint}{self.allowed(group)}")
+                self.report(f"{text}: null is not a choice.{hint}{self.allowed(group)}")
                 return False
-            other = [each for each in self.catalog.groups if each != group and missing[0] in self.catalog.choices(each)]
-            near = (
-                f" Did you mean {other[0]}={missing[0]}?" if other else closest(missing[0], self.catalog.choices(group))
-            )
+            known = self.catalog.choices
+            other = [each for each in self.catalog.groups if each != group and missing[0] in known(each)]
+            near = f" Did you mean {other[0]}={missing[0]}?" if other else closest(missing[0], known(group))
             self.report(f'{text}: there is no {group} called "{missing[0]}".{near}{self.allowed(group)}')
             return False
         if override.is_force_add() or (override.is_add() and override.package is None and group in self.picked()):
@@ -192,7 +192,7 @@ class Command:
 
     def compose(self, picked: tuple[Override, ...]) -> tuple[DictConfig, dict[str, str | None]]:
         """Return (config, {group: choice}) as Hydra composes them for these choices, values not yet applied."""
-        key = tuple(override.input_line for override in picked)
+        key = tuple(as_typed(override) for override in picked)
         if key not in self.composed:
             self.composed[key] = self._compose(picked)
         return self.composed[key]
@@ -212,7 +212,8 @@ class Command:
         cfg, choices = self.compose_without_culprits(picked)
         if cfg is None:
             return
-        untouched, cfg, applied = cfg, copy.deepcopy(cfg), []
+        untouched, cfg = cfg, copy.deepcopy(cfg)
+        applied: list[Override] = []
         for override in settings:
             try:
                 set_values(cfg, [override])
@@ -220,10 +221,10 @@ class Command:
                 cfg = copy.deepcopy(untouched)  # a refused override may have left its traces
                 set_values(cfg, applied)
                 problem = self.explain(override, cfg, choices, error)
-                same = override.key_or_group, problem.replace(override.input_line.partition("=")[2], "...")
+                same = override.key_or_group, problem.replace(as_typed(override).partition("=")[2], "...")
                 if same not in self.explained:  # once, not for each value of a sweep
                     self.explained.add(same)
-                    self.report(f"{override.input_line}: {problem}")
+                    self.report(f"{as_typed(override)}: {problem}")
             else:
                 applied.append(override)
                 self.check_added(override)
@@ -241,7 +242,7 @@ class Command:
                     found = self.compose(rest)
                 except ERRORS:
                     continue
-                self.report(f"{culprit.input_line}: {one_line(error)}")
+                self.report(f"{as_typed(culprit)}: {one_line(error)}")
                 return found
             self.report(one_line(error))
             return None, {}
@@ -250,10 +251,10 @@ class Command:
         """Report `+modle=textcnn` and the like: Hydra appends the key and nothing ever reads it."""
         key = override.key_or_group
         if override.is_add() and key.startswith("tracking.") and key not in PLAIN:
-            self.report(f"{override.input_line}: nothing reads this key.{closest(key, PLAIN)}")
+            self.report(f"{as_typed(override)}: nothing reads this key.{closest(key, PLAIN)}")
         near = get_close_matches(override.key_or_group, self.catalog.groups, n=1, cutoff=0.7)
         if override.is_add() and near and override.value() in self.catalog.choices(near[0]):
-            self.report(f"{override.input_line}: nothing reads this key. Did you mean {near[0]}={override.value()}?")
+            self.report(f"{as_typed(override)}: nothing reads this key. Did you mean {near[0]}={override.value()}?")
 
     def explain(self, override: Override, cfg: DictConfig, choices: dict, error: Exception) -> str:
         """Say why Hydra refuses an override and what to type."""
@@ -266,20 +267,20 @@ class Command:
                 return self.explain_unknown(override, node, path, depth, choices)
             node = node._get_node(part)
         if override.is_add():
-            return f"this key is already there; write {override.input_line.lstrip('+')} without +."
+            return f"this key is already there; write {as_typed(override).lstrip('+')} without +."
         return one_line(error)
 
     def explain_unknown(self, override: Override, node: DictConfig, path: list[str], depth: int, choices: dict) -> str:
         where, part, keys = ".".join(path[:depth]), path[depth], [str(key) for key in node if key not in DIRECTIVES]
         if not where:
             keys += [group for group in self.catalog.groups if group not in keys]
-            homes = [f"{key}.{part}" for key, child in node.items_ex(resolve=False) if _has(child, part)]
-            near = f" Did you mean {homes[0]}?" if homes else closest(part, keys)
+            homes = [str(key) for key, child in node.items_ex(resolve=False) if _has(child, part)]
+            near = f" Did you mean {homes[0]}.{part}?" if homes else closest(part, keys)
             return f"there is no {part}.{near} Allowed: {', '.join(sorted(keys))}."
         owner = f"{where}={choices[where]}" if choices.get(where) else where
         found = signature(node.get("_target_"))
         if found and part in found.parameters and part not in supplied_at(where):
-            value = override.input_line.partition("=")[2]
+            value = as_typed(override).partition("=")[2]
             return f"{owner} does not list {part}, but {found.target} takes it: write +{where}.{part}={value}"
         known = keys + [key for key in takes(found, where) if key not in keys]
         return f"{owner} has no key {part}.{closest(part, known)} {list_keys(known, owner)}"
@@ -298,8 +299,8 @@ def _jobs(
 def _sweep_hint(override: Override) -> str:
     key, value = override.get_key_element(), override.get_value_string()
     if override.value_type != ValueType.SIMPLE_CHOICE_SWEEP:
-        return f"{override.input_line}: a sweep needs --multirun (-m)."
-    return f"{override.input_line}: for several runs add --multirun (-m); for a list write {key}=[{value}]"
+        return f"{as_typed(override)}: a sweep needs --multirun (-m)."
+    return f"{as_typed(override)}: for several runs add --multirun (-m); for a list write {key}=[{value}]"
 
 
 def _has(node: Any, key: str) -> bool:

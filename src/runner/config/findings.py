@@ -75,8 +75,13 @@ class Findings:
         for typed in reversed(self.typed):
             for override in typed.values:
                 if override.key_or_group == path and not isinstance(value, dict) and override.value() == value:
-                    return override.input_line
+                    return as_typed(override)
         return f"{path}={show(value)}"
+
+
+def as_typed(override: Override) -> str:
+    """Return an override as it was typed."""
+    return override.input_line or ""
 
 
 def list_keys(keys: list[str], owner: str) -> str:

@@ -1,4 +1,4 @@
-"""Functions that a configuration names: one of a few known ones, or anybody's by its dotted path or as a node."""
+"""Functions that a configuration names: one of a few known ones, or any other by its dotted path or as a node."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -34,7 +34,7 @@ def function(choice: str | dict[str, Any], known: Mapping[str, Callable], key: s
         except Exception as error:  # whatever importing the user's own module raises
             raise UserError(f"{key}={choice}: {error}") from error
     else:
-        allowed = ", ".join([*known, "or the dotted path of a function of your own"])
+        allowed = ", ".join([*known, "or the dotted path of your own function"])
         raise UserError(f"{key}={choice} is not known.{closest(choice, known)} Allowed: {allowed}.")
     if isinstance(found, type):
         found = found()

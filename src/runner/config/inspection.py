@@ -129,11 +129,10 @@ class Inspection:
 
     def resolve(self, raw: Any, parent: DictConfig | ListConfig, key: Any, path: str) -> Any:
         """Return a plain value with interpolations resolved, UNKNOWN where that cannot be known; report failures."""
+        node: Any = parent._get_node(key) if isinstance(raw, dict | list) else None
         if isinstance(raw, dict):
-            node = parent._get_node(key)
             return {name: self.resolve(value, node, name, f"{path}.{name}") for name, value in raw.items()}
         if isinstance(raw, list):
-            node = parent._get_node(key)
             return [self.resolve(value, node, index, f"{path}[{index}]") for index, value in enumerate(raw)]
         if not isinstance(raw, str) or (raw != "???" and "${" not in raw):
             return raw
@@ -142,7 +141,7 @@ class Inspection:
         try:
             value = parent[key]
             return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        except Exception as error:  # a resolver is anybody's code
+        except Exception as error:  # a resolver may run any code
             if problem := self.explain_interpolation(raw, path, error):
                 self.report(problem)
             return UNKNOWN

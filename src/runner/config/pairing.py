@@ -1,5 +1,6 @@
 """Whether model, data and task of one configuration go together: the rule is in catalog.py, the sentences are here."""
 
+from dataclasses import dataclass
 from typing import Any
 
 from omegaconf import DictConfig
@@ -12,6 +13,7 @@ from runner.config.signatures import signature
 from runner.config.wording import joined
 
 
+@dataclass
 class Pair:
     """The model, the data and the task of one composed config.
 
@@ -23,31 +25,29 @@ class Pair:
         reasons: facts that a user's table does not have, each with the reason.
     """
 
-    def __init__(
-        self,
-        findings: Findings,
-        cfg: DictConfig,
-        raw: dict[str, Any],
-        choices: dict[str, str | None],
-        reasons: dict[str, str],
-    ):
-        self.findings, self.catalog = findings, findings.catalog
-        self.cfg, self.raw, self.choices, self.reasons = cfg, raw, choices, reasons
+    findings: Findings
+    cfg: DictConfig
+    raw: dict[str, Any]
+    choices: dict[str, str | None]
+    reasons: dict[str, str]
+
+    def __post_init__(self) -> None:
+        self.catalog = self.findings.catalog
+        self.model, self.data, self.task = (self.choices.get(group) or "" for group in ("model", "data", "task"))
 
     def check(self) -> set[str]:
         """Report what does not go together; return the interpolations ("data.x") that need no sentence of their own."""
-        nodes = {group: self.raw.get(group) for group in ("model", "data", "task")}
-        if not all(isinstance(node, dict) for node in nodes.values()):
+        if not all(isinstance(self.raw.get(group), dict) for group in ("model", "data", "task")):
             return set()
         if self.wrong_task():
             unread = ("model", "task"), ("task", "data")
-            return {f"{source}.{key}" for reader, source in unread for key in needed(nodes[reader], source)}
+            return {f"{source}.{key}" for reader, source in unread for key in needed(self.raw[reader], source)}
         model_lacks = self.lacking("model", "data")
         task_lacks = self.lacking("task", "data")
         model_lacks_of_task = self.lacking("model", "task")
         excused = {f"data.{key}" for key in (*model_lacks, *task_lacks)}
         excused |= {f"task.{key}" for key in model_lacks_of_task}
-        excused |= {f"task.{key}" for key, raw in nodes["task"].items() if excused & references(raw)}
+        excused |= {f"task.{key}" for key, raw in self.raw["task"].items() if excused & references(raw)}
         if model_lacks or task_lacks or model_lacks_of_task:
             self.findings.report(self.sentence(model_lacks, task_lacks, model_lacks_of_task))
         return excused
@@ -84,12 +84,13 @@ class Pair:
 
     def wrong_task(self) -> bool:
         """Report a built-in task that a model cannot be trained with: not its own, or that of other models alone."""
-        model, data, task = (self.choices.get(group) for group in ("model", "data", "task"))
+        model, task = self.model, self.task
         named = model in self.catalog.choices("model") and task in self.catalog.choices("task")
         if not named or not target_of(self.raw["task"]).startswith("runner."):
             return False
         own, owners = self.catalog.override("model", model, "task"), self.catalog.owners(task)
-        brought = data in self.catalog.choices("data") and self.catalog.override("data", data, "task") == task
+        known_data = self.data in self.catalog.choices("data")
+        brought = known_data and self.catalog.override("data", self.data, "task") == task
         if own == task or (own is None and (brought or not owners)):
             return False
         why = f"it has a task of its own, {own}" if own else f"that is the task of {', '.join(owners)}"
@@ -100,7 +101,7 @@ class Pair:
         return True
 
     def sentence(self, model_lacks: list[str], task_lacks: list[str], model_lacks_of_task: list[str]) -> str:
-        model, data, task = (self.choices.get(group) for group in ("model", "data", "task"))
+        model, data, task = self.model, self.data, self.task
         named = model in self.catalog.choices("model") and data in self.catalog.choices("data")
         usual = self.catalog.task(model, data) if named else task
         has_own = named and self.catalog.override("model", model, "task") is not None
@@ -111,23 +112,19 @@ class Pair:
             if self.catalog.can_read(model, data):
                 return f"{start} Leave task= out: the task of this pair is {usual}."
         elif model_lacks or has_own:
-            facts = list(dict.fromkeys([*model_lacks, *task_lacks]))
-            lacks = f"it needs {joined(facts)}, which {data} does not have"
+            lacks = f"it needs {joined(dict.fromkeys([*model_lacks, *task_lacks]))}, which {data} does not have"
             start = f"{self.label('model')} cannot read {self.label('data')}: {lacks}."
         elif task_lacks:
             start = f"{self.label('data')} cannot be used with task={task}: it has no {joined(task_lacks)}."
         else:
-            start = (
-                f"{self.label('model')} cannot read {self.label('data')}: {data} comes with task={task}, "
-                f"which has no {joined(model_lacks_of_task)}."
-            )
+            why = f"{data} comes with task={task}, which has no {joined(model_lacks_of_task)}"
+            start = f"{self.label('model')} cannot read {self.label('data')}: {why}."
         if not named:
             return start
-        readers, readable = self.catalog.readers(data), self.catalog.readable(model)
         lacks_each = [key for lack in (*model_lacks, *task_lacks) for key in lack.split(" or ")]
-        reasons = [self.reasons[key] for key in lacks_each if key in self.reasons]
-        if reasons:
+        if reasons := [self.reasons[key] for key in lacks_each if key in self.reasons]:
             return " ".join([start, *dict.fromkeys(reasons)])
+        readers, readable = self.catalog.readers(data), self.catalog.readable(model)
         return (
             f"{start} {data} can be read by: {', '.join(readers) or 'no model'}. "
             f"{model} can read: {', '.join(readable) or 'no data'}."

@@ -1,4 +1,4 @@
-"""What a configuration may run: a dotted path in it (`_target_`, a tokenizer) is code, and files may come from anybody.
+"""What a configuration may run: a dotted path in it (`_target_`, a tokenizer) is code, and a file may come from afar.
 
 Allowed without a word are the models, datasets, objectives and the like of runner, classes of torch (nn, optim,
 distributions), Lightning, torchmetrics and scikit-learn, and the user's own code: modules in the current folder and
@@ -77,9 +77,10 @@ def own_module(root: str, folders: Iterable[Path] = ()) -> Path | None:
         spec = importlib.util.find_spec(root)
     except (ImportError, ValueError):
         return None
-    if spec is None or not (spec.submodule_search_locations or spec.has_location):  # absent, or built into Python
+    found = spec and (next(iter(spec.submodule_search_locations or []), None) or (spec.has_location and spec.origin))
+    if not found:  # absent, or built into Python
         return None
-    place = Path(next(iter(spec.submodule_search_locations or []), None) or spec.origin).resolve()
+    place = Path(found).resolve()
     own = {Path.cwd().resolve(), *(Path(name) for name in os.environ.get(CODE, "").split(os.pathsep) if name)}
     return place if place.parent in own | {Path(folder).resolve() for folder in folders} else None
 
@@ -147,7 +148,7 @@ def _is_free(target: str, names: Iterable[str] = (), folders: Iterable[Path] = (
 
 
 def _is_harmless(target: str) -> bool:
-    """Whether the object behind a path is a class, or one of the functions, that anybody may name."""
+    """Whether the object behind a path is a class, or one of the functions, that any configuration may name."""
     if target.split(".")[0] not in ROOTS or any(part.startswith("_") for part in target.split(".")):
         return False
     from hydra.utils import get_object

@@ -13,8 +13,10 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
-from runner.config.source import Module, TargetError, dotted, resolve, walk
+from runner.config.source import Module, TargetError, dotted, follow_path, resolve
 from runner.errors import closest
+
+PLAIN_BASES = (["object"], ["ABC"], ["Generic"], ["Protocol"])  # without a constructor of their own
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def find(target: str) -> Signature:
     parts = target.split(".")
     if not all(part.isidentifier() for part in parts):
         raise TargetError(f'"{target}" is not the dotted path of a class, such as torch.optim.Adam.')
-    found = walk(parts)
+    found = follow_path(parts)
     if isinstance(found, Module):
         raise TargetError(f"{target} is a module, not a class.{closest(parts[-1], found.names)}")
     module, node = found
@@ -91,28 +93,35 @@ def find(target: str) -> Signature:
     )
 
 
-def _doc(node: ast.AST | None) -> str:
+def _doc(node: ast.Module | ast.ClassDef | ast.FunctionDef | None) -> str:
     """Return a docstring; a class's `Args:` may also stand in the docstring of its __init__."""
     doc = (ast.get_docstring(node) if node is not None else "") or ""
-    inner = [item for item in getattr(node, "body", []) if getattr(item, "name", None) == "__init__"]
-    if isinstance(node, ast.ClassDef) and inner and "Args:" not in doc:
-        doc = f"{doc}\n\n{ast.get_docstring(inner[-1]) or ''}".strip()
+    if isinstance(node, ast.ClassDef) and "Args:" not in doc and (init := _methods(node).get("__init__")):
+        doc = f"{doc}\n\n{ast.get_docstring(init) or ''}".strip()
     return doc
 
 
-def _doc_with_arguments(module: Module, node: ast.AST) -> str:
+def _doc_with_arguments(module: Module, node: ast.ClassDef | ast.FunctionDef) -> str:
     """Return a docstring; a class without a constructor has inherited one, and what its arguments mean."""
     doc = _doc(node)
-    if "Args:" in doc:
+    if "Args:" in doc or not isinstance(node, ast.ClassDef) or "__init__" in _methods(node):
         return doc
-    if isinstance(node, ast.ClassDef) and not any(getattr(item, "name", "") == "__init__" for item in node.body):
-        for base in node.bases:
-            found = resolve(module, base)
-            if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef):
-                _, found_args, meanings = _doc_with_arguments(*found).partition("Args:")
-                if found_args:
-                    return f"{doc}\n\nArgs:{meanings}"
+    for base in node.bases:
+        if found := _class(module, base):
+            _, found_args, meanings = _doc_with_arguments(*found).partition("Args:")
+            if found_args:
+                return f"{doc}\n\nArgs:{meanings}"
     return doc
+
+
+def _methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
+    return {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
+
+
+def _class(module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
+    """Return the class an expression stands for, and where it is defined; None where the source cannot tell."""
+    found = resolve(module, node.value if isinstance(node, ast.Subscript) else node)
+    return (found[0], found[1]) if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef) else None
 
 
 def describe_arguments(doc: str) -> dict[str, str]:
@@ -133,13 +142,13 @@ def describe_arguments(doc: str) -> dict[str, str]:
 
 
 def _is_class(parts: list[str]) -> bool:
-    found = walk(parts)
+    found = follow_path(parts)
     return isinstance(found, tuple) and isinstance(found[1], ast.ClassDef)
 
 
 def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
     """Return (parameters, open) of a class's constructor, inherited if need be; None if it has none of its own."""
-    methods = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
+    methods = _methods(node)
     for name in ("__init__", "__new__"):
         if name in methods:
             return _arguments(module, methods[name], bound=True)
@@ -148,11 +157,9 @@ def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], b
     if node.decorator_list:
         return [], True  # a class decorator may write a constructor, as attrs does
     for base in node.bases:
-        base = base.value if isinstance(base, ast.Subscript) else base
-        if dotted(base)[-1:] in (["object"], ["ABC"], ["Generic"], ["Protocol"]):
+        if dotted(base.value if isinstance(base, ast.Subscript) else base)[-1:] in PLAIN_BASES:
             continue
-        found = resolve(module, base)
-        if not isinstance(found, tuple) or not isinstance(found[1], ast.ClassDef):
+        if (found := _class(module, base)) is None:
             return [], True
         if (inherited := _constructor(*found)) is not None:
             return inherited
@@ -179,8 +186,7 @@ def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
     """Return a dataclass's constructor arguments, those of its bases first."""
     fields: dict[str, Parameter] = {}
     for base in reversed(node.bases):
-        found = resolve(module, base)
-        if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef) and _has(found[1], "dataclass"):
+        if (found := _class(module, base)) and _has(found[1], "dataclass"):
             fields |= {parameter.name: parameter for parameter in _fields(*found)}
     for item in node.body:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):

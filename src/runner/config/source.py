@@ -130,7 +130,7 @@ def module_named(name: str) -> Module | None:
     return None
 
 
-def walk(parts: list[str]) -> "Module | tuple[Module, ast.AST]":
+def follow_path(parts: list[str]) -> "Module | tuple[Module, ast.AST]":
     """Follow a dotted path to a module, or to (module, definition)."""
     module = module_named(parts[0])
     if module is None:

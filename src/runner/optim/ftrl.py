@@ -6,7 +6,7 @@ learn), and the learning rate may change on the way, since sigma is taken as the
 defines it.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -46,7 +46,7 @@ class FTRL(Optimizer):
         super().__init__(params, {"lr": lr, "beta": beta, "l1": l1, "l2": l2})
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure=None):  # without annotations, as in torch, whose overloads no single one fits
         """Take one step; `closure` computes the loss anew and returns it."""
         loss = None
         if closure is not None:

@@ -1,4 +1,4 @@
-"""Regularisation of any net: penalties on weights, biases and activations, penalties of one's own, and norms held down.
+"""Regularisation of any net: penalties on weights, biases and activations, other penalties, limits on norms.
 
 The task adds the penalty to the loss it minimises; the loss it reports stays that of the data, so that training and
 validation can be compared, and the penalty is reported beside it.
@@ -36,7 +36,7 @@ class Regulariser:
         layers: whose weights and biases count; None = all but those of normalisation layers.
         activation_layers: whose outputs count; None = all activation functions that are layers of the net.
         max_norm: {layer: largest norm} of the weights that lead to one unit; longer ones are cut after each step.
-        penalties: penalties of one's own: dotted paths of functions from the net to a number, or nodes with `_target_`.
+        penalties: functions of the user: dotted paths, from the net to a number, or nodes with `_target_`.
     """
 
     def __init__(
@@ -87,10 +87,10 @@ class Regulariser:
         chosen = [layer for _, layer in layers_of(net, self.layers, "layers")]
         self.weights, self.biases = weights_and_biases(chosen)
         self.limited = [
-            (layer.weight, largest)
+            (weight, largest)
             for name, largest in self.max_norm.items()
             for _, layer in layers_of(net, [name], "max_norm")
-            if isinstance(getattr(layer, "weight", None), Tensor)
+            if isinstance(weight := getattr(layer, "weight", None), Tensor)
         ]
         if self.activation_l1 or self.activation_l2:
             listened = activation_layers(net, self.activation_layers)
@@ -129,7 +129,7 @@ class Regulariser:
 
 def norms(tensors: list[Tensor], l1: float, l2: float) -> Tensor:
     """l1 times the sum of absolute values plus l2 times the sum of squares, over all tensors."""
-    total = 0.0
+    total: Tensor | float = 0.0
     for tensor in tensors:
         if l1:
             total = total + l1 * tensor.abs().sum()

@@ -5,7 +5,7 @@ root, as in the book's plain RMSProp (algorithm 8.5), so that a weight whose gra
 it is.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -51,7 +51,7 @@ class RMSpropNesterov(Optimizer):
         )
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], Tensor] | None = None) -> Tensor | None:
+    def step(self, closure=None):  # without annotations, as in torch, whose overloads no single one fits
         """Take one step; `closure` computes the loss anew and returns it."""
         loss = None
         if closure is not None:
@@ -60,12 +60,13 @@ class RMSpropNesterov(Optimizer):
         for group in self.param_groups:
             for ahead in group["params"]:  # w + momentum * v
                 if ahead.grad is not None:
-                    self.move(ahead, group)
+                    self.move(ahead, ahead.grad, group)
         return loss
 
-    def move(self, ahead: Tensor, group: dict) -> None:
+    def move(self, ahead: Tensor, gradient: Tensor, group: dict) -> None:
         """One step of one parameter."""
-        gradient = ahead.grad.add(ahead, alpha=group["weight_decay"]) if group["weight_decay"] else ahead.grad
+        if group["weight_decay"]:
+            gradient = gradient.add(ahead, alpha=group["weight_decay"])
         state = self.state[ahead]
         if not state:
             state["velocity"] = torch.zeros_like(ahead)

@@ -80,7 +80,7 @@ def plateau(
     optimizer: Optimizer,
     total_steps: int,
     steps_per_epoch: int,
-    mode: str = "min",
+    mode: Literal["min", "max"] = "min",
     factor: float = 0.1,
     patience: int = 5,
 ) -> ReduceLROnPlateau:
