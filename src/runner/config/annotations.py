@@ -7,8 +7,6 @@ from functools import cache
 from runner.config.signatures import Parameter
 from runner.config.source import dotted, module_named, resolve
 
-_SCALARS = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": "none"}
-_SCALARS |= {"Path": "str", "PathLike": "str", "LiteralString": "str", "Number": "float", "Real": "float"}
 _LISTS = {"list", "List", "Sequence", "MutableSequence", "Iterable", "Collection", "set", "Set", "frozenset"}
 _DICTS = {"dict", "Dict", "Mapping", "MutableMapping"}
 
@@ -21,18 +19,25 @@ class Kind:
     items: tuple = ()  # a literal's values; the alternatives of a list's elements; for a tuple, those of each place
 
 
+ANY = Kind("any")
+_NAMES = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": "none", "Path": "str",
+          "PathLike": "str", "LiteralString": "str", "Number": "float", "Real": "float", "Any": "any", "object": "any",
+          "?": "any", "Callable": "any", "DottedPath": "dotted"}  # fmt: skip
+_NAMES |= dict.fromkeys(_DICTS, "dict")
+
+
 @cache
 def kinds(parameter: Parameter) -> tuple[Kind, ...]:
     """Return the alternatives of a parameter's annotation; names of other modules are followed."""
     if parameter.annotation is None:
-        return (Kind("any"),)
+        return (ANY,)
     found = _kinds(ast.parse(parameter.annotation, mode="eval").body, parameter.module, depth=0)
     return (*found, Kind("none")) if parameter.default == "None" else found
 
 
 def _kinds(node: ast.AST, module: str, depth: int) -> tuple[Kind, ...]:
     if depth > 12:  # a recursive alias
-        return (Kind("any"),)
+        return (ANY,)
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
             return _kinds(ast.parse(node.value, mode="eval").body, module, depth + 1)
@@ -42,16 +47,10 @@ def _kinds(node: ast.AST, module: str, depth: int) -> tuple[Kind, ...]:
     if isinstance(node, ast.Subscript):
         return _generic(node, module, depth + 1)
     name = (dotted(node) or ["?"])[-1]
-    if name in _SCALARS:
-        return (Kind(_SCALARS[name]),)
+    if name in _NAMES:
+        return (Kind(_NAMES[name]),)
     if name in _LISTS or name in ("tuple", "Tuple"):
-        return (Kind("list", (Kind("any"),)),)
-    if name in _DICTS:
-        return (Kind("dict"),)
-    if name in ("Any", "object", "?", "Callable"):
-        return (Kind("any"),)
-    if name == "DottedPath":  # of runner.config.functions
-        return (Kind("dotted"),)
+        return (Kind("list", (ANY,)),)
     return _alias(node, module, depth + 1)
 
 

@@ -179,14 +179,10 @@ class Command:
             near = f" Did you mean {other[0]}={missing[0]}?" if other else closest(missing[0], known(group))
             self.report(f'{text}: there is no {group} called "{missing[0]}".{near}{self.allowed(group)}')
             return False
-        if override.is_force_add() or (override.is_add() and override.package is None and group in self.picked()):
+        if override.is_force_add() or (override.is_add() and override.package is None and group in self.compose(())[1]):
             self.report(f"{text}: {group} always has a choice; write {group}={value} without +.")
             return False
         return True
-
-    def picked(self) -> dict[str, str | None]:
-        """Return {group: choice} of a command without overrides."""
-        return self.compose(())[1]
 
     # Composition.
 
@@ -194,18 +190,12 @@ class Command:
         """Return (config, {group: choice}) as Hydra composes them for these choices, values not yet applied."""
         key = tuple(as_typed(override) for override in picked)
         if key not in self.composed:
-            self.composed[key] = self._compose(picked)
+            cfg, choices = self.composer.compose(picked)
+            for path, target in targets(as_dict(cfg.pop("hydra", None) or DictConfig({})), "hydra"):
+                self.findings.check_safe(f"{path}._target_={target}", str(target), HYDRA)  # what files, not words, run
+            OmegaConf.set_struct(cfg, True)
+            self.composed[key] = cfg, choices
         return self.composed[key]
-
-    def _compose(self, picked: tuple[Override, ...]) -> tuple[DictConfig, dict[str, str | None]]:
-        """Compose once, and check what the files make Hydra itself run."""
-        cfg, choices = self.composer.compose(picked)
-        hydra = cfg.pop("hydra", None)
-        if hydra is not None:
-            for path, target in targets(as_dict(hydra), "hydra"):
-                self.findings.check_safe(f"{path}._target_={target}", str(target), HYDRA)
-        OmegaConf.set_struct(cfg, True)
-        return cfg, choices
 
     def job(self, picked: tuple[Override, ...], settings: tuple[Override, ...]) -> None:
         """Check one job of the command."""

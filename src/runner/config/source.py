@@ -9,7 +9,7 @@ import importlib.util
 import pkgutil
 import sys
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import NoReturn
 
@@ -25,27 +25,27 @@ class Module:
 
     def __init__(self, name: str, path: Path | None, folders: list[str]):
         self.name, self.path, self.folders = name, path, folders
-        self._tree: ast.Module | None = None
+        self.stars: list[str] = []  # modules whose names are imported by *; known once `names` has been read
 
-    @property
+    @cached_property
     def tree(self) -> ast.Module | None:
         """The syntax tree, or None for a compiled module or a folder without __init__.py."""
-        if self._tree is None and self.path is not None and self.path.suffix == ".py":
-            self._tree = _parse(self.path)
-        return self._tree
+        if self.path is None or self.path.suffix != ".py":
+            return None
+        try:
+            return ast.parse(self.path.read_bytes(), filename=str(self.path))
+        except SyntaxError as error:
+            raise TargetError(f"{self.path}, line {error.lineno}: {error.msg}.") from error
 
-    @property
+    @cached_property
     def names(self) -> dict[str, ast.AST | tuple[str, str]]:
         """{name: its definition, or (module, name there) for an import; ("module", "") for a whole module}."""
-        if not hasattr(self, "_names"):
-            self._names: dict[str, ast.AST | tuple[str, str]] = {}
-            self.stars: list[str] = []
-            for node in _statements(self.tree.body if self.tree else []):
-                self._bind(node)
-        return self._names
+        names: dict[str, ast.AST | tuple[str, str]] = {}
+        for node in _statements(self.tree.body if self.tree else []):
+            self._bind(node, names)
+        return names
 
-    def _bind(self, node: ast.stmt) -> None:
-        names = self._names
+    def _bind(self, node: ast.stmt, names: dict[str, ast.AST | tuple[str, str]]) -> None:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             if not isinstance(names.get(node.name), ast.ClassDef):
                 names[node.name] = node  # the last one: those before it may be @overload
@@ -80,14 +80,6 @@ class Module:
         if self.tree is None or "__getattr__" in self.names:
             return True
         return "sys.modules[__name__]" in self.path.read_text(encoding="utf-8", errors="replace")
-
-
-@cache
-def _parse(path: Path) -> ast.Module | None:
-    try:
-        return ast.parse(path.read_bytes(), filename=str(path))
-    except SyntaxError as error:
-        raise TargetError(f"{path}, line {error.lineno}: {error.msg}.") from error
 
 
 def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
