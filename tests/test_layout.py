@@ -46,7 +46,7 @@ SAME_NAME = {
     "Quadratic": "a function as data and as a net",
 }
 # Two ideas of one name that are about to be renamed; nothing may be added.
-TWO_IDEAS = {"kinds", "flat", "Windows", "blocks", "reviews", "Found", "table", "class_names", "draw",
+TWO_IDEAS = {"execute", "flat", "Windows", "blocks", "reviews", "Found", "table", "class_names", "draw",
              "train", "tokenizer"}  # fmt: skip
 
 # Strings that name modules and load nothing: the list of what a configuration may name.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.config.annotations import fits, kinds, words
+from runner.config.annotations import fits, kinds_of, words
 from runner.config.signatures import Parameter, find
 
 
@@ -25,7 +25,7 @@ from runner.config.signatures import Parameter, find
     ],
 )
 def test_values_are_held_against_annotations(package, target, name, good, bad):
-    alternatives = kinds(find(target).parameters[name])
+    alternatives = kinds_of(find(target).parameters[name])
     assert [value for value in good if not fits(value, alternatives)] == []
     assert [value for value in bad if fits(value, alternatives)] == []
 
@@ -46,4 +46,4 @@ def test_values_are_held_against_annotations(package, target, name, good, bad):
     ],
 )
 def test_annotations_in_words(annotation, text):
-    assert words(kinds(Parameter("x", annotation, None, "any"))) == text
+    assert words(kinds_of(Parameter("x", annotation, None, "any"))) == text

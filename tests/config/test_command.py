@@ -1,15 +1,13 @@
 """Broken commands are explained before anything heavy is imported; good ones pass in silence."""
 
 import importlib
-import re
-from pathlib import Path
 
 import pytest
+from command_problems import assert_problems
 from programs import run_python
 
 from runner.config.command import check
 
-ROOT = Path(__file__).parents[2]
 HEAVY = ("torch", "pytorch_lightning", "lightning", "mlflow", "sklearn", "pandas")
 
 # command -> for each problem, in any order, the fragments that its message holds
@@ -45,59 +43,6 @@ BROKEN = [
     ("~model.vocab_size", [["runner.models.textcnn.TextCNN needs vocab_size", "+model.vocab_size="]]),
     ("seed.x=1", [["seed.x=1", "single value"]]),
     ("optim.momentum=0.9", [["optim=adam has no key momentum", "lr"]]),
-    # values
-    ("trainer.max_epochs=ten", [["trainer.max_epochs=ten: expected int or null", 'text "ten"', "max_epochs=10"]]),
-    ("model.num_filters=ten", [["model.num_filters=ten: expected int", "model.num_filters=100"]]),
-    ("data.batch_size=1.5", [["data.batch_size=1.5: expected int", "received 1.5"]]),
-    ("data.batch_size=16.0", [["expected int", "received 16.0", "data.batch_size=16"]]),
-    ("optim.lr=high", [["optim.lr=high: expected float", "optim.lr=0.001"]]),
-    ("model.kernel_sizes=3", [["expected a list of int", "model.kernel_sizes=[3]"]]),
-    ("model.kernel_sizes=[3,four]", [["expected a list of int", "received [3,four]"]]),
-    ("model.embed_dim=null", [["expected int, received null"]]),
-    ("model.dropout=true", [["expected float, received true"]]),
-    ("trainer.precision=16-mixd", [["trainer.precision=16-mixd", "Did you mean trainer.precision=16-mixed?"]]),
-    ("model=mlp data=boston_housing task.loss=mss", [["one of mse, mae, huber", "Did you mean task.loss=mse?"]]),
-    ("seed=abc", [["seed=abc: expected int", 'text "abc"']]),
-    ("seed=-1", [["seed=-1", "between 0 and"]]),
-    ("tracking.system_metrics=maybe", [["expected true or false"]]),
-    ("tracking.name=5", [["expected text or null, received 5", "tracking.name=\"'5'\""]]),
-    ("seed=1,2", [["seed=1,2", "--multirun", "seed=[1,2]"]]),
-    ("seed=range(1,3)", [["seed=range(1,3)", "--multirun"]]),
-    ("init_from=3 freeze=embedding.*", [["init_from=3: expected text or null"], ["freeze=[embedding.*]"]]),
-    ("~callbacks.early_stopping ~callbacks.checkpoint task.mode=mx", [["one of min, max", "task.mode=max?"]]),
-    ("~callbacks.early_stopping ~callbacks.checkpoint task.monitor=3", [["task.monitor=3: expected text or null"]]),
-    # classes
-    ("model._target_=runner.models.textcnn.TextCN", [["textcnn has no TextCN", 'Did you mean "TextCNN"?']]),
-    ("optim._target_=torch.optm.Adam", [['no module "torch.optm"', 'Did you mean "optim"?']]),
-    ("+callbacks.mine._target_=tourch.Callback", [["+callbacks.mine._target_=tourch.Callback", 'mean "torch"?']]),
-    ("+callbacks.mine.patience=3", [["callbacks.mine names no class", "_target_"]]),
-    # interpolations and missing values
-    ("task.monitor=${task.metric}", [["task.monitor=${task.metric}", "task=classification has no metric"]]),
-    ("model=mlp data=csv", [["data.path must be typed", "data.path="], ["data.label must be typed"]]),
-    ("model=mlp data=csv data.path=gone.csv data.label=y", [["gone.csv"]]),
-    ("tracking.uri=${oc.env:NO_SUCH_VARIABLE_HERE}", [["tracking.uri", "NO_SUCH_VARIABLE_HERE"]]),
-    (
-        "schedule=plateau schedule.mode=${task.mode} model=tfidf_linear",
-        [["schedule.mode=${task.mode}", "task=estimator has no mode"]],
-    ),
-    ("model=textcnn data=hub", [["data.path must be typed"], ["data.text must"], ["data.label must"]]),
-    # pairs
-    (
-        "model=textcnn data=iris",
-        [["model=textcnn cannot read data=iris: it needs vocab_size, which iris does not have", "can be read by: "]],
-    ),
-    ("data=iris", [["model=textcnn (the default) cannot read data=iris", "softmax_regression"]]),
-    ("model=mlp data=imdb", [["model=mlp cannot read data=imdb: it needs in_features", "mlp can read:", "textcnn1d"]]),
-    ("model=char_rnn data=movie_reviews", [["model=char_rnn cannot read data=movie_reviews: it needs context_len"]]),
-    ("model=textcnn data=characters", [["characters comes with task=causal_lm, which has no num_outputs", "char_rnn"]]),
-    ("model=vae data=iris", [["model=vae cannot read data=iris: it needs image_shape"]]),
-    ("model=vae task=classification", [["model=vae cannot be trained with task=classification", "variational"]]),
-    (
-        "model=softmax_regression data=mnist_5k task=variational",
-        [["model=softmax_regression cannot be trained with task=variational: that is the task of vae", "Leave task="]],
-    ),
-    ("task=estimator", [["model=textcnn cannot be trained with task=estimator", "linear_regression, svr, tfidf_lin"]]),
-    ("model=mlp data=iris task=regression", [["do not go with task=regression", "no num_targets", "classification"]]),
     # several at once
     (
         "model=mlp data=imdb optim=adamm trainer.max_epochs=ten modle=x seed=1,2",
@@ -108,13 +53,7 @@ BROKEN = [
 
 @pytest.mark.parametrize(("command", "expected"), BROKEN, ids=[command for command, _ in BROKEN])
 def test_broken_commands_are_explained(command, expected):
-    found = check(command.split())
-    assert len(found) == len(expected), found
-    for fragments in expected:
-        assert any(all(fragment in text for fragment in fragments) for text in found), (fragments, found)
-    for text in found:
-        assert len(text) < 500 and "\n" not in text, text
-        assert not re.search(r"Traceback|HydraException|full_key|object at 0x", text), text
+    assert_problems(check(command.split()), expected)
 
 
 GOOD = [
@@ -201,8 +140,7 @@ MULTIRUN = [
 @pytest.mark.parametrize(("command", "expected"), MULTIRUN, ids=[command for command, _ in MULTIRUN])
 def test_every_value_of_a_sweep_is_checked_once(command, expected):
     for found in (check(command.split(), multirun=True), check([*command.split(), "hydra.mode=MULTIRUN"])):
-        assert len(found) == len(expected), found
-        assert all(any(all(part in text for part in fragments) for text in found) for fragments in expected), found
+        assert_problems(found, expected)
 
 
 def test_a_large_sweep_is_checked_by_a_sample():
@@ -287,32 +225,11 @@ def own(tmp_path, monkeypatch):
 )
 def test_a_users_own_choices_and_classes(own, command, expected):
     found = check(command.split(), own)
-    assert len(found) == len(expected), found
-    assert all(any(all(part in text for part in fragments) for text in found) for fragments in expected), found
+    assert_problems(found, expected)
 
 
 def test_a_config_dir_that_does_not_exist():
     assert check([], "no/such/folder") == ["--config-dir no/such/folder: there is no such folder."]
-
-
-@pytest.mark.parametrize(
-    ("command", "expected"),
-    [
-        ("model=mlp data.label=kind", []),
-        ("model=textcnn data.label=kind data.text=note", []),
-        ("model=mlp data.label=size task=regression", []),
-        ("model=mlp data.label=kidn", [['no column "kidn"', 'Did you mean "kind"?']]),
-        ("model=textcnn data.label=kind", [["model=textcnn cannot read data=csv: it needs vocab_size", "data.text="]]),
-        ("model=mlp data.label=kind data.text=note", [["model=mlp cannot read data=csv: it needs in_features"]]),
-    ],
-)
-def test_a_users_table_is_looked_into(tmp_path, monkeypatch, command, expected):
-    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
-    rows = [f"{size},{size % 3},{'ab'[size % 2]},word number {size}" for size in range(12)]
-    (tmp_path / "flowers.csv").write_text("\n".join(["size,width,kind,note", *rows]) + "\n")
-    found = check(["data=csv", f"data.path={tmp_path / 'flowers.csv'}", *command.split()])
-    assert len(found) == len(expected), found
-    assert all(any(all(part in text for part in fragments) for text in found) for fragments in expected), found
 
 
 # Cost

@@ -27,7 +27,7 @@ _NAMES |= dict.fromkeys(_DICTS, "dict")
 
 
 @cache
-def kinds(parameter: Parameter) -> tuple[Kind, ...]:
+def kinds_of(parameter: Parameter) -> tuple[Kind, ...]:
     """Return the alternatives of a parameter's annotation; names of other modules are followed."""
     if parameter.annotation is None:
         return (ANY,)

@@ -8,7 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from runner.config.annotations import Kind, fits, kinds, named, words
+from runner.config.annotations import Kind, fits, kinds_of, named, words
 from runner.config.findings import Findings, list_keys
 from runner.config.nodes import as_dict, walk
 from runner.config.pairing import Pair, references
@@ -223,7 +223,7 @@ class Inspection:
 
     def check_value(self, path: str, value: Any, parameter: Parameter) -> None:
         """Report a value that does not fit its annotation."""
-        alternatives = kinds(parameter)
+        alternatives = kinds_of(parameter)
         if has_unknown(value) or fits(value, alternatives):
             for target in named(value, alternatives):
                 self.findings.check_safe(self.shown(path, value), target)

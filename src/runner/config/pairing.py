@@ -6,7 +6,7 @@ from typing import Any
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from runner.config.annotations import fits, kinds
+from runner.config.annotations import fits, kinds_of
 from runner.config.catalog import alternatives, needed, noted
 from runner.config.findings import Findings
 from runner.config.signatures import signature
@@ -63,7 +63,7 @@ class Pair:
             places = [name for name, raw in self.raw[reader].items() if raw == f"${{{source}.{key}}}"]
             for name in places:
                 parameter = found.parameters.get(name) if found else None
-                if parameter and self.is_null(source, key) and not fits(None, kinds(parameter)):
+                if parameter and self.is_null(source, key) and not fits(None, kinds_of(parameter)):
                     lacking.append(key)
                     break
         either = sorted(alternatives(self.raw[reader])) if source == "data" else []
