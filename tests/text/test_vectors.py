@@ -1,4 +1,4 @@
-"""Word vectors learnt elsewhere: file formats, coverage, unknown words, and a net that begins with them."""
+"""Pretrained word vectors: file formats, coverage, unknown words, and a net that begins with them."""
 
 import gzip
 import json

@@ -65,7 +65,7 @@ def read_payments(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the columns (N, 29) and class numbers (N,) of the file.
 
     Raises:
-        UserError: a column is missing or holds something that is no number, or a class is not 0 or 1.
+        UserError: a column is missing or holds something that is not a number, or a class is not 0 or 1.
     """
     try:
         table = pyarrow.csv.read_csv(path)
@@ -80,7 +80,7 @@ def read_payments(path: str) -> tuple[np.ndarray, np.ndarray]:
     for name in (*COLUMNS, LABEL):
         kind = table[name].type
         if table[name].null_count or not (pyarrow.types.is_integer(kind) or pyarrow.types.is_floating(kind)):
-            raise UserError(f'{path}, column "{name}": some cell is empty or no number. Correct it or remove the row.')
+            raise UserError(f'{path}, column "{name}": a cell is empty or not a number. Correct it or remove the row.')
     values = np.stack([table[name].to_numpy() for name in COLUMNS], axis=1).astype(np.float64)
     target = table[LABEL].to_numpy().astype(np.int64)
     if not np.isin(target, (0, 1)).all():

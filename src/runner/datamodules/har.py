@@ -186,7 +186,7 @@ class _OnlyArrays(pickle.Unpickler):
             return _Inert
         if (module, name) in self.ALLOWED:
             return self.ALLOWED[module, name]
-        raise UserError(f"The archive wants to use {module}.{name}, which has no business in it: it is not read.")
+        raise UserError(f"The archive wants to use {module}.{name}, which does not belong there: it is not read.")
 
 
 def unpickled(data: bytes) -> dict[int, list[_Inert]]:

@@ -75,7 +75,7 @@ def read_returns(text: str, source: str) -> tuple[np.ndarray, np.ndarray]:
     """Return measurements (N, 34) and class numbers (N,).
 
     Raises:
-        UserError: a line has another number of cells, something that is no number, or another class.
+        UserError: a line has another number of cells, something that is not a number, or another class.
     """
     values, target = [], []
     for number, cells in enumerate(csv.reader(text.splitlines(), skipinitialspace=True), 1):

@@ -99,7 +99,7 @@ def read_idx(data: bytes, name: str) -> np.ndarray:
     """Return the array that an IDX file of unsigned bytes holds.
 
     Raises:
-        UserError: the bytes are no such file, or some are missing.
+        UserError: the bytes are not such a file, or some are missing.
     """
     if len(data) < 4 or data[:3] != b"\x00\x00\x08":
         raise UserError(f"{name} is not an IDX file of unsigned bytes: it begins with {data[:4]!r}.")

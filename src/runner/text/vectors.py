@@ -1,4 +1,4 @@
-"""Word vectors learnt elsewhere, for the first weights of a net's embedding: GloVe and word2vec.
+"""Pretrained word vectors, for the first weights of a net's embedding: GloVe and word2vec.
 
 A net that can begin with such vectors has `load_vectors(matrix)`, where the rows of the matrix (V, D) follow the
 vocabulary of the training split; one that makes no sense without them has `needs_vectors = True`. The file is read
@@ -230,7 +230,7 @@ def give_vectors(net: Any, vectors: Vectors | None, data: Any) -> float | None:
     """Let a net begin with the vectors of the configuration; return the share of the vocabulary that has one.
 
     Raises:
-        UserError: the net has no place for vectors, or asks for them in vain; or the data are no words.
+        UserError: the net has no place for vectors, or needs them and there are none; or the data are not words.
     """
     name = type(net).__name__
     if vectors is None:
