@@ -16,7 +16,7 @@ from runner.tracking.find import find_run
 from runner.training.callbacks import KeepStatistics
 from runner.training.job import run_recorded
 from runner.training.train import train
-from runner.training.warm_start import freeze, named, take, warm_start
+from runner.training.warm_start import freeze, lasting_name, take, warm_start
 
 
 @pytest.fixture(scope="module")
@@ -115,11 +115,11 @@ def test_the_parent_is_recorded_and_found_by_its_name(parent, tmp_path):
             (outputs / name).mkdir(parents=True)
         cfg = settings("mlp", "tracking.model=false")
         first = run_recorded(cfg, outputs / "first", choices, [])["run_id"]
-        assert named("last", None, outputs, one_of_many=False) == first
-        assert named(first[:8], None, outputs, one_of_many=True) == first
-        assert named(str(parent), None, outputs, one_of_many=True) == str(parent.resolve())
+        assert lasting_name("last", None, outputs, one_of_many=False) == first
+        assert lasting_name(first[:8], None, outputs, one_of_many=True) == first
+        assert lasting_name(str(parent), None, outputs, one_of_many=True) == str(parent.resolve())
         with pytest.raises(UserError, match="type the id"):
-            named("last", None, outputs, one_of_many=True)
+            lasting_name("last", None, outputs, one_of_many=True)
         OmegaConf.update(cfg, "init_from", first)
         second = run_recorded(cfg, outputs / "second", choices, [])["run_id"]
         found = find_run(None, outputs, second)

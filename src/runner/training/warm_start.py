@@ -33,7 +33,7 @@ WEIGHTS = "weights.safetensors"
 SHOWN = 40  # lines of the table
 
 
-def named(which: str, uri: str | None, outputs: Path, one_of_many: bool) -> str:
+def lasting_name(which: str, uri: str | None, outputs: Path, one_of_many: bool) -> str:
     """Return what `init_from=` names in a way that stays true: the id of a run, or the path of a folder.
 
     Args:
@@ -56,7 +56,7 @@ def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, ou
     """Put the weights of another run into the nets of a task, and say which.
 
     Args:
-        which: a folder with a model, a run folder, or a run (see `named`).
+        which: a folder with a model, a run folder, or a run (see `lasting_name`).
         task: the objective with its net.
         data: what the net is trained on.
         uri: tracking URI; None for the database in `outputs`.
