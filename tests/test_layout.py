@@ -23,7 +23,7 @@ ALONE = ("models",)  # which import nothing of runner
 MOST_NAMES = 22  # in src/runner
 
 # Arrows that point up and are about to go; nothing may be added.
-UPWARDS = {"runner.contracts.nets -> runner.training.checkpoint", "runner.training.processes -> runner.cli"}
+UPWARDS = {"runner.contracts.nets -> runner.training.checkpoint"}
 
 # One name for one idea. These stand in two places and mean the same, or say the same of two things side by side.
 SAME_MODULE = {

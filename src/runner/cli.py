@@ -10,7 +10,7 @@ import traceback
 from runner.errors import UserError, closest
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
-from runner.training.processes import frozen_config
+from runner.training.processes import frozen_config, started_as
 from runner.verbs.compare import Compare
 from runner.verbs.completion import complete
 from runner.verbs.doctor import Doctor
@@ -36,6 +36,7 @@ VERBS = {kind.__name__.lower(): kind for kind in KINDS}
 def main() -> None:
     """Run the verb of the command line; exit with 0, with 2 after a UserError, with 1 after any other error."""
     defer()
+    started_as(__spec__.name)
     if config := frozen_config():
         from runner.training.job import run_frozen
 

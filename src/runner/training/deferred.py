@@ -26,11 +26,11 @@ class Deferred(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):  # somebody looks through all modules
             raise AttributeError(name)
-        execute(self)
+        fill(self)
         return getattr(self, name)
 
 
-def execute(module: ModuleType) -> None:
+def fill(module: ModuleType) -> None:
     """Make a deferred module the real one; any other is left as it is."""
     with LOCK:
         if not isinstance(module, Deferred):
@@ -87,7 +87,7 @@ class Finder(MetaPathFinder):
     ) -> ModuleSpec | None:
         parent = sys.modules.get(fullname.rpartition(".")[0])
         if isinstance(parent, Deferred):
-            execute(parent)
+            fill(parent)
             if fullname not in sys.modules:
                 return None
             module = sys.modules[fullname]
@@ -130,7 +130,7 @@ def disable(function: Callable | None = None, *arguments: Any, **options: Any) -
     """Let a function be called as it is until there is a compiler that must not follow it."""
     dynamo = import_module("torch._dynamo")
     if not isinstance(function, FunctionType):
-        execute(dynamo)
+        fill(dynamo)
         return dynamo.disable(function, *arguments, **options)
     marked = cache(lambda: dynamo.disable(function, *arguments, **options))
 

@@ -14,7 +14,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 FROZEN = "RUNNER_FROZEN_CONFIG"  # the resolved configuration of the run that a process belongs to
+PROGRAM = "RUNNER_PROGRAM"  # the module of the command line, with which Lightning starts the other processes
 LAUNCH = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT", FROZEN)
+
+
+def started_as(module: str) -> None:
+    """Remember the module of the command line, also for the workers of a sweep, which start with another one."""
+    os.environ[PROGRAM] = module
 
 
 def frozen_config() -> Path | None:
@@ -42,7 +48,8 @@ def launching(config: Path) -> Iterator[None]:
     os.environ[FROZEN] = str(config)
     main = sys.modules["__main__"]
     started_as = main.__spec__
-    main.__spec__ = find_spec("runner.cli")  # what Lightning starts; in a sweep this is another module
+    if PROGRAM in os.environ:
+        main.__spec__ = find_spec(os.environ[PROGRAM])  # what Lightning starts
     try:
         yield
     finally:
