@@ -18,10 +18,10 @@ def test_contracts(model: str, request: pytest.FixtureRequest, subtests: pytest.
 @pytest.mark.parametrize(
     ("overrides", "expected"),
     [
-        (["model=textcnn"], {"padding"}),
-        (["model=char_rnn"], {"padding", "causal"}),
-        (["model=mlp"], set()),
-        (["model=vae"], set()),
+        (["model=textcnn"], {"answers", "padding"}),
+        (["model=char_rnn"], {"answers", "padding", "causal"}),
+        (["model=mlp"], {"answers"}),
+        (["model=vae"], {"answers"}),
         (["model=gan"], set()),
     ],
 )
@@ -129,6 +129,23 @@ class Gambles(Sound):
         return super().pooled(tokens) + torch.rand(8)
 
 
+class Drifts(Sound):
+    """Remembers something that no checkpoint holds."""
+
+    def __init__(self, vocab_size, num_outputs):
+        super().__init__(vocab_size, num_outputs)
+        self.steps = 0
+
+    def forward(self, tokens):
+        self.steps += self.training
+        return super().forward(tokens) * (1 + self.steps)
+
+
+class Overflows(Sound):
+    def forward(self, tokens):
+        return super().forward(tokens) + float("inf")
+
+
 class Stuck(Sound):
     def forward(self, tokens):
         return super().forward(tokens) * 1e-9
@@ -194,6 +211,8 @@ vocab_size: ${{data.vocab_size}}
         ("NotANumber", CLASSIFIER, "gradients", "the gradient of embedding.weight is not finite"),
         ("Forgets", CLASSIFIER, "save_load", "register_buffer"),
         ("Gambles", CLASSIFIER, "deterministic", "two answers to one question"),
+        ("Drifts", CLASSIFIER, "resume", "embedding.weight, .* differ after a training that was stopped and resumed"),
+        ("Overflows", CLASSIFIER, "answers", "of an answer is not a finite number"),
         ("Stuck", CLASSIFIER, "learns", "cannot fit even a few examples"),
         ("LooksAtValues", CLASSIFIER, "export", "torch.export does not take LooksAtValues"),
         ("FixedBatch", CLASSIFIER, "export", "torch.export does not take FixedBatch"),

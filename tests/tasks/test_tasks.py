@@ -22,7 +22,7 @@ from runner.tasks.causal_lm import CausalLM
 from runner.tasks.classification import Classification
 from runner.tasks.decoding import Decoding
 from runner.tasks.estimator import Estimator
-from runner.tasks.means import RunningMeans
+from runner.tasks.means import Mean, RunningMeans, value_of
 from runner.tasks.regression import Regression
 from runner.tasks.variational import Variational
 
@@ -43,7 +43,33 @@ def evaluated(task: Task, *tensors: torch.Tensor, batch_size: int = 7) -> dict[s
     return task.evaluation_metrics()
 
 
+# Losses of a net's own.
+
+
+class OwnLosses(Given):
+    """Answers what it is given; half of what the others would say, and a penalty."""
+
+    def losses(self, inputs, target):
+        return {"loss": torch.tensor(0.5), "penalty": inputs[0].abs().sum()}
+
+
+def test_a_net_may_bring_losses_of_its_own():
+    logits, target = torch.tensor([[1.0, -1.0]]), torch.tensor([0])
+    assert Classification(OwnLosses(), 2).step((logits, target))["loss"] == pytest.approx(2.5)
+    found = CausalLM(OwnLosses(), context_len=1).step((logits[None], target[None]))
+    assert value_of(found["loss"]) == pytest.approx(2.5) and found["penalty"] == 2
+    assert Regression(OwnLosses(), 2).step((logits, logits))["loss"] == pytest.approx(2.5)
+
+
 # Running means.
+
+
+def test_a_mean_is_weighted_by_what_it_counts():
+    means = RunningMeans()
+    means.add({"loss": Mean(torch.tensor(1.0), 30), "exact": torch.tensor(1.0)}, 2)
+    means.add({"loss": Mean(torch.tensor(4.0), torch.tensor(10)), "exact": torch.tensor(0.0)}, 6)
+    means.add({"loss": Mean(torch.tensor(math.nan), 0), "exact": torch.tensor(0.0)}, 0)  # a batch without tokens
+    assert means.pop() == pytest.approx({"loss": 1.75, "exact": 0.25})
 
 
 def test_means_count_examples_not_batches():

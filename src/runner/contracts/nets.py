@@ -8,6 +8,8 @@ Shape letters: B batch, T time (tokens).
 """
 
 import copy
+import json
+import math
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
@@ -23,7 +25,8 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from torch import Tensor
 
-from runner.contracts.tiny import LEARNING_RATE, tiny
+from runner.contracts.tiny import LEARNING_RATE, ROWS, tiny, tiny_data
+from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Loader
 from runner.errors import UserError
 from runner.tasks.base import Task
@@ -358,6 +361,33 @@ def answers(task: Task, inputs: tuple) -> Outputs:
     return (torch.as_tensor(np.asarray(ask(*inputs), dtype=np.float64)),)
 
 
+def check_answers(task: Task, data: DataModule) -> None:
+    """Each raw row gets one answer with the promised columns, the same alone, in company and when asked again."""
+    task.eval()
+    assert data.inputs is not None, "tiny_data() gives inputs"
+    rows = data.inputs.example(ROWS, np.random.default_rng(0))
+    found, columns = task.answer(rows, data), task.answer_columns(data)
+    assert len(found) == len(rows), f"{len(rows)} rows were given, {len(found)} answered"
+    for answer in found:
+        assert list(answer) == list(columns), f"an answer has the columns {list(answer)}, promised are {list(columns)}"
+        odd = [name for name, value in answer.items() if isinstance(value, float) and not math.isfinite(value)]
+        assert not odd, f"{', '.join(odd)} of an answer is not a finite number"
+        json.dumps(answer)  # numbers and texts of Python's own, not of torch or NumPy
+    assert same_answers(task.answer(rows, data), found), "the same rows were answered otherwise the second time"
+    for row, answer in zip(rows, found, strict=True):
+        alone = task.answer([row], data)
+        assert same_answers(alone, [answer]), f"{row} is answered with {alone[0]} alone, with {answer} in company"
+
+
+def same_answers(ones: list[dict], others: list[dict]) -> bool:
+    """Whether answers are the same but for rounding."""
+    pairs = [(one[name], other[name]) for one, other in zip(ones, others, strict=True) for name in one]
+    return all(
+        math.isclose(one, other, rel_tol=1e-4, abs_tol=1e-5) if isinstance(one, float) else one == other
+        for one, other in pairs
+    )
+
+
 def check_deterministic(task: Task, twin: Task, batch: Any) -> None:
     """`twin`, built with the same seed, has the same weights and gives the same answers."""
     if task.by_gradient:
@@ -441,6 +471,10 @@ def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
         "save_load": partial(check_save_load, task, other, batch),
         "deterministic": partial(check_deterministic, task, twin, batch),
     }
+    data = tiny_data(cfg)
+    if task.answer_columns(data):
+        task.connect(data)
+        checks["answers"] = partial(check_answers, task, data)
     if not task.by_gradient:
         for each in (task, twin):
             each.net.fit(*batch)

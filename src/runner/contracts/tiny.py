@@ -5,19 +5,25 @@ YAML; the objective draws a batch that has them, and no dataset is read. So a ne
 outside, is covered by its YAML.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from runner.build import COMMON, build
+from runner.build import COMMON, build, build_data
 from runner.config.catalog import Catalog, alternatives, needed
 from runner.config.catalog import folders as choice_folders
 from runner.config.compose import compose
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.codecs import Codec, ImageInputs, NumberInputs, SequenceInputs, TextInputs
+from runner.datamodules.parts.targets import Classes, Numbers, Targets
 from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
+from runner.tasks.examples import LENGTH
+from runner.text import SPECIALS, Pipeline, TokenSettings, Vocabulary
 
 ROWS = 6  # examples of the made-up batch
 LEARNING_RATE = 0.01  # of the tiny task's Adam
@@ -76,3 +82,31 @@ def tiny(cfg: DictConfig, seed: int = 1) -> tuple[Task, Any]:
         task: Task = build(cfg, "task", leave_out=COMMON, net=build(cfg, "model"), _recursive_=False)
     task.equip(optimizer=optimizer_builder(OmegaConf.create({"_target_": "torch.optim.Adam", "lr": LEARNING_RATE})))
     return task, task.example(cfg.data, facts_read(cfg), ROWS, torch.Generator().manual_seed(0))
+
+
+def tiny_data(cfg: DictConfig) -> DataModule:
+    """The data of a tiny task, unread; its codecs are those of `DataModule.small`, or follow from the facts."""
+    data = build_data(cfg)
+    data.inputs, data.targets = data.small(cfg.data) or codecs(cfg.data, facts_read(cfg))
+    return data
+
+
+def codecs(facts: Mapping[str, Any], read: set[str]) -> tuple[Codec, Targets]:
+    """What encodes raw rows of such facts, and their targets."""
+    inputs: Codec
+    if "vocab_size" in read:
+        words = [chr(ord("a") + number) for number in range(facts["vocab_size"] - len(SPECIALS))]
+        pipeline = Pipeline(TokenSettings("word"), facts.get("max_len"))
+        inputs = TextInputs("text", pipeline, Vocabulary([*SPECIALS, *words]))
+    elif "image_shape" in read:
+        inputs = ImageInputs("image", facts["image_shape"])
+    elif {"num_steps", "num_channels"} & read:
+        channels = facts.get("num_channels", 1)
+        inputs = SequenceInputs("signals", np.zeros(channels), np.ones(channels), facts.get("num_steps") or LENGTH)
+    else:
+        width = facts["in_features"]
+        inputs = NumberInputs([f"x{number}" for number in range(width)], np.zeros(width), np.ones(width))
+    if "num_targets" in read:
+        width = facts["num_targets"]
+        return inputs, Numbers([f"y{number}" for number in range(width)], np.zeros(width), np.ones(width))
+    return inputs, Classes([f"class {number}" for number in range(facts.get("num_classes") or 2)])

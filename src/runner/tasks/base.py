@@ -59,6 +59,13 @@ class Task(Loop):
         """
         raise NotImplementedError(f"{type(self).__name__} has to define step(batch)")
 
+    def own_losses(self, batch: Any) -> dict[str, Tensor]:
+        """Named losses of a net with a method `losses(inputs, target)`, such as an adaptive softmax or a penalty.
+
+        Its "loss" stands in place of the objective's; all others are added to that.
+        """
+        return dict(self.net.losses(self.inputs(batch), batch[-1])) if hasattr(self.net, "losses") else {}
+
     def connect(self, data: DataModule) -> None:
         """Take from the data what scoring and answering need, such as class names or the scale of the targets."""
 

@@ -70,14 +70,18 @@ class CausalLM(Task):
         return examples.with_next_tokens(facts, read, rows, draw)
 
     def step(self, batch: Any) -> Scalars:
-        logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, T, V), (B, T)
+        own, target = self.own_losses(batch), batch[-1]  # target (B, T)
+        loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net(*self.inputs(batch)), target)
+        return {"loss": Mean(sum(own.values(), loss), (target != IGNORE).sum()), **own}
+
+    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean over the tokens that count, of logits (B, T, V) against the tokens that follow (B, T)."""
         if logits.shape[:2] != target.shape:
             raise UserError(
                 f"language modelling needs logits of shape {(*target.shape, 'V')}; "
                 f"{type(self.net).__name__} returned {tuple(logits.shape)}"
             )
-        loss = F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORE)
-        return {"loss": Mean(loss, (target != IGNORE).sum())}
+        return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORE)
 
     def evaluation_metrics(self) -> dict[str, float]:
         metrics = super().evaluation_metrics()

@@ -97,7 +97,9 @@ class Classification(Task):
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
 
     def step(self, batch: Any) -> Scalars:
-        return self.scalars(self.net(*self.inputs(batch)), batch[-1])
+        scalars, own = self.scalars(self.net(*self.inputs(batch)), batch[-1]), self.own_losses(batch)
+        loss = own.pop("loss", scalars["loss"])
+        return scalars | own | {"loss": sum(own.values(), loss)}
 
     def evaluation_step(self, batch: Any) -> Scalars:
         logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)

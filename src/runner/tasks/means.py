@@ -45,7 +45,8 @@ class RunningMeans:
         for name, total, weight in zip(names, sums.tolist(), totals.tolist(), strict=True):
             self.sums[name] = self.sums.get(name, 0.0) + total
             self.weights[name] = self.weights.get(name, 0.0) + weight
-        return dict(zip(names, (sums / totals).tolist(), strict=True))
+        means = zip(names, (sums / totals).tolist(), totals.tolist(), strict=True)
+        return {name: mean for name, mean, weight in means if weight}
 
     def waiting(self) -> dict[str, float]:
         """Plain sums of what is pending: finite if all of it is."""

@@ -77,7 +77,9 @@ class Regression(Task):
         return examples.with_values(facts, read, rows, draw)
 
     def step(self, batch: Any) -> Scalars:
-        return self.scalars(self.net(*self.inputs(batch)), batch[-1])
+        scalars, own = self.scalars(self.net(*self.inputs(batch)), batch[-1]), self.own_losses(batch)
+        loss = own.pop("loss", scalars["loss"])
+        return scalars | own | {"loss": sum(own.values(), loss)}
 
     def evaluation_step(self, batch: Any) -> Scalars:
         output, target = self.net(*self.inputs(batch)), batch[-1]  # (B, D), (B, D)

@@ -176,8 +176,8 @@ class TextInputs(Codec):
 
     def example(self, rows: int, draw: np.random.Generator) -> list[dict]:
         known = self.vocabulary.tokens[len(self.vocabulary.specials) :] or ["word"]
-        length = min(self.max_len or 12, 12)
-        return [{self.column: self.pipeline.joined(list(draw.choice(known, size=length)))} for _ in range(rows)]
+        lengths = draw.integers(1, min(self.max_len or 12, 12), size=rows, endpoint=True)
+        return [{self.column: self.pipeline.joined(list(draw.choice(known, size=length)))} for length in lengths]
 
     def state(self) -> dict[str, Any]:
         return {"column": self.column, **self.pipeline.state(), "vocabulary": self.vocabulary.state()}
