@@ -198,7 +198,7 @@ class ShowProgress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.samples += len(batch[-1]) * trainer.world_size
+        self.samples += pl_module.rows(batch) * trainer.world_size
         if trainer.is_last_batch:
             self.stop_clock()
         self.advance(batch_idx + 1)

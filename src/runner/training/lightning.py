@@ -17,6 +17,7 @@ NOISE = (
     ".*GPU available but not used.*",
     ".*`srun` command is available.*",
     ".*You requested to overfit.*",  # our loader keeps the order itself, see DataModule.train_dataloader
+    ".*Total length of `list` across ranks is zero.*",  # data without validation
     ".*sync_dist=True.*",  # the means are summed over the processes before they are logged
 )
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
