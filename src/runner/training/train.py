@@ -13,11 +13,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.build import build_data, build_task, start_vectors
 from runner.config import safety
+from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
+from runner.tasks.base import Task
 from runner.tracking.record import Record
 from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
@@ -123,11 +125,11 @@ def known(metrics: dict[str, float]) -> dict[str, float]:
 
 
 def build_trainer(
-    cfg: DictConfig, folder: Path, task: Any, history: History, callbacks: list, writer: AtomicWriter
+    cfg: DictConfig, folder: Path, task: Task, history: History, callbacks: list, writer: AtomicWriter
 ) -> lightning.Trainer:
     """Lightning's Trainer with the callbacks of the configuration and of the run."""
     callbacks = callbacks + [instantiate(node) for node in cfg.callbacks.values() if node is not None]
-    flags = OmegaConf.to_container(cfg.trainer, resolve=True)
+    flags = as_dict(cfg.trainer, resolve=True)
     if not task.automatic_optimization:  # Lightning leaves the clipping to objectives that step by themselves
         task.gradient_clip = flags.pop("gradient_clip_val", None), flags.pop("gradient_clip_algorithm", "norm")
     for callback in callbacks:
@@ -150,7 +152,7 @@ def build_trainer(
     return trainer
 
 
-def load_best(task: Any, folder: Path) -> dict | None:
+def load_best(task: Task, folder: Path) -> dict | None:
     """Put the weights of the best checkpoint into the task; return what is known of it."""
     path = folder / "checkpoints" / "best.ckpt"
     if not path.exists():
