@@ -230,7 +230,7 @@ def test_signals_end_a_run_in_one_line_and_it_goes_on_after_them(tmp_path):
     endless.send_signal(signal.SIGINT)
     out, err = endless.communicate(timeout=60)
     assert endless.returncode == 130, out + err
-    assert err.strip() == "runner: stopped by SIGINT; go on with: runner resume=last"
+    assert err.strip() == "runner: stopped by SIGINT; continue with: runner resume=last"
     assert rows(tmp_path, "SELECT status FROM runs") == [("KILLED",)]
     assert not (place / "metrics.json").exists() and (place / "checkpoints" / "last.ckpt").exists()
 

@@ -69,7 +69,7 @@ def build_regularise(cfg: DictConfig) -> Any:
     return None if regularise.changes_nothing else regularise
 
 
-def start_vectors(cfg: DictConfig, task: Any, data: Any) -> dict[str, float]:
+def start_vectors(cfg: DictConfig, task: Task, data: DataModule) -> dict[str, float]:
     """Let the net begin with the word vectors of the configuration; return the share of the words that have one."""
     coverage = give_vectors(task.net, build(cfg, "vectors") if cfg.get("vectors") else None, data)
     return {} if coverage is None else {"vector_coverage": coverage}

@@ -141,7 +141,7 @@ def test_with_damaged_checkpoints_only_the_run_does_not_quietly_begin_anew(folde
     save(1.0)
     last = folder / "last.ckpt"
     last.write_bytes(last.read_bytes()[:-100])
-    with pytest.raises(UserError, match="train anew, with the same command without resume="):
+    with pytest.raises(UserError, match="train again, with the same command without resume="):
         newest_checkpoint(folder)
     assert "last.ckpt is damaged" in caplog.text
 

@@ -1,5 +1,6 @@
 """One training run: what it leaves behind, which checkpoint it keeps, what it reads when, and how it fails."""
 
+import dataclasses
 import json
 import logging
 import math
@@ -10,7 +11,7 @@ import torch
 from omegaconf import OmegaConf
 from pytorch_lightning import Callback
 from safetensors.torch import load_file
-from small_runs import KillAt, Points, outcome, settings, stopped
+from small_runs import KillAt, Points, outcome, resumed, settings, stopped
 
 import runner.training.train
 from runner.build import build_task
@@ -87,7 +88,7 @@ def test_the_weights_are_those_of_the_best_checkpoint(trained):
 
 def test_what_is_no_number_is_left_out(caplog):
     assert known({"test/r2": math.nan, "test/loss": math.inf, "test/mse": 1.5}) == {"test/mse": 1.5}
-    assert "left out, since they are no finite numbers: test/r2, test/loss" in caplog.text
+    assert "left out, since they are not finite numbers: test/r2, test/loss" in caplog.text
 
 
 def test_there_is_no_metrics_json_before_the_end(tmp_path, no_figures):
@@ -304,3 +305,30 @@ def test_train_is_short():
     import inspect
 
     assert len(inspect.getsource(runner.training.train.train).splitlines()) <= 70
+
+
+# Data without validation or test.
+
+
+@pytest.mark.parametrize("absent", [("val",), ("test",), ("val", "test")])
+def test_splits_that_are_not_there(tmp_path, monkeypatch, caplog, absent):
+    own = Iris.prepare
+    monkeypatch.setattr(Iris, "prepare", lambda data: dataclasses.replace(own(data), **dict.fromkeys(absent)))
+    record, overrides = Points(), ["lr_find=true", "callbacks.checkpoint.every_n_steps=2"]
+    with caplog.at_level(logging.INFO):
+        found = train(settings("mlp", *overrides), tmp_path, record)
+    assert {name.split("/")[0] for name in found if "/" in name} == {"train", "val", "test"} - set(absent)
+    best, last = (load_checkpoint(tmp_path / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    if "val" in absent:
+        assert "the last checkpoint is kept" in caplog.text and best["global_step"] == last["global_step"]
+    assert list((tmp_path / "figures").glob("learning_curve_loss.png"))
+
+
+def test_without_validation_a_stopped_run_ends_as_a_whole_one(tmp_path, monkeypatch, no_figures):
+    own = Iris.prepare
+    monkeypatch.setattr(Iris, "prepare", lambda data: dataclasses.replace(own(data), val=None))
+    cfg = settings("mlp", "callbacks.checkpoint.every_n_steps=1")
+    train(cfg, tmp_path / "whole")
+    assert stopped(cfg, tmp_path / "stopped", KillAt("on_train_batch_start", 7))
+    resumed(cfg, tmp_path / "stopped")
+    assert outcome(tmp_path / "stopped") == outcome(tmp_path / "whole")

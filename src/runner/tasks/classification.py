@@ -32,8 +32,6 @@ from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare,
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.tasks.means import Scalars
 
-SPLITS = ("train", "val", "test")
-
 
 class Classification(Task):
     """Loss of the target class; on validation and test accuracy, balanced accuracy, macro F1, AUROC, average precision.
@@ -182,7 +180,9 @@ class Classification(Task):
     def figures(self) -> dict[str, Figure]:
         drawn = {"confusion_matrix": charts.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}
         if self.data is not None and self.data.is_set_up:
-            sizes = {split: np.bincount(self.data.targets_of(split), minlength=self.num_classes) for split in SPLITS}
+            sizes = {
+                split: np.bincount(self.data.targets_of(split), minlength=self.num_classes) for split in self.data.sizes
+            }
             if sizes["train"].max() > 2 * sizes["train"].min():
                 drawn["class_distribution"] = charts.class_distribution(sizes, self.class_names)
         return drawn | image_figures(self.net, self.mistakes, self.class_names)

@@ -1,13 +1,15 @@
 """Other models beside the trained one: fitted on the same training rows, scored and drawn on the same test rows."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import tables
+from runner.tasks.base import Task
 
 
 class Baselines(Callback):
@@ -24,22 +26,23 @@ class Baselines(Callback):
         self.raw = dict(raw or {})
         both = self.models.keys() & self.raw.keys()
         if both:
-            raise UserError(f"callbacks.baselines: {', '.join(sorted(both))} stands in models and in raw.")
+            raise UserError(f"callbacks.baselines: {', '.join(sorted(both))} is in models and in raw.")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Fit, score and draw, once the test split has been gone through."""
-        data = trainer.datamodule
+        task = cast(Task, pl_module)
+        data = task.data_module
         if data.target_names is None or len(data.target_names) != 1:
             raise UserError("callbacks.baselines compares predictions of one real value; this data has another target.")
         actual = np.asarray(data.examples("test")[1], dtype=np.float64)  # (N,)
-        predicted = {type(pl_module.net).__name__: self.answers(pl_module, data, len(actual))}
+        predicted = {type(task.net).__name__: self.answers(task, data, len(actual))}
         for name, model in self.models.items():
             predicted[name] = np.ravel(model.fit(*data.examples("train")).predict(data.examples("test")[0]))
         for name, model in self.raw.items():
-            rows = {split: table(data.raw(split, len(getattr(data, split)))) for split in ("train", "test")}
+            rows = {split: table(data.raw(split, data.sizes[split])) for split in ("train", "test")}
             predicted[name] = np.ravel(model.fit(rows["train"], data.examples("train")[1]).predict(rows["test"]))
         errors = {name: float(((values - actual) ** 2).mean()) for name, values in predicted.items()}
-        pl_module.log_dict(
+        task.log_dict(
             {f"test/{name}_mse": errors[name] for name in (*self.models, *self.raw)}, logger=False, rank_zero_only=True
         )
         if trainer.is_global_zero:
@@ -47,9 +50,9 @@ class Baselines(Callback):
             folder.mkdir(exist_ok=True)
             tables.panels_of_models(actual, predicted).savefig(folder / "side_by_side.png")
 
-    def answers(self, task: Any, data: Any, rows: int) -> np.ndarray:
+    def answers(self, task: Task, data: DataModule, rows: int) -> np.ndarray:
         """What the trained net says to the test rows, in the data's own units (N,)."""
-        (name,) = data.target_names
+        (name,) = cast(list[str], data.target_names)
         return np.array([row[name] for row in task.answer(data.raw("test", rows), data)])
 
 

@@ -4,42 +4,17 @@ import logging
 import signal
 import sys
 import time
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
-from runner.errors import UserError, closest
+from runner.tasks.loop import Loop
+from runner.training.checkpoint import AtomicWriter, Checkpoint, can_save, monitored
 from runner.training.interrupt import Interrupt
 
 log = logging.getLogger(__name__)
-
-
-def monitored(monitor: str, metrics: dict[str, Any]) -> float:
-    """Return the value of the metric that picks the best checkpoint.
-
-    Raises:
-        UserError: the run has no such metric.
-    """
-    if monitor not in metrics:
-        known = sorted(metrics)
-        raise UserError(
-            f"task.monitor={monitor} is not among the metrics of this run.{closest(monitor, known)} "
-            f"Allowed: {', '.join(known)}"
-        )
-    return float(metrics[monitor])
-
-
-def can_save(trainer: Trainer) -> bool:
-    """Whether a checkpoint made now, after a batch, can be gone on from exactly.
-
-    Before a validation it cannot: Lightning would leave it out. The end of the epoch saves then, or the next step.
-    Between batches whose gradients are added up it cannot either, since a checkpoint holds no gradients.
-    """
-    loop = trainer.fit_loop.epoch_loop
-    validates = loop._should_check_val_fx(trainer.fit_loop._data_fetcher)
-    return not (trainer.is_last_batch or validates or loop._should_accumulate())
 
 
 class EarlyStopping(callbacks.EarlyStopping):
@@ -79,7 +54,7 @@ class EarlyStopping(callbacks.EarlyStopping):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.enabled and self.wait_count >= max(1, self.patience):  # it had stopped before it was interrupted
             epoch = self.stopped_epoch + 1
-            log.info("stopped early in epoch %d already; callbacks.early_stopping.patience lets it go on", epoch)
+            log.info("stopped early in epoch %d already; callbacks.early_stopping.patience lets it continue", epoch)
             trainer.should_stop = True
 
 
@@ -102,7 +77,7 @@ class StopOnSignal(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if self.asked(trainer) and can_save(trainer):
-            if trainer.checkpoint_callback is not None:
+            if isinstance(trainer.checkpoint_callback, Checkpoint):
                 trainer.checkpoint_callback.save(trainer)
             self.end(trainer)
 
@@ -129,7 +104,9 @@ class StopOnSignal(Callback):
 
     def end(self, trainer: Trainer) -> None:
         """Wait until the checkpoint is on the disk, and end the run."""
-        trainer.strategy.checkpoint_io.wait()
+        writer = trainer.strategy.checkpoint_io
+        if isinstance(writer, AtomicWriter):
+            writer.wait()
         self.interrupt.raise_if_asked()
 
 
@@ -198,7 +175,7 @@ class ShowProgress(Callback):
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        self.samples += len(batch[-1]) * trainer.world_size
+        self.samples += cast(Loop, pl_module).rows(batch) * trainer.world_size
         if trainer.is_last_batch:
             self.stop_clock()
         self.advance(batch_idx + 1)

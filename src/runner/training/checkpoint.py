@@ -1,4 +1,4 @@
-"""Checkpoints that survive anything: written beside the old one, synced, renamed, and complete enough to go on exactly.
+"""Checkpoints that survive anything: written beside the old one, synced, renamed, enough to resume exactly.
 
 A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the last but one, in case the last is damaged) and
 `best.ckpt` (the best value of the monitored validation metric so far). All hold plain containers and tensors only, so
@@ -22,15 +22,16 @@ import torch
 from pytorch_lightning import LightningModule, Trainer, callbacks
 from pytorch_lightning.plugins.io import CheckpointIO
 
-from runner.errors import UserError
-from runner.training.callbacks import can_save, monitored
+from runner.errors import UserError, closest
+from runner.training.history import History
 
 log = logging.getLogger(__name__)
 
 
 def random_state() -> dict:
     """The state of every random number generator a training step may use, as plain containers and tensors."""
-    name, keys, position, has_gauss, gauss = np.random.get_state()
+    state: Any = np.random.get_state()
+    name, keys, position, has_gauss, gauss = state
     return {
         "python": random.getstate(),
         "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
@@ -50,7 +51,7 @@ def set_random_state(state: dict) -> None:
 
 
 def load_checkpoint(path: Path) -> dict:
-    """Return a checkpoint without running any code of whoever wrote it; on the processor."""
+    """Return a checkpoint without running any code of whoever wrote it; on the CPU."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
@@ -78,8 +79,36 @@ def newest_checkpoint(folder: Path) -> Path | None:
                 link(path, folder / "best.ckpt")
             return path
     if found:
-        raise UserError(f"no checkpoint in {folder} can be read: train anew, with the same command without resume=")
+        raise UserError(f"no checkpoint in {folder} can be read: train again, with the same command without resume=")
     return None
+
+
+def monitored(monitor: str, metrics: dict[str, Any]) -> float:
+    """Return the value of the metric that picks the best checkpoint.
+
+    Raises:
+        UserError: the run has no such metric.
+    """
+    if monitor not in metrics:
+        known = sorted(metrics)
+        raise UserError(
+            f"task.monitor={monitor} is not among the metrics of this run.{closest(monitor, known)} "
+            f"Allowed: {', '.join(known)}"
+        )
+    return float(metrics[monitor])
+
+
+def can_save(trainer: Trainer) -> bool:
+    """Whether a checkpoint made now, after a batch, can be resumed exactly.
+
+    Before a validation it cannot: Lightning would leave it out. The end of the epoch saves then, or the next step.
+    Between batches whose gradients are added up it cannot either, since a checkpoint holds no gradients.
+    """
+    loop = trainer.fit_loop.epoch_loop
+    fetcher = trainer.fit_loop._data_fetcher
+    assert fetcher is not None, "a training runs"
+    validates = loop._should_check_val_fx(fetcher)
+    return not (trainer.is_last_batch or validates or loop._should_accumulate())
 
 
 class AtomicWriter(CheckpointIO):
@@ -126,7 +155,7 @@ class AtomicWriter(CheckpointIO):
         free = shutil.disk_usage(there).free / 2**20
         return UserError(
             f"the checkpoint {path} could not be written; {free:.0f} MB are free on this disk. The checkpoint before "
-            f"it is intact: make space, then go on with resume=last. ({error})"
+            f"it is intact: make space, then continue with resume=last. ({error})"
         )
 
     def wait(self) -> None:
@@ -162,7 +191,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def copied(value: Any) -> Any:
-    """A copy of nested containers whose tensors are the copy's own, on the processor."""
+    """A copy of nested containers whose tensors are the copy's own, on the CPU."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
@@ -219,8 +248,8 @@ class Checkpoint(callbacks.Checkpoint):
             self.score = None
             if score is None:
                 return False
-            first = self.best_score is None or math.isnan(self.best_score)
-            if not first and not (score < self.best_score if self.mode == "min" else score > self.best_score):
+            best = self.best_score
+            if best is not None and not math.isnan(best) and not (score < best if self.mode == "min" else score > best):
                 return False
         self.best_score, self.best_epoch = score, trainer.current_epoch
         return True
@@ -258,13 +287,14 @@ class Checkpoint(callbacks.Checkpoint):
         self.score = state_dict["score"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
-        states = [random_state()]
+        states: list[Any] = [random_state()]
         if trainer.world_size > 1:
             states = [None] * trainer.world_size
             torch.distributed.all_gather_object(states, random_state())
         checkpoint["random_states"] = states
-        checkpoint["train_loader"] = trainer.train_dataloader.state_dict()
-        checkpoint["history"] = trainer.logger.history if trainer.logger else []
+        loader: Any = trainer.train_dataloader
+        checkpoint["train_loader"] = loader.state_dict()
+        checkpoint["history"] = trainer.logger.history if isinstance(trainer.logger, History) else []
         checkpoint["about"] = self.about
         checkpoint["best"] = self.saving_best
 
@@ -273,14 +303,15 @@ class Checkpoint(callbacks.Checkpoint):
         if wanted not in (None, -1) and done > wanted:
             raise UserError(f"the run has trained {done} epochs already; give it more: trainer.max_epochs={2 * done}")
         self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
-        if trainer.logger:
+        if isinstance(trainer.logger, History):
             trainer.logger.replay(checkpoint["history"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
         if self.restored is not None:  # as late as possible: nothing may draw a number before the first step
-            random_numbers, loader = self.restored
+            random_numbers, progress = self.restored
             set_random_state(random_numbers)
+            loader: Any = trainer.train_dataloader
             # Lightning restores the loader itself, but not if a schedule has asked for the number of steps before.
-            trainer.train_dataloader.load_state_dict(loader)
+            loader.load_state_dict(progress)
             self.restored = None

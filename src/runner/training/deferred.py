@@ -38,7 +38,7 @@ def fill(module: ModuleType) -> None:
         spec = module.__spec__
         assert spec is not None and isinstance(spec.loader, Waiting)
         module.__loader__ = spec.loader = spec.loader.real
-        module.__class__ = ModuleType
+        module.__class__ = ModuleType  # type: ignore[assignment]  # of this one object, as Python lets modules do
         held = {name: vars(module).pop(name) for name in HELD[spec.name]}
         spec.loader.exec_module(module)
         for name, value in held.items():

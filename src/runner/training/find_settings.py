@@ -16,6 +16,7 @@ import gc
 import json
 import logging
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +27,13 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback, LightningModule, Trainer
 
+from runner.config.nodes import as_dict
+from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.optim.build import optimizer_builder, set_learning_rate
+from runner.tasks.base import Task
 from runner.tracking.record import Record
 from runner.training.checkpoint import random_state, set_random_state
 from runner.training.lightning import NoProfiler
@@ -42,12 +46,12 @@ SMOOTHING = 0.9  # weight of the past in the running mean of the loss
 DIVERGED = 4.0  # times the lowest loss: larger rates are not tried
 FEWEST_POINTS = 10
 STEPS_AN_EPOCH = 10  # a batch is at most this part of the training rows
-MEMORY_SHARE = 0.8  # of the memory that is left, for the largest batch on the processor
+MEMORY_SHARE = 0.8  # of the memory that is left, for the largest batch on the CPU
 KEPT_FLAGS = ("accelerator", "precision", "accumulate_grad_batches", "deterministic")
 CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 
 
-def find_settings(cfg: DictConfig, folder: Path, task: Any, data: Any, record: Record | None = None) -> None:
+def find_settings(cfg: DictConfig, folder: Path, task: Task, data: DataModule, record: Record | None = None) -> None:
     """Find what `cfg.find_batch_size` and `cfg.lr_find` ask for and put it into `cfg`, `data` and `task`.
 
     Raises:
@@ -79,12 +83,12 @@ def find_settings(cfg: DictConfig, folder: Path, task: Any, data: Any, record: R
         record.tags({"runner.changed_params": json.dumps(changed)})
 
 
-def use(found: dict[str, float | int], cfg: DictConfig, task: Any, data: Any) -> None:
+def use(found: dict[str, float | int], cfg: DictConfig, task: Task, data: DataModule) -> None:
     """Put found values where the training takes them from."""
     for key, value in found.items():
         OmegaConf.update(cfg, key, value, force_add=True)
     if "data.batch_size" in found:
-        data.batch_size = found["data.batch_size"]
+        data.batch_size = int(found["data.batch_size"])
     if "optim.lr" in found:
         task.optimizer = optimizer_builder(cfg.optim, cfg.trainer.get("precision"))
 
@@ -123,7 +127,7 @@ class RangeTest(Callback):
             trainer.should_stop = True
 
 
-def best_rate(cfg: DictConfig, task: Any, data: Any, folder: Path) -> float | None:
+def best_rate(cfg: DictConfig, task: Task, data: DataModule, folder: Path) -> float | None:
     """Return the rate at which the loss falls most steeply and draw `figures/lr_find.png`; None if it never falls."""
     if not task.automatic_optimization:
         raise UserError("lr_find follows one loss and one optimizer; this objective has more. Leave it out.")
@@ -162,7 +166,7 @@ def steepest(rates: np.ndarray, losses: list[float]) -> float | None:
 # The batch.
 
 
-def largest_batch(cfg: DictConfig, task: Any, data: Any) -> int:
+def largest_batch(cfg: DictConfig, task: Task, data: DataModule) -> int:
     """Return the largest size, a power of two times `data.batch_size`, with which training steps fit into memory."""
     if not hasattr(data, "batch_size"):
         raise UserError(f"{type(data).__name__} has no batch_size: leave find_batch_size out.")
@@ -218,15 +222,16 @@ def peak_memory() -> int:
 # A trial.
 
 
-def trial(cfg: DictConfig, task: Any, data: Any, steps: int, callbacks: list[Callback] = ()) -> None:
+def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: Sequence[Callback] = ()) -> None:
     """Train a copy of the task for some steps: neither the task nor anything on the disk changes."""
     twin = copy.deepcopy(task, {id(data): data})  # some tasks know their data, which need not be copied
     twin.schedule = None
-    twin.close_window = lambda: None  # a loss that is no number ends a training, here it is expected
-    flags = OmegaConf.to_container(cfg.trainer, resolve=True)
-    kept = KEPT_FLAGS + (CLIPPING if task.automatic_optimization else ())
+    vars(twin)["close_window"] = lambda: None  # a loss that is not a number ends a training, here it is expected
+    flags = as_dict(cfg.trainer, resolve=True)
+    names = KEPT_FLAGS + (CLIPPING if task.automatic_optimization else ())
+    kept: dict[str, Any] = {name: flags[name] for name in names if name in flags}
     trainer = lightning.Trainer(
-        **{name: flags[name] for name in kept if name in flags},
+        **kept,
         devices=1,
         max_steps=steps,
         max_epochs=-1,

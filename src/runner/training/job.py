@@ -10,13 +10,15 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from filelock import FileLock, Timeout
 from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.config.inferred import settle
+from runner.config.nodes import as_dict
 from runner.errors import UserError
 from runner.files import sources
 from runner.tracking.record import Record
@@ -34,21 +36,23 @@ def run(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir).resolve()
     with open_dict(cfg):
-        cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is no setting of a job
+        cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is not a setting of a job
     sources.go_offline(cfg)
     settle(cfg.data)
     OmegaConf.resolve(cfg)
     overrides = [override for override in hydra.overrides.task if key_of(override) != "resume"]
-    with ending(hydra.mode.name == "MULTIRUN"):
+    multirun = hydra.mode is RunMode.MULTIRUN
+    with ending(multirun):
         if cfg.get("init_from") and not cfg.resume:
             uri, outputs = cfg.tracking.uri, Path.cwd() / "outputs"
-            cfg.init_from = lasting_name(cfg.init_from, uri, outputs, one_of_many=hydra.mode.name == "MULTIRUN")
+            cfg.init_from = lasting_name(cfg.init_from, uri, outputs, one_of_many=multirun)
             overrides = [o for o in overrides if key_of(o) != "init_from"] + [f"init_from='{cfg.init_from}'"]
         if rank() > 0:
-            return run_beside(cfg, folder)
+            run_beside(cfg, folder)
+            return None
         with only_process(folder):
             result = run_recorded(cfg, folder, dict(hydra.runtime.choices), overrides)
-    if hydra.runtime.choices["hydra/sweeper"] != "runner" or hydra.mode.name != "MULTIRUN":
+    if hydra.runtime.choices["hydra/sweeper"] != "runner" or not multirun:
         closing_table(result, folder)  # a sweep closes with one of its own
     return result.get(cfg.task.get("monitor") or "val/loss")
 
@@ -56,7 +60,7 @@ def run(cfg: DictConfig) -> float | None:
 def run_recorded(
     cfg: DictConfig, folder: Path, choices: dict, overrides: list[str], tags: dict[str, str] | None = None
 ) -> dict[str, Any]:
-    """Train in `folder` with a record in MLflow; go on with the run `cfg.resume` if there is one."""
+    """Train in `folder` with a record in MLflow; continue the run `cfg.resume` if there is one."""
     interrupt = Interrupt()
     interrupt.install()
     if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it has begun
@@ -70,7 +74,7 @@ def run_recorded(
         record = tracker.start(
             experiment=cfg.tracking.experiment,
             name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
-            params={key: value for key, value in OmegaConf.to_container(cfg).items() if key != "resume"},
+            params={key: value for key, value in as_dict(cfg).items() if key != "resume"},
             tags={f"runner.{group}": choices[group] for group in groups if choices.get(group)}
             | {"runner.folder": str(folder), **(tags or {})}
             | ({"runner.init_from": cfg.init_from} if cfg.get("init_from") else {}),
@@ -100,12 +104,12 @@ def run_beside(cfg: DictConfig, folder: Path) -> None:
 def run_frozen(config: Path) -> None:
     """Train as a process that Lightning has started for the run whose resolved configuration is `config`."""
     with ending(multirun=False):
-        run_beside(OmegaConf.load(config), config.parent)
+        run_beside(cast(DictConfig, OmegaConf.load(config)), config.parent)
 
 
 def note_changes(folder: Path, cfg: DictConfig) -> None:
     """Say what differs from the configuration the run began with; refuse what would make it another run."""
-    for key, (was, now) in changes(OmegaConf.load(folder / "config.yaml"), cfg).items():
+    for key, (was, now) in changes(cast(DictConfig, OmegaConf.load(folder / "config.yaml")), cfg).items():
         log.warning("resumed with %s: %s -> %s", key, was, now)
     (folder / "metrics.json").unlink(missing_ok=True)
 
@@ -157,7 +161,7 @@ def ending(multirun: bool) -> Iterator[None]:
     try:
         yield
     except Interrupted as stopped:
-        print(f"runner: stopped by {stopped}" + "; go on with: runner resume=last" * (not multirun), file=sys.stderr)
+        print(f"runner: stopped by {stopped}" + "; continue with: runner resume=last" * (not multirun), file=sys.stderr)
         sys.exit(stopped.exit_code)
     except Exception as error:
         mistake = isinstance(error, UserError)

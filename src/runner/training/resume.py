@@ -1,10 +1,11 @@
-"""`resume=RUN_ID|last|auto`: going on with a run, in its folder, from its newest checkpoint, as the same MLflow run."""
+"""`resume=RUN_ID|last|auto`: continuing a run, in its folder, from its newest checkpoint, as the same MLflow run."""
 
 from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
+from runner.config.nodes import as_dict
 from runner.errors import UserError
 from runner.tracking.find import RunInfo, find_run
 
@@ -19,7 +20,7 @@ def key_of(override: str) -> str:
 
 
 def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
-    """Replace `resume=...` by what goes on with that run: its overrides, the new ones, its folder, its id.
+    """Replace `resume=...` by what continues that run: its overrides, the new ones, its folder, its id.
 
     Args:
         overrides: what the user typed; unchanged if there is no `resume=`.
@@ -33,13 +34,14 @@ def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
     run = resumable(which, list(typed.values()), uri, outputs)
     if run is None:
         return list(typed.values())
-    earlier = [o for o in OmegaConf.load(run.folder / "overrides.yaml") if key_of(o) not in {*typed, "resume"}]
+    assert run.folder is not None, "resumable() has looked"
+    earlier = [o for o in first_overrides(run.folder) if key_of(o) not in {*typed, "resume"}]
     new = [override for key, override in typed.items() if key != "hydra.run.dir"]
     return [*earlier, *new, f"hydra.run.dir='{run.folder}'", f"resume={run.id}"]
 
 
 def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
-    """Return the run to go on with; None if `which` is auto and there is none.
+    """Return the run to continue; None if `which` is auto and there is none.
 
     Raises:
         UserError: if the run does not exist, or has finished and is not given more epochs.
@@ -61,8 +63,15 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
 
 
 def has_finished(run: RunInfo) -> bool:
-    """Whether nothing is left to do: a run killed while its model was being stored still has to be gone on with."""
-    return run.status == "FINISHED" or (run.status == "UNKNOWN" and (run.folder / "metrics.json").exists())
+    """Whether nothing is left to do: a run killed while its model was being stored is not finished."""
+    if run.status != "UNKNOWN":
+        return run.status == "FINISHED"
+    return run.folder is not None and (run.folder / "metrics.json").exists()
+
+
+def first_overrides(folder: Path) -> list[str]:
+    """What was typed when a run began."""
+    return [str(override) for override in OmegaConf.load(folder / "overrides.yaml")]
 
 
 def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
@@ -70,12 +79,12 @@ def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunIn
     folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides if key_of(o) == "hydra.run.dir"), None)
     try:
         run = find_run(uri, outputs, str(Path(folder).absolute()) if folder else "last", status=UNFINISHED)
-    except UserError:  # nothing there to go on with
+    except UserError:  # nothing there to continue
         return None
     if run.folder is None or not (run.folder / "overrides.yaml").exists() or has_finished(run):
         return None
     own = sorted(o for o in overrides if not key_of(o).startswith("hydra."))
-    return run if sorted(OmegaConf.load(run.folder / "overrides.yaml")) == own else None
+    return run if sorted(first_overrides(run.folder)) == own else None
 
 
 def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
@@ -84,7 +93,7 @@ def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
     Raises:
         UserError: if one of them would make the continuation meaningless.
     """
-    old, new = flat(before), flat(now)
+    old, new = flat(as_dict(before)), flat(as_dict(now))
     differing = {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
@@ -99,10 +108,10 @@ def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
     return differing
 
 
-def flat(cfg: Any, prefix: str = "") -> dict[str, Any]:
+def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     """Return {"model.embed_dim": 128, ...}."""
     found: dict[str, Any] = {}
-    for key, value in (OmegaConf.to_container(cfg) if OmegaConf.is_config(cfg) else cfg).items():
+    for key, value in node.items():
         if isinstance(value, dict):
             found |= flat(value, f"{prefix}{key}.")
         else:

@@ -5,7 +5,7 @@ this point, is there a profiler, are gradients scaled or added up, does another 
 half the time. Here they are asked once an epoch, and what is left of a step is written out.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from pytorch_lightning import Callback, LightningModule, Trainer
 from pytorch_lightning.loops.fetchers import _DataFetcher, _PrefetchDataFetcher
@@ -36,7 +36,8 @@ class Steps(_TrainingEpochLoop):
 
     def on_run_start(self, data_fetcher: _DataFetcher) -> None:
         super().on_run_start(data_fetcher)
-        trainer, task = self.trainer, self.trainer.lightning_module
+        trainer: Any = self.trainer  # sets some of its attributes where no type can be seen
+        task = self.trainer.lightning_module
         self.usual = (
             task.automatic_optimization
             and not any(redefines(task, name, Loop) for name in WRITTEN_OUT)
@@ -58,7 +59,7 @@ class Steps(_TrainingEpochLoop):
         if self.restarting or not self.usual:
             super().advance(data_fetcher)
             return
-        trainer, task = self.trainer, self.trainer.lightning_module
+        trainer, task = self.trainer, cast(Loop, self.trainer.lightning_module)
         batch, _, _ = next(data_fetcher)
         number = self.batch_idx + 1
         self.batch_progress.is_last_batch = data_fetcher.done
@@ -81,7 +82,7 @@ class Steps(_TrainingEpochLoop):
             trainer._logger_connector.update_train_step_metrics()
         self._results.batch = self._results.batch_size = None
 
-    def optimise(self, trainer: Trainer, task: LightningModule, batch: Any, number: int) -> Tensor:
+    def optimise(self, trainer: Trainer, task: Loop, batch: Any, number: int) -> Tensor:
         """One step of the optimizer; the loss before it."""
         progress, optimizer = self.automatic_optimization.optim_progress.optimizer, trainer.optimizers[0]
         result: list[Tensor] = []
@@ -89,6 +90,7 @@ class Steps(_TrainingEpochLoop):
         def closure() -> Tensor:
             task._current_fx_name = "training_step"
             loss = task.training_step(batch, number)
+            assert loss is not None, "an objective without a loss steps by itself"
             result.append(loss.detach())
             progress.zero_grad.increment_ready()
             self.call("on_before_zero_grad", optimizer)

@@ -9,14 +9,17 @@ from typing import Any
 
 import pytorch_lightning as lightning
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.build import build_data, build_task, start_vectors
 from runner.config import safety
+from runner.config.nodes import as_dict
+from runner.datamodules.base import DataModule
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
+from runner.tasks.base import Task
 from runner.tracking.record import Record
 from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
@@ -50,6 +53,7 @@ def train(
     safety.guard(cfg)
     data = build_data(cfg)
     data.setup()
+    watch_what_there_is(cfg, data)
     lightning.seed_everything(cfg.seed, verbose=False)
     task = build_task(cfg)
     task.connect(data)
@@ -73,8 +77,9 @@ def train(
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process that torchrun started has another one
     best = load_best(task, folder)
-    metrics = history.latest("train/") | task.evaluate(trainer, data, "val") | task.evaluate(trainer, data, "test")
-    metrics = {name: value for name, value in metrics.items() if not name.endswith(("_step", "/lr"))}
+    metrics = history.latest("train/")
+    for split in [split for split in ("val", "test") if split in data.sizes]:
+        metrics |= task.evaluate(trainer, data, split)
     metrics = known(metrics | {f"fit/{name}": value for name, value in (task.fitted() | vectors).items()})
     if progress.seconds:
         metrics["train/samples_per_second"] = progress.samples_per_second
@@ -83,7 +88,8 @@ def train(
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
         "duration_seconds": round(time.time() - started, 3),
     }
-    drawn = task.figures() | data.figures(task)  # in every process: what they show is gathered from all of them
+    # in every process: what they show is gathered from all of them
+    drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         bundle = save_bundle(folder, cfg, task, data)
         draw(folder, drawn, task.monitor, history, best)
@@ -91,26 +97,39 @@ def train(
             keep(record, folder, metrics, trainer.global_step)
             if cfg.tracking.model and task.answer_columns(data):
                 own = safety.own_code(cfg)
-                example = data.raw("test", 2)
+                example = data.raw("test" if "test" in data.sizes else "train", 2)
                 record.model(bundle, PyfuncModel, data.columns, task.answer_columns(data), example, code=own)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
 
 
+def watch_what_there_is(cfg: DictConfig, data: DataModule) -> None:
+    """Let nothing watch a validation metric where there is no such split: the last checkpoint is then the best."""
+    if "val" in data.sizes:
+        return
+    log.info("there is no validation split: the last checkpoint is kept, and nothing stops early")
+    with open_dict(cfg):
+        cfg.task.monitor = None
+    for node in cfg.callbacks.values():
+        if node is not None and str(node.get("monitor")).startswith("val/"):
+            node.monitor = None
+
+
 def known(metrics: dict[str, float]) -> dict[str, float]:
-    """Leave out what is no number, such as R2 of a single row: JSON has no word for it."""
+    """Leave out points of the curve, and what is not a number, such as R2 of a single row: JSON has no word for it."""
+    metrics = {name: value for name, value in metrics.items() if not name.endswith(("_step", "/lr"))}
     lost = [name for name, value in metrics.items() if not math.isfinite(value)]
     if lost:
-        log.warning("left out, since they are no finite numbers: %s", ", ".join(lost))
+        log.warning("left out, since they are not finite numbers: %s", ", ".join(lost))
     return {name: value for name, value in metrics.items() if name not in lost}
 
 
 def build_trainer(
-    cfg: DictConfig, folder: Path, task: Any, history: History, callbacks: list, writer: AtomicWriter
+    cfg: DictConfig, folder: Path, task: Task, history: History, callbacks: list, writer: AtomicWriter
 ) -> lightning.Trainer:
     """Lightning's Trainer with the callbacks of the configuration and of the run."""
     callbacks = callbacks + [instantiate(node) for node in cfg.callbacks.values() if node is not None]
-    flags = OmegaConf.to_container(cfg.trainer, resolve=True)
+    flags = as_dict(cfg.trainer, resolve=True)
     if not task.automatic_optimization:  # Lightning leaves the clipping to objectives that step by themselves
         task.gradient_clip = flags.pop("gradient_clip_val", None), flags.pop("gradient_clip_algorithm", "norm")
     for callback in callbacks:
@@ -133,7 +152,7 @@ def build_trainer(
     return trainer
 
 
-def load_best(task: Any, folder: Path) -> dict | None:
+def load_best(task: Task, folder: Path) -> dict | None:
     """Put the weights of the best checkpoint into the task; return what is known of it."""
     path = folder / "checkpoints" / "best.ckpt"
     if not path.exists():
@@ -146,7 +165,7 @@ def load_best(task: Any, folder: Path) -> dict | None:
 def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best: dict | None) -> None:
     """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
     both = [{name.split("/", 1)[1] for name in history.latest(f"{split}/")} for split in ("train", "val")]
-    for name in sorted((both[0] & both[1]) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):
+    for name in sorted((both[0] & (both[1] or both[0])) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):
         curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
         curves = {split: curve for split, curve in curves.items() if curve[0]}
         drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best["step"] if best else None)

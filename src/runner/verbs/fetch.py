@@ -34,7 +34,7 @@ class Fetch(Choosing):
         safety.guard({"data": cfg.data})
         data = build_data(cfg)
         data.setup()
-        sizes = ", ".join(f"{len(getattr(data, part))} {part}" for part in ("train", "val", "test"))
+        sizes = ", ".join(f"{size} {part}" for part, size in data.sizes.items())
         print(f"{name}: {data.source}\nrows: {sizes}\nsha256: {data.digest}\ncache: {cache.folder()}")
         return 0
 
