@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test setup lint types bench clean
+.PHONY: run test setup lint bench clean
 
 run: setup
 	$(BIN)/runner model=textcnn data=movie_reviews
@@ -23,8 +23,6 @@ $(STAMP): pyproject.toml constraints.txt
 lint: setup
 	$(BIN)/ruff check src tests benchmarks
 	$(BIN)/ruff format --check src tests benchmarks
-
-types: setup
 	$(BIN)/mypy
 
 bench: setup
