@@ -110,7 +110,7 @@ def test_a_model_of_the_user_with_a_mistake(tmp_path, monkeypatch, capsys):
     assert doctor.Doctor(overrides=("model=mine",), config_dir=tmp_path / "conf")() == 1
     printed = capsys.readouterr().out
     assert "broken  padding: five more columns of padding change the answer of CountsPadding" in printed
-    assert "ok      gradients" in printed and "\n1 of " in printed
+    assert "ok      gradients" in printed and "\n2 of " in printed
 
 
 @pytest.mark.parametrize("words", ["model=mlpp", "model=textcnn data=iris", "model=mlp model.hiden_dims=[3]"])
