@@ -41,14 +41,24 @@ class Page:
 
     def python(self, *arguments: str, code: int = 0) -> str:
         """What Python prints, errors included; it has to end with this exit code."""
-        ended = subprocess.run(
-            [sys.executable, *arguments],
-            cwd=self.folder,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=180,
-        )
-        assert ended.returncode == code, ended.stdout
-        return ended.stdout
+        return run(self.folder, *arguments, code=code)
+
+
+def environment() -> dict[str, str]:
+    """What a program of this checkout is started with."""
+    return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+
+
+def run(folder: Path, *arguments: str, code: int = 0) -> str:
+    """What Python prints in a folder, errors included; it has to end with this exit code."""
+    ended = subprocess.run(
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=180,
+    )
+    assert ended.returncode == code, ended.stdout
+    return ended.stdout

@@ -25,7 +25,7 @@ import torch.nn.functional as F
 from omegaconf import DictConfig
 from torch import Tensor
 
-from runner.contracts.tiny import LEARNING_RATE, ROWS, tiny, tiny_data
+from runner.contracts.tiny import ROWS, tiny, tiny_data
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Loader
 from runner.errors import UserError
@@ -106,7 +106,8 @@ def name_of(task: Task) -> str:
 def check_gradients(task: Task, batch: Any) -> None:
     """Every trainable parameter gets a finite gradient that is not zero within three training steps."""
     task = copy.deepcopy(task).train()
-    optimizer = torch.optim.Adam(task.net.parameters(), lr=LEARNING_RATE)
+    assert task.optimizer is not None, "tiny() gives one"
+    optimizer = task.optimizer(task.net)
     waiting = {name for name, parameter in task.net.named_parameters() if parameter.requires_grad}
     for _ in range(3):  # weights that start at zero may hold back the gradients of others for a step
         optimizer.zero_grad()

@@ -26,7 +26,7 @@ from runner.tasks.examples import LENGTH
 from runner.text import SPECIALS, Pipeline, TokenSettings, Vocabulary
 
 ROWS = 6  # examples of the made-up batch
-LEARNING_RATE = 0.01  # of the tiny task's Adam
+LEARNING_RATE = 0.01  # of the tiny task's optimizer: Adam, or what the model brings along
 
 # Facts of the data (see conf/data): sizes that are cut down to these, and values where the data has none.
 SMALLER = {"vocab_size": 20, "max_len": 12, "context_len": 12, "num_steps": 12}
@@ -62,6 +62,9 @@ def compose_tiny(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -
         for fact, usual in USUAL.items():
             if fact in read and (fact not in cfg.data or OmegaConf.is_interpolation(cfg.data, fact)):
                 cfg.data[fact] = usual
+        if not (model and catalog.override("model", model, "optim")):
+            cfg.optim = {"_target_": "torch.optim.Adam"}
+        cfg.optim.lr = LEARNING_RATE
     return cfg
 
 
@@ -80,7 +83,7 @@ def tiny(cfg: DictConfig, seed: int = 1) -> tuple[Task, Any]:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         task: Task = build(cfg, "task", leave_out=COMMON, net=build(cfg, "model"), _recursive_=False)
-    task.equip(optimizer=optimizer_builder(OmegaConf.create({"_target_": "torch.optim.Adam", "lr": LEARNING_RATE})))
+    task.equip(optimizer=optimizer_builder(cfg.optim))
     return task, task.example(cfg.data, facts_read(cfg), ROWS, torch.Generator().manual_seed(0))
 
 

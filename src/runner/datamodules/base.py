@@ -183,6 +183,12 @@ class DataModule(LightningDataModule):
         """
         return self._raw_rows(split).raw(split, limit)
 
+    def some_rows(self, limit: int) -> list[dict]:
+        """Return the first raw rows of the test split, if there is one, else of training; made-up ones without rows."""
+        if self._read().rows is None:
+            return self._inputs().example(limit, np.random.default_rng(0))
+        return self.raw("train" if self.test is None else "test", limit)
+
     def examples(self, split: str) -> tuple[Sequence[str] | np.ndarray, np.ndarray]:
         """Return inputs and targets of a split as scikit-learn takes them.
 

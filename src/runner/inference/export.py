@@ -21,7 +21,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
 from runner.inference.tensors import relative_distance, tensors_in
-from runner.tasks.base import Task
+from runner.tasks.base import FILES, Task
 
 log = logging.getLogger(__name__)
 OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
@@ -222,7 +222,7 @@ def onnx_reader(target: Path) -> Reader:
 
 
 def write_safetensors(net: nn.Module, target: Path, bundle: Path | None) -> Reader:
-    """Write a folder with weights.safetensors and, from the bundle, config.yaml and preprocessing.json."""
+    """Write a folder with weights.safetensors and, from the bundle, all the rest: it is a bundle itself."""
     from safetensors.torch import load_model, save_model
 
     target.mkdir(parents=True, exist_ok=True)
@@ -230,6 +230,8 @@ def write_safetensors(net: nn.Module, target: Path, bundle: Path | None) -> Read
     if bundle is not None:
         for name in ("config.yaml", "preprocessing.json"):
             shutil.copyfile(bundle / name, target / name)
+        if (bundle / FILES).is_dir():
+            shutil.copytree(bundle / FILES, target / FILES, dirs_exist_ok=True)
     twin = copy.deepcopy(net)
     with torch.no_grad():
         for parameter in twin.parameters():

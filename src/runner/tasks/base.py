@@ -29,7 +29,7 @@ from runner.tasks.means import Scalars
 log = logging.getLogger(__name__)
 
 Question = Callable[[str, DataModule], list[dict]]  # from what is typed to rows of answers
-FILES = "files"  # the folder of a bundle that holds the net's own files
+FILES = "files"  # the folder of a bundle that holds the net's own files; that of a run with those of its objective
 
 
 class Task(Loop):
@@ -101,7 +101,12 @@ class Task(Loop):
         return {}
 
     def write_files(self, folder: Path, data: DataModule) -> None:
-        """Write what the objective leaves in the run's folder beside weights and figures, such as word vectors."""
+        """Write what the objective leaves behind beside weights and figures, such as word vectors.
+
+        Args:
+            folder: `files/` of the run.
+            data: what the net was trained on.
+        """
 
     def fitted(self) -> dict[str, float]:
         """Return the fitted numbers by name where they are the result; `metrics.json` holds them as fit/NAME."""

@@ -185,7 +185,8 @@ def closing_table(result: dict[str, Any], folder: Path) -> None:
         cells = [result.get(f"{split}/{name}") for split in ("val", "test")]
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
     console = Console(soft_wrap=True, highlight=False)
-    console.print(table)
+    if names:
+        console.print(table)
     console.print(f"run:    {result['run_id']}")
     console.print(f"folder: {folder}")
     console.print("next:   runner predict run=last ... | runner evaluate run=last | runner ui")

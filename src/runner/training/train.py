@@ -19,7 +19,7 @@ from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
-from runner.tasks.base import Task
+from runner.tasks.base import FILES, Task
 from runner.tracking.record import Record
 from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
@@ -93,12 +93,13 @@ def train(
     if trainer.is_global_zero:
         bundle = save_bundle(folder, cfg, task, data)
         draw(folder, drawn, task.monitor, history, best)
+        write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
             if cfg.tracking.model and task.answer_columns(data):
                 own = safety.own_code(cfg)
-                example = data.raw("test" if "test" in data.sizes else "train", 2)
-                record.model(bundle, PyfuncModel, data.columns, task.answer_columns(data), example, code=own)
+                answered = task.answer_columns(data)
+                record.model(bundle, PyfuncModel, data.columns, answered, data.some_rows(2), code=own)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
 
@@ -174,6 +175,14 @@ def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best:
         figure.savefig(folder / "figures" / f"{name}.png")
 
 
+def write_files(folder: Path, task: Task, data: DataModule) -> None:
+    """Let the objective write files of its own; where it has none to write there is no folder."""
+    folder.mkdir(exist_ok=True)
+    task.write_files(folder, data)
+    if not any(folder.iterdir()):
+        folder.rmdir()
+
+
 def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> None:
     """Hand the final metrics and the files of the run to its record."""
     kept = {f"best/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
@@ -184,7 +193,7 @@ def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> 
     }
     record.metrics(kept | test, step=step)
     record.artifact(folder / "figures")
-    for name in ("samples.txt", "runner.log"):
+    for name in (FILES, "samples.txt", "runner.log"):
         if (folder / name).exists():
             record.artifact(folder / name)
     if (folder / "checkpoints" / "best.ckpt").exists():

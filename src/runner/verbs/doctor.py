@@ -74,7 +74,9 @@ def examine_model(overrides: list[str], folders: list[Path]) -> int:
 
     from runner.contracts.nets import broken
     from runner.contracts.tiny import compose_tiny
+    from runner.training.lightning import silence
 
+    silence()
     console = Console(soft_wrap=True, highlight=False)
     found = broken(compose_tiny(overrides, folders))
     for name, wrong in sorted(found.items()):

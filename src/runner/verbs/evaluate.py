@@ -82,6 +82,8 @@ def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
     silence()
     task, data, cfg = load_bundle(folder / "model", changed)
     data.setup()
+    if split not in data.sizes:
+        raise UserError(f"the data of this run has no {split} split: {data.source}")
     if data.digest != preprocessing(folder / "model")["digest"]:
         raise UserError(f"the data of this run has changed since: {data.source}. Train again, or type input=FILE")
     lightning.seed_everything(cfg.seed, verbose=False)

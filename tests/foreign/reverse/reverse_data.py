@@ -97,7 +97,9 @@ class Reversed(DataModule):
         letters = codec.parts["source"].vocabulary.tokens[len(SPECIALS) :]
         drawn = [draw.choice(letters, size=draw.integers(1, self.max_len + 1)).tolist() for _ in range(self.rows)]
         rows = [{"source": " ".join(row), "target": " ".join(reversed(row))} for row in drawn]
-        raw = {part: [rows[number] for number in numbers] for part, numbers in self.splitting(len(rows))._asdict().items()}
+        raw = {
+            part: [rows[number] for number in numbers] for part, numbers in self.splitting(len(rows))._asdict().items()
+        }
         return Prepared(
             codec,
             Sentences([]),

@@ -1,4 +1,6 @@
-"""A small encoder-decoder: a GRU reads, a GRU that looks back at what was read writes (Luong et al. 2015, arXiv:1508.04025).
+"""A small encoder-decoder: one GRU reads, another writes and looks back at what was read.
+
+Source of the attention: Luong, Pham and Manning 2015, arXiv:1508.04025.
 
 Shape letters: B batch, S source tokens, T written tokens, E embedding, H hidden, V vocabulary.
 """

@@ -13,7 +13,7 @@ from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.errors import UserError
 from runner.files import cache
-from runner.text import SPECIALS, Pipeline, TokenSettings, Vocabulary
+from runner.text import Pipeline, TokenSettings, Vocabulary
 
 
 class Neighbours(NamedTuple):

@@ -267,7 +267,8 @@ class Loader:
         return torch.Generator().manual_seed(self.seed_of(number))
 
     def seed_of(self, number: int) -> int:
-        return self.seed * 1_000_003 + self.epoch + number * 0x9E3779B1  # far from the next epochs and seeds
+        epoch = self.epoch if self.shuffle else 0  # every validation is of the same batches
+        return self.seed * 1_000_003 + epoch + number * 0x9E3779B1  # far from the next epochs and seeds
 
     def order(self) -> Tensor:
         """Row numbers in the order of this epoch, a multiple of the number of processes long."""

@@ -103,6 +103,11 @@ class Columns(Codec):
         self.parts = dict(parts)
 
     @property
+    def max_len(self) -> int | None:
+        """Tokens that every part keeps of a row; None = as many as there are."""
+        return min(filter(None, (getattr(part, "max_len", None) for part in self.parts.values())), default=None)
+
+    @property
     def columns(self) -> dict[str, str]:
         return {name: kind for part in self.parts.values() for name, kind in part.columns.items()}
 
