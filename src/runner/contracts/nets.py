@@ -362,9 +362,11 @@ def answers(task: Task, inputs: tuple) -> Outputs:
     return (torch.as_tensor(np.asarray(ask(*inputs), dtype=np.float64)),)
 
 
+@torch.inference_mode()  # as whoever uses a model asks
 def check_answers(task: Task, data: DataModule) -> None:
     """Each raw row gets one answer with the promised columns, the same alone, in company and when asked again."""
-    task.eval()
+    task = copy.deepcopy(task).eval()
+    task.connect(data)
     assert data.inputs is not None, "tiny_data() gives inputs"
     rows = data.inputs.example(ROWS, np.random.default_rng(0))
     found, columns = task.answer(rows, data), task.answer_columns(data)
@@ -474,7 +476,6 @@ def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
     }
     data = tiny_data(cfg)
     if task.answer_columns(data):
-        task.connect(data)
         checks["answers"] = partial(check_answers, task, data)
     if not task.by_gradient:
         for each in (task, twin):
