@@ -30,6 +30,12 @@ def test_its_episodes_are_the_same_again(system):
     assert "test/return_mean" in system.runner("evaluate", "run=last")
 
 
+def test_a_file_cannot_be_scored(system):
+    (system.folder / "places.csv").write_text("place\n0.5\n", encoding="utf-8")
+    with pytest.raises(UserError, match="no labels to compare with"):
+        system.runner("evaluate", "run=last", "input=places.csv")
+
+
 def test_it_says_what_to_do(system):
     assert system.runner("predict", "run=last", "place=0.5").startswith("action: right\n")
     with pytest.raises(UserError, match="corridor of 9 places has no rows to look at"), system.here():

@@ -33,6 +33,8 @@ def score_file(
     """
     targets = predictor.data.targets
     if targets is None:
+        if [*predictor.columns.values()] != ["string"]:
+            raise UserError("the data of this model has no labels to compare with: leave input= out")
         return score_text(predictor, file), 0, []
     with writer(output) as write:
         return score(predictor, targets, labelled(file, predictor, targets, label), write)
