@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from runner.errors import UserError
+from runner.inference.bundle import load_bundle
+from runner.verbs.evaluate import scorer
 
 COMMAND = ["model=reverse_net", "optim.lr=0.01", "trainer.max_epochs=10", "tracking.system_metrics=false"]
 
@@ -24,6 +26,16 @@ def test_a_killed_run_ends_with_the_same_weights(system, tmp_path: Path, no_figu
 
 def test_it_evaluates_to_the_same_numbers(system):
     assert "exact_match" in system.runner("evaluate", "run=last")
+
+
+def test_no_mean_depends_on_the_size_of_the_batches(system):
+    with system.here():
+        task, data, cfg = load_bundle(system.run / "model")
+        data.eval_batch_size = 7  # of 40 rows: the last batch is smaller, and no two have equally many tokens
+        data.setup()
+        found = task.evaluate(scorer(cfg), data, "test")
+    _, metrics = system.outcome()
+    assert found == pytest.approx({name: metrics[name] for name in found}, rel=1e-5)
 
 
 def test_it_translates(system):
