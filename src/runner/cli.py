@@ -58,7 +58,7 @@ def main() -> None:
         sys.exit(2)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)
-    except BrokenPipeError:  # whoever read the output has gone, as in `runner list | head`
+    except BrokenPipeError:  # the reader of the output has ended, as in `runner list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 

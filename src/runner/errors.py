@@ -9,7 +9,7 @@ class UserError(ValueError):
 
 
 def closest(name: str, allowed: Iterable[str]) -> str:
-    """Return ' Did you mean "x"?' for the allowed spelling nearest to `name`, or "" if none is near."""
+    """Return ' Did you mean "x"?' for the allowed spelling closest to `name`, or "" if none is close."""
     matches = get_close_matches(str(name), [str(choice) for choice in allowed], n=1, cutoff=0.6)
     return f' Did you mean "{matches[0]}"?' if matches else ""
 

@@ -1,4 +1,4 @@
-"""What others send is read without running their code: configurations, bundles, checkpoints."""
+"""What comes from others is read without running their code: configurations, bundles, checkpoints."""
 
 import os
 import pickle
@@ -95,7 +95,7 @@ def test_what_the_user_allows_may_be_named(monkeypatch) -> None:
 
 
 def test_the_users_own_folder_is_the_users_own(tmp_path: Path, monkeypatch) -> None:
-    """Modules directly in the current folder; not those of an environment that lies in it."""
+    """Modules directly in the current folder; not those of an environment inside it."""
     (tmp_path / "own_nets.py").write_text("class Net:\n    pass\n")
     packages = tmp_path / ".venv" / "site-packages"
     packages.mkdir(parents=True)
@@ -148,7 +148,7 @@ def test_a_tokenizer_is_code_too(monkeypatch) -> None:
     assert tokenizer("shlex.split")("a b") == ["a", "b"]
 
 
-# Bundles and checkpoints of somebody else.
+# Bundles and checkpoints from someone else.
 
 
 class Payload:

@@ -26,7 +26,7 @@ def test_a_model_of_another_version_says_so(recorded, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["textcnn", "iris", "boston", "csv", "tfidf"])
 def test_mlflow_answers_the_same(recorded, name: str) -> None:
-    """The model that the run has logged, loaded as anybody would, to the last digit."""
+    """The model that the run has logged, loaded without runner, to the last digit."""
     import mlflow
     import pandas
 

@@ -56,14 +56,14 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
 
 
 def _wanted_target(root: DictConfig) -> str:
-    """Tell how the label is read: as a number if the task or the model asks for `data.num_targets`."""
+    """Return how the label is read: as a number if the task or the model asks for `data.num_targets`."""
     nodes = [root.get(name) for name in ("task", "model")]
     raw = [as_dict(node) for node in nodes if isinstance(node, DictConfig)]
     return "number" if "${data.num_targets}" in json.dumps(raw) else "class"
 
 
 def _settings(node: DictConfig) -> Settings:
-    """Read the settings of a table from its node, as far as it has them."""
+    """Return the settings of a table from its node, as far as they are there."""
     for name in ("path", "label"):
         if name not in node or OmegaConf.is_missing(node, name) or node[name] is None:
             raise UserError(f"data.{name} is not set: {_ASK[name]}")
@@ -105,7 +105,7 @@ def fact_of(name: str, settings: Settings) -> Any:
         if settings.text:
             raise MissingFact(
                 f"data.text={settings.text} is set, so the input is text and there are no number columns: take a model "
-                f"for text, or leave data.text away."
+                f"for text, or leave data.text out."
             )
         return len(found.features)
     raise UserError(

@@ -1,4 +1,4 @@
-"""Nodes of a configuration as plain containers, and all that is in them."""
+"""Nodes of a configuration as plain containers, and walking through them."""
 
 from collections.abc import Iterator
 from typing import Any, cast
@@ -12,7 +12,7 @@ def as_dict(node: DictConfig, resolve: bool = False) -> dict[str, Any]:
 
 
 def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield (place, value) of a plain node and of all that is in it; places read "callbacks.mine.names[0]"."""
+    """Yield (place, value) of a plain node and everything inside it; places look like "callbacks.mine.names[0]"."""
     yield path, node
     if isinstance(node, dict):
         for key, value in node.items():

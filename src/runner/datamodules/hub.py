@@ -25,7 +25,7 @@ class HubTexts(TextData):
         path: id on the hub, such as rotten_tomatoes, or a local folder.
         text: column that is read as text.
         label: column to predict.
-        revision: tag, branch or commit of the dataset; None = the newest, which may change under your hands.
+        revision: tag, branch or commit of the dataset; None = the newest, which may change at any time.
         subset: name of the configuration, where the dataset has several.
         target: whether the label is a class or a number.
         num_classes: declared number of classes.
@@ -47,7 +47,7 @@ class HubTexts(TextData):
             if name in SPLIT_NAMES:
                 splits[SPLIT_NAMES[name]] = rows
         if "train" not in splits:
-            raise UserError(f'The dataset "{self.path}" has no train split, so there is nothing to learn from.')
+            raise UserError(f'The dataset "{self.path}" has no train split, so a model cannot be trained.')
         names = splits["train"].column_names
         for key, column in (("text", self.text), ("label", self.label)):
             if column not in names:
@@ -87,7 +87,7 @@ class HubTexts(TextData):
         if value is None or value == "" or (coded and not 0 <= value < len(coded)):
             raise UserError(
                 f'{where}, column "{self.label}": {value!r} is not a label. Datasets often hide the labels of '
-                f"their test split; such a dataset has to be copied and cut to its labelled rows."
+                f"their test split; copy such a dataset and keep only its labelled rows."
             )
         if classes is not None:
             return coded[value] if coded else str(value)

@@ -12,8 +12,8 @@ class TextData(DataModule):
     """Texts. A subclass writes `prepare`, with `prepare_texts` and `encoded`.
 
     Args:
-        vocab_size: words in the vocabulary at most, PAD and UNK included.
-        max_len: words kept of a text.
+        vocab_size: at most this many words in the vocabulary, including PAD and UNK.
+        max_len: words of a text that are kept.
         tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens or of
             a class that learns one.
         min_count: words rarer than this in the training split become UNK.

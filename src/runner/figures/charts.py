@@ -103,7 +103,7 @@ def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
 
 
 def word_weights(words: list[str], weights: np.ndarray, title: str, most: int = 30) -> Figure:
-    """What each word is worth (T,), in the order of the text; of a long text the `most` weightiest words."""
+    """The weight of each word (T,), in the order of the text; of a long text only the `most` important words."""
     kept = np.sort(np.argsort(-np.abs(weights), kind="stable")[:most])
     figure, axes = new_figure(6, 1.2 + 0.24 * len(kept))
     values = weights[kept]

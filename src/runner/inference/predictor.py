@@ -1,4 +1,4 @@
-"""Using a trained model on raw rows: for the command line, for MLflow's scoring server, for anybody's Python.
+"""Using a trained model on raw rows: from the command line, MLflow's scoring server or any Python program.
 
 from runner.inference.predictor import Predictor
 
@@ -29,7 +29,7 @@ class Predictor:
     Args:
         bundle: the folder `model/` of a finished run.
         device: where the net answers, such as cpu or cuda; None = the GPU if there is one.
-        changed: settings of the objective in place of those it was trained with, such as {"temperature": 0.5}.
+        changed: settings of the objective that replace those it was trained with, such as {"temperature": 0.5}.
     """
 
     def __init__(self, bundle: Path | str, device: str | None = None, changed: Mapping[str, Any] | None = None):
@@ -86,7 +86,7 @@ def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:
 
 
 def text_of(cell: Any, place: str) -> str:
-    """Return a cell as a text with something in it."""
+    """Return a cell as a text that is not empty."""
     if cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip():
         raise UserError(f"{place}: the text is empty")
     if isinstance(cell, list | dict):
@@ -99,12 +99,12 @@ class PyfuncModel:
 
     def load_context(self, context: Any) -> None:
         bundle = Path(context.artifacts["run"])
-        # Whoever loads a model with MLflow runs the code that travels with it; its classes lie there.
+        # Loading a model with MLflow runs the code that is stored with it; that is where its classes are.
         safety.own_folder(bundle.parent.parent / "code")
         self.predictor = Predictor(bundle)
 
     def predict(self, context: Any, model_input: Any, params: dict | None = None) -> Any:
-        """Answer a table; what is wrong with a row is MLflow's INVALID_PARAMETER_VALUE, code 400 of its server."""
+        """Answer a table; an error in a row becomes MLflow's INVALID_PARAMETER_VALUE, code 400 of its server."""
         import pandas
         from mlflow.exceptions import MlflowException
 

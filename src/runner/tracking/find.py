@@ -31,7 +31,7 @@ class RunInfo:
     Args:
         id: MLflow's id.
         name: its name.
-        folder: the run folder, or None if the run was not made by `runner`. It may have been moved since.
+        folder: the run folder, or None if the run was not made by `runner`. It may have been moved later.
         status: RUNNING, FINISHED, FAILED or KILLED; UNKNOWN for a folder that the database does not know.
         artifact_uri: where its artifacts are.
         params: the flat config.
@@ -57,7 +57,7 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
         status: the status (or statuses) it may have; "last" is then the last one of those. None allows all.
 
     Raises:
-        UserError: if there is no such run, more than one, or it has another status.
+        UserError: there is no such run, there are several, or it has another status.
     """
     uri, _ = resolve_uri(uri, outputs)
     which = str(which)
@@ -108,7 +108,7 @@ def recent_runs(outputs: Path, count: int = 20) -> list[str]:
 
 
 def ui(uri: str | None, outputs: Path, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
-    """Become MLflow's server on the database of the runs (created if there is none). Does not return."""
+    """Replace this process by MLflow's server for the database of the runs (created if there is none)."""
     uri, artifact_root = resolve_uri(uri, outputs)
     if uri.startswith("http"):
         raise UserError(f"the runs are on a server that has a page already: open {hide_password(uri)} in a browser")

@@ -6,7 +6,7 @@
     run.finish("FINISHED")
     tracker.close()
 
-No call but `run.id`, `run.flush` and `run.finish` waits for anything. find.py is the reading side.
+Only `run.id`, `run.flush` and `run.finish` wait. Recorded runs are read by find.py.
 """
 
 import atexit
@@ -35,7 +35,7 @@ _kept: list["Tracker"] = []  # of a process that does many runs, see `keep_track
 
 
 class Tracker:
-    """The way to the writer process; it serves any number of runs, one after another or at the same time.
+    """The connection to the writer process; it serves any number of runs, one after another or at the same time.
 
     Args:
         uri: MLflow tracking URI; None for the SQLite database in `outputs`.
@@ -103,7 +103,7 @@ class Tracker:
         return run
 
     def reserve(self, experiment: str, name: str, tags: Mapping[str, str], parent: str) -> Record:
-        """Create a run whose turn has not come: MLflow calls it SCHEDULED.
+        """Create a run that will begin later; MLflow calls it SCHEDULED.
 
         `start(resume=id)`, from this or any other process, begins it.
         """
@@ -117,7 +117,7 @@ class Tracker:
         return self._runs[key]
 
     def wait(self) -> None:
-        """Wait until all runs that have finished are stored."""
+        """Wait until all finished runs are stored."""
         for run in list(self._runs.values()):
             run.wait()
 
@@ -127,7 +127,7 @@ class Tracker:
         return process_name(self._process.pid)
 
     def close(self, timeout: float = 60.0) -> None:
-        """End the writer once it has stored everything; a run that was not finished becomes KILLED."""
+        """End the writer after it has stored everything; a run that was not finished becomes KILLED."""
         atexit.unregister(self.close)
         if self.closed:
             return
@@ -137,7 +137,7 @@ class Tracker:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            log.warning("MLflow's writer needs more than %.0f s to store the rest; it continues by itself", timeout)
+            log.warning("MLflow's writer needs more than %.0f s to store the rest; it continues on its own", timeout)
             return
         for thread in self._threads:
             thread.join()
@@ -151,7 +151,7 @@ class Tracker:
         self.close()
 
     def post(self, message: Message | threading.Event | None, urgent: bool = True) -> None:
-        """Put a message on its way. One that is not urgent costs less and may wait a tenth of a second."""
+        """Send a message. One that is not urgent costs less and may wait a tenth of a second."""
         self._messages.append(message)
         if urgent:
             self._wake.put(None)
@@ -175,7 +175,7 @@ class Tracker:
                     else:
                         pipe.write(json.dumps(message).encode() + b"\n")
                 pipe.flush()
-        except OSError as error:  # the writer ended; `_receive` finds out why and tells
+        except OSError as error:  # the writer ended; `_receive` finds out why and reports it
             log.debug("the pipe to the writer is closed: %s", error)
 
     def _receive(self) -> None:
@@ -198,7 +198,7 @@ class Tracker:
 
 @contextmanager
 def keep_tracker(uri: str | None, outputs: Path) -> Iterator[Tracker]:
-    """Hold one tracker open for all runs of this process: MLflow is imported once, and no run waits for another."""
+    """Keep one tracker open for all runs of this process: MLflow is imported once, and no run waits for another."""
     with Tracker(uri, outputs) as tracker:
         tracker.waits = False
         _kept.append(tracker)
@@ -211,7 +211,7 @@ def keep_tracker(uri: str | None, outputs: Path) -> Iterator[Tracker]:
 
 @contextmanager
 def tracker_for(uri: str | None, outputs: Path) -> Iterator[Tracker]:
-    """The tracker that this process holds open for `uri`, or else one for as long as this lasts."""
+    """The tracker that this process keeps open for `uri`, or else one that is closed at the end of the block."""
     place, _ = resolve_uri(uri, outputs)
     kept = next((tracker for tracker in _kept if tracker.uri == place and not tracker.closed), None)
     if kept is not None:

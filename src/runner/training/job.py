@@ -1,6 +1,6 @@
-"""One job of the command line: the record of a run from its first moment to its true end.
+"""One job of the command line: recording a run from its beginning to its real end.
 
-The record is opened before torch is imported, so that both are got ready at the same time.
+The record is opened before torch is imported, so that both are prepared at the same time.
 """
 
 import logging
@@ -53,7 +53,7 @@ def run(cfg: DictConfig) -> float | None:
         with only_process(folder):
             result = run_recorded(cfg, folder, dict(hydra.runtime.choices), overrides)
     if hydra.runtime.choices["hydra/sweeper"] != "runner" or not multirun:
-        closing_table(result, folder)  # a sweep closes with one of its own
+        closing_table(result, folder)  # a sweep prints its own
     return result.get(cfg.task.get("monitor") or "val/loss")
 
 
@@ -63,7 +63,7 @@ def run_recorded(
     """Train in `folder` with a record in MLflow; continue the run `cfg.resume` if there is one."""
     interrupt = Interrupt()
     interrupt.install()
-    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it has begun
+    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
         note_changes(folder, cfg)
     else:
         clean(folder)
@@ -95,7 +95,7 @@ def run_beside(cfg: DictConfig, folder: Path) -> None:
     from runner.training.callbacks import StopOnSignal
     from runner.training.train import train
 
-    logging.getLogger().setLevel(logging.WARNING)  # the first process says the rest for all
+    logging.getLogger().setLevel(logging.WARNING)  # the first process logs the rest for all
     interrupt = Interrupt()
     interrupt.install()
     train(cfg, folder, stop=StopOnSignal(interrupt))
@@ -108,14 +108,14 @@ def run_frozen(config: Path) -> None:
 
 
 def note_changes(folder: Path, cfg: DictConfig) -> None:
-    """Say what differs from the configuration the run began with; refuse what would make it another run."""
+    """Log what differs from the configuration the run began with; refuse what would make it a different run."""
     for key, (was, now) in changes(cast(DictConfig, OmegaConf.load(folder / "config.yaml")), cfg).items():
         log.warning("resumed with %s: %s -> %s", key, was, now)
     (folder / "metrics.json").unlink(missing_ok=True)
 
 
 def clean(folder: Path) -> None:
-    """Take away what an earlier run in this folder has left."""
+    """Remove the files of an earlier run in this folder."""
     for name in ("metrics.json", "samples.txt", "run_id", "found.json"):
         (folder / name).unlink(missing_ok=True)
     for stale in folder.glob("checkpoints/*"):
@@ -124,7 +124,7 @@ def clean(folder: Path) -> None:
 
 @contextmanager
 def only_process(folder: Path) -> Iterator[None]:
-    """Hold the folder, so that no second process works on the same run or sweep."""
+    """Lock the folder, so that no second process works on the same run or sweep."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
@@ -139,7 +139,7 @@ def only_process(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def recorded(record: Record) -> Iterator[None]:
-    """Give the record its true end: FINISHED, FAILED with the error, or KILLED."""
+    """Record how the run really ended: FINISHED, FAILED with the error, or KILLED."""
     try:
         yield
     except Interrupted as stopped:
@@ -157,7 +157,7 @@ def recorded(record: Record) -> Iterator[None]:
 
 @contextmanager
 def ending(multirun: bool) -> Iterator[None]:
-    """Turn every way a run can end into what the user sees and the exit code of the command."""
+    """Turn the end of a run into a message for the user and the exit code of the command."""
     try:
         yield
     except Interrupted as stopped:
@@ -175,7 +175,7 @@ def ending(multirun: bool) -> Iterator[None]:
 
 
 def closing_table(result: dict[str, Any], folder: Path) -> None:
-    """Print the metrics of the validation and test splits and where everything lies."""
+    """Print the metrics of the validation and test splits and where the results are."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""`runner compare`: runs side by side: the settings in which they differ, their metrics, their curves in one figure."""
+"""`runner compare`: compares runs: the settings in which they differ, their metrics, their curves in one figure."""
 
 import json
 import sys
@@ -50,7 +50,7 @@ class Compare(Tracked):
         tracker = client(self.tracking_uri, self.outputs)
         runs = runs_of(tracker, self.experiment) if self.experiment else [tracker.get_run(info.id) for info in infos]
         if len(runs) < 2:
-            raise UserError(f"there is one run only, {runs[0].info.run_id}: two or more can be compared")
+            raise UserError(f"there is only one run, {runs[0].info.run_id}: two or more can be compared")
         labels = names(runs)
         console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
         console.print(*tables_of(labels, runs), sep="\n")
@@ -62,7 +62,7 @@ class Compare(Tracked):
 
 
 def runs_of(tracker: "MlflowClient", experiment: str) -> list["Run"]:
-    """Return the finished and unfinished runs of an experiment, the oldest first."""
+    """Return the finished and unfinished runs of an experiment, oldest first."""
     found = tracker.get_experiment_by_name(experiment)
     if found is None:
         there = [each.name for each in tracker.search_experiments()]
@@ -86,9 +86,9 @@ def names(runs: list["Run"]) -> list[str]:
 
 
 def settings_of(run: "Run") -> dict[str, str]:
-    """Return the settings a run was trained with, the choices by name.
+    """Return the settings a run was trained with; choices are given by name.
 
-    MLflow keeps the first value of a setting; a tag tells those that were found or changed later.
+    MLflow keeps the first value of a setting; a tag holds those that were found or changed later.
     """
     choices = {group: run.data.tags[f"runner.{group}"] for group in GROUPS if f"runner.{group}" in run.data.tags}
     changed = json.loads(run.data.tags.get("runner.changed_params", "{}"))
@@ -113,7 +113,7 @@ def metrics_of(run: "Run") -> dict[str, float]:
 
 
 def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
-    """Return tables with a column for each run; where the runs are many, several tables with the same rows."""
+    """Return tables with a column for each run; if there are many runs, several tables with the same rows."""
     from rich.table import Column, Table
 
     rows = differing([settings_of(run) for run in runs])
@@ -134,7 +134,7 @@ def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
 
 
 def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dict[str, dict[str, list]]:
-    """Return {metric: {run: [validation curve, training curve]}} for the loss and what the runs are selected by."""
+    """Return {metric: {run: [validation curve, training curve]}} for the loss and the monitored metrics."""
     wanted = ["loss"]
     for run in runs:
         monitor = run.data.params.get("task.monitor", "null")

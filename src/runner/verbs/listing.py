@@ -66,7 +66,7 @@ class Show(Choosing):
 def list_text(
     what: str | None = None, extra_dirs: Iterable[str | Path] = (), format: Literal["text", "json"] = "text"
 ) -> str:
-    """Return what `runner list` prints: every choice with its line, and for a model the data it can read.
+    """Return what `runner list` prints: every choice with its summary, and for a model the data it can read.
 
     Args:
         what: one kind ("models", "data", "optimizers", "callbacks" ...); None = all of KINDS.
@@ -221,7 +221,7 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
 
 
 def _argument_lines(catalog: Catalog, group: str, name: str, node: dict[str, Any], found: "Signature | None") -> str:
-    """Return one entry for each argument: name, type, the value here or the default, and the meaning."""
+    """Return one entry for each argument: name, type, the value in the YAML or the default, and the meaning."""
     from runner.config.signatures import describe_arguments
 
     parameters = found.parameters if found else {}

@@ -1,4 +1,4 @@
-"""What a verb may be told: the fields of a frozen dataclass, from which come parsing, `--help` and completion.
+"""The options of a verb: the fields of a frozen dataclass, from which parsing, `--help` and completion are derived.
 
     @dataclass(frozen=True, kw_only=True)
     class Register(OfRun):
@@ -14,8 +14,8 @@
 
         def __call__(self) -> int: ...
 
-`runner register run=last name=reviews` is `Register(run="last", name="reviews")()`. What is slow to import, a verb
-imports inside its functions: the command imports the modules of all verbs.
+`runner register run=last name=reviews` is `Register(run="last", name="reviews")()`. Slow imports of a
+verb are inside its functions, since the command imports the modules of all verbs.
 """
 
 import inspect
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Typed:
-    """How an option is typed, where the name and type of its field do not say so.
+    """How an option is typed, if its name and type do not say so.
 
     Args:
         shown: what help shows for its value.
-        key: what stands before "=", if it is not the name of the field; what an argument of the rest begins with.
-        form: an "option" (key=value), "words" without a key, or the "rest" of the arguments as they are.
+        key: what comes before "=", if it is not the name of the field; how an argument of the rest begins.
+        form: an "option" (key=value), "words" without a key, or the "rest" of the arguments, unchanged.
         allowed: the numbers it may be.
         candidates: what Tab offers for it.
     """
@@ -54,14 +54,14 @@ class Typed:
 
 @dataclass(frozen=True)
 class Option:
-    """A field of a verb, read.
+    """An option of a verb, read from its field.
 
     Args:
         field: its name.
-        type: of its value, None left out.
+        type: of its value, without None.
         required: whether it has to be given.
-        own: whether this verb has declared it, and not one that it shares it with.
-        typed: how it is typed; `key` and `shown` are filled in.
+        own: whether the verb itself declares it, not one of its bases.
+        typed: how it is typed, including `key` and `shown`.
     """
 
     field: str
@@ -105,7 +105,7 @@ class Option:
         return list(get_args(self.type)) if get_origin(self.type) is Literal else []
 
     def candidates(self, text: str) -> list[str]:
-        """Return the values that begin like `text`."""
+        """Return the values that begin with `text`."""
         if self.type is Path:
             found = Path(text).parent.glob(f"{Path(text).name if not text.endswith('/') else ''}*")
             return [f"{path}/" if path.is_dir() else str(path) for path in found]
@@ -126,7 +126,7 @@ Overrides = Annotated[tuple[str, ...], Typed("[KEY=VALUE ...]", form="rest")]
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """A word behind `runner` and its options; calling it does the work and returns the exit code."""
+    """A word after `runner` and its options; calling it does the work and returns the exit code."""
 
     def __call__(self) -> int:
         raise NotImplementedError
@@ -139,7 +139,7 @@ class Verb:
 
 @dataclass(frozen=True, kw_only=True)
 class Choosing(Verb):
-    """A verb that looks at the choices there are.
+    """A verb that reads the available choices.
 
     Args:
         config_dir: a folder with more choices.
@@ -154,7 +154,7 @@ class Choosing(Verb):
 
     @property
     def flags(self) -> list[str]:
-        """The same as it was typed."""
+        """The same, as typed."""
         return [f"--config-dir={folder}" for folder in self.folders]
 
 
@@ -181,7 +181,7 @@ class OfRun(Tracked):
 
     @cached_property
     def info(self) -> "RunInfo":
-        """What the tracker knows of the run; asked once, since another may become the last one."""
+        """What the tracker knows of the run; asked once, since another run may become the last one."""
         from runner.tracking.find import find_run
 
         return find_run(self.tracking_uri, self.outputs, self.run, status="FINISHED")
@@ -216,7 +216,7 @@ class OfTask(OfModel):
     """A verb that asks the model something.
 
     Args:
-        settings: of the objective, in place of those it was trained with, such as task.temperature=0.5.
+        settings: of the objective that replace those it was trained with, such as task.temperature=0.5.
     """
 
     settings: Annotated[tuple[str, ...], Typed("[task.KEY=VALUE ...]", form="rest", key="task.")] = ()
@@ -234,7 +234,7 @@ V = TypeVar("V", bound=Verb)
 
 
 def options(verb: type[Verb]) -> list[Option]:
-    """Return the options of a verb: words, what is required, the rest, and what it shares with others at the end."""
+    """Return the options of a verb: words, required ones, other own ones, and finally those shared with other verbs."""
     hints = get_type_hints(verb, include_extras=True)
     found = []
     for field in fields(verb):
@@ -301,7 +301,7 @@ def joined_flags(arguments: list[str]) -> list[str]:
 
 
 def read_words(option: Option, words: list[str], verb: type[Verb]) -> dict[str, Any]:
-    """Return the value of the words without a key, by its field."""
+    """Return the value of the words without a key, with its field."""
     if get_origin(option.type) is tuple:
         return {option.field: tuple(words)}
     if len(words) > 1 or (option.required and not words):
@@ -319,7 +319,7 @@ def usage(verb: type[Verb], shared: bool = True) -> str:
 
     Args:
         verb: the verb.
-        shared: whether the optional settings that several verbs share are part of it.
+        shared: whether the optional settings that several verbs share are included.
     """
     shown = [option.usage for option in options(verb) if shared or option.own or option.required]
     return " ".join([verb.__name__.lower(), *shown])

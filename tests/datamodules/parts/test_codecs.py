@@ -1,4 +1,4 @@
-"""Codecs: raw rows to inputs and back, several side by side, and kinds that nobody enters anywhere."""
+"""Codecs: raw rows to inputs and back, several side by side, and kinds that are not registered anywhere."""
 
 import json
 
