@@ -87,7 +87,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the drawing, most of the time of a tiny training."""
     import runner.training.train
 
-    monkeypatch.setattr(runner.training.train, "draw", lambda *arguments: None)
+    monkeypatch.setattr(runner.training.train, "save_figures", lambda *arguments: None)
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,8 @@ Imports neither torch, lightning nor mlflow: a verb imports what it needs when i
 
 import os
 import sys
-import traceback
 
-from runner.errors import UserError, closest
+from runner.errors import UserError, closest, report
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.processes import frozen_config, started_as
@@ -52,9 +51,7 @@ def main() -> None:
     try:
         sys.exit(run_verb(arguments))
     except UserError as error:
-        if os.environ.get("RUNNER_DEBUG"):
-            traceback.print_exc()
-        print(f"runner: {error}", file=sys.stderr)
+        report(error)
         sys.exit(2)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)

@@ -1,11 +1,21 @@
 """Errors that users can correct, and suggestions for what they may have meant."""
 
+import os
+import sys
+import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 
 class UserError(ValueError):
     """A mistake the user can correct: printed as it is, without a traceback, with exit code 2."""
+
+
+def report(error: UserError) -> None:
+    """Print a mistake of the user; with the traceback after `--debug`."""
+    if os.environ.get("RUNNER_DEBUG"):
+        traceback.print_exc()
+    print(f"runner: {error}", file=sys.stderr)
 
 
 def closest(name: str, allowed: Iterable[str]) -> str:

@@ -5,7 +5,7 @@ import torch
 
 from runner.augment.text import Drop, Swap, Synonyms
 from runner.errors import UserError
-from runner.text import SPECIALS, Vocabulary
+from runner.text.vocabulary import SPECIALS, Vocabulary
 
 
 def words(row: torch.Tensor) -> list[int]:

@@ -130,7 +130,7 @@ MULTIRUN = [
         "seed=1,2 sweep.jobs=many sweep.on_error=stopp",
         [["sweep.jobs=many"], ["sweep.on_error=stopp", "on_error=stop?"]],
     ),
-    ("seed=1,2 sweep=grid,random", [["sweep=grid,random", "one value"]]),
+    ("seed=1,2 sweep=grid,random", [["sweep=grid,random", "single value"]]),
     ("seed=1,2 resume=last", [["resume=last", "resume_sweep=NAME"]]),
     ("seed=1,2 sweep=gird", [["sweep=gird", 'Did you mean "grid"?']]),
     ("optim=adam,sgd optim.lr=0.1,0.2", []),

@@ -16,7 +16,7 @@ from runner.config.command import check
 from runner.config.nodes import targets
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
-from runner.text import tokenizer
+from runner.text.tokenizers import tokenizer
 from runner.training.checkpoint import load_checkpoint, newest_checkpoint
 from runner.training.train import train
 
@@ -143,7 +143,7 @@ def test_a_tokenizer_is_code_too(monkeypatch) -> None:
     for name in ("os.system", "torch.os.system", "torch.hub.load"):
         with pytest.raises(UserError, match=f"data.tokenizer={name}"):
             tokenizer(name)
-    assert tokenizer("runner.text.word")("A b") == ["a", "b"]
+    assert tokenizer("runner.text.tokenizers.word")("A b") == ["a", "b"]
     safety.allow(["shlex"])
     assert tokenizer("shlex.split")("a b") == ["a", "b"]
 

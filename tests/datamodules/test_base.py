@@ -32,7 +32,7 @@ from runner.datamodules.quadratic import Quadratic
 from runner.datamodules.table import Table
 from runner.datamodules.xor import Xor
 from runner.errors import UserError
-from runner.text import UNK
+from runner.text.vocabulary import UNK
 
 TEXTS = [("a fine film", "good"), ("a dull film !", "bad"), ("fine , fine acting", "good"), ("...", "bad")] * 10
 

@@ -19,7 +19,7 @@ from runner.datamodules.topics import R8, orange_rows
 from runner.datamodules.toy_documents import REMARKS, ToyDocuments
 from runner.errors import UserError
 from runner.files import sources
-from runner.text import UNK
+from runner.text.vocabulary import UNK
 
 DRAW = torch.Generator()  # nothing is drawn from it
 HEAD = "Category\tText\nd\tstring\nclass\t\n"

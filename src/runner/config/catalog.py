@@ -34,6 +34,7 @@ KINDS = {
     "experiment": "experiments",
 }
 
+RECORDED = ("model", "data", "task", "optim", "schedule", "experiment")  # groups whose choices a run has as tags
 NOTES = ("gives", "takes")  # keys of data, model and task that only this file reads: no constructor is given them
 
 

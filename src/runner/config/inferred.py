@@ -64,19 +64,17 @@ def _wanted_target(root: DictConfig) -> str:
 
 def _settings(node: DictConfig) -> Settings:
     """Return the settings of a table from its node, as far as they are there."""
-    for name in ("path", "label"):
+    ask = {
+        "path": "type data.path=FILE (CSV, TSV, JSON, JSONL, Parquet or text), a folder or an address.",
+        "label": "type data.label=COLUMN, the column to predict.",
+    }
+    for name, advice in ask.items():
         if name not in node or OmegaConf.is_missing(node, name) or node[name] is None:
-            raise UserError(f"data.{name} is not set: {_ASK[name]}")
+            raise UserError(f"data.{name} is not set: {advice}")
     given = {name: node[name] for name in Settings.__dataclass_fields__ if name in node and node[name] is not None}
     if "features" in given:
         given["features"] = tuple(given["features"])
     return Settings(**({"text": None} | given | {"path": str(given["path"]), "label": str(given["label"])}))
-
-
-_ASK = {
-    "path": "type data.path=FILE (CSV, TSV, JSON, JSONL, Parquet or text), a folder or an address.",
-    "label": "type data.label=COLUMN, the column to predict.",
-}
 
 
 def fact_of(name: str, settings: Settings) -> Any:

@@ -11,7 +11,6 @@ import copy
 import json
 import math
 import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -29,6 +28,7 @@ from runner.contracts.tiny import LEARNING_RATE, ROWS, tiny, tiny_data
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Loader
 from runner.errors import UserError
+from runner.inference.export import traced
 from runner.inference.tensors import relative_distance, tensors_in
 from runner.tasks.base import Task
 from runner.tasks.means import Scalars, value_of
@@ -392,12 +392,8 @@ def check_export(task: Task, batch: Any) -> None:
     """torch.export accepts the net for batches of any size, and the exported net gives the same answers."""
     net = copy.deepcopy(task.net).eval()
     inputs = inputs_of(task, batch)
-    shapes = tuple({} if place in task.shared else {0: torch.export.Dim.DYNAMIC} for place in range(len(inputs)))
     try:
-        with warnings.catch_warnings():
-            # torch's own recurrent layers keep a list of their weights, which export mentions and handles.
-            warnings.filterwarnings("ignore", message=".*_flat_weights.* were assigned during export")
-            program = torch.export.export(net, inputs, dynamic_shapes=shapes).module()
+        program = traced(net, inputs, [[] if place in task.shared else [0] for place in range(len(inputs))]).module()
     except Exception as error:
         raise AssertionError(
             f"torch.export does not accept {name_of(task)}: keep Python's if and loops off the values of "

@@ -21,8 +21,9 @@ from runner.datamodules.parts.splits import PARTS
 from runner.errors import UserError
 from runner.files import cache, sources
 from runner.files.tables import TableFile
-from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
 from runner.text.tokenizers import blocks
+from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 
 SHARES = (0.9, 0.95)  # where training and validation end, as shares of the text
 CHUNK = 1 << 20  # characters handled at a time

@@ -7,7 +7,6 @@ in `sweep.json` (state.py); whether a job has finished is read from its `metrics
 import json
 import logging
 import math
-import os
 import signal
 import sys
 import time
@@ -26,7 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
-from runner.errors import UserError
+from runner.errors import UserError, report
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
@@ -64,9 +63,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         interrupt.install()
         state = Sweep(context, task_function, config, arguments).run()
     except UserError as error:
-        if os.environ.get("RUNNER_DEBUG"):
-            traceback.print_exc()
-        print(f"runner: {error}", file=sys.stderr)
+        report(error)
         sys.exit(2)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)

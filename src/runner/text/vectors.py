@@ -25,7 +25,7 @@ import numpy as np
 from runner.errors import UserError
 from runner.files import progress, sources
 from runner.files.tables import missing
-from runner.text import PAD, SPECIALS
+from runner.text.vocabulary import PAD, SPECIALS
 
 log = logging.getLogger(__name__)
 

@@ -196,16 +196,8 @@ class ShowProgress(Callback):
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.open("test", sum(trainer.num_test_batches))
 
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *rest: Any
-    ) -> None:
-        self.advance(batch_idx + 1)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.close()
-
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.close()
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.close()
+    on_test_batch_end = on_validation_batch_end
+    on_test_epoch_end = on_fit_end = on_validation_epoch_end

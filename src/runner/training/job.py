@@ -4,7 +4,6 @@ The record is opened before torch is imported, so that both are prepared at the 
 """
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -17,9 +16,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from runner.config.catalog import RECORDED
 from runner.config.inferred import settle
 from runner.config.nodes import as_dict
-from runner.errors import UserError
+from runner.errors import UserError, report
 from runner.files import sources
 from runner.tracking.record import Record
 from runner.tracking.tracker import tracker_for
@@ -69,13 +69,12 @@ def run_recorded(
         clean(folder)
     OmegaConf.save(cfg, folder / "config.yaml")
     OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
-    groups = ("model", "data", "task", "optim", "schedule", "experiment")
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         record = tracker.start(
             experiment=cfg.tracking.experiment,
             name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
             params={key: value for key, value in as_dict(cfg).items() if key != "resume"},
-            tags={f"runner.{group}": choices[group] for group in groups if choices.get(group)}
+            tags={f"runner.{group}": choices[group] for group in RECORDED if choices.get(group)}
             | {"runner.folder": str(folder), **(tags or {})}
             | ({"runner.init_from": cfg.init_from} if cfg.get("init_from") else {}),
             resume=cfg.resume,
@@ -164,14 +163,13 @@ def ending(multirun: bool) -> Iterator[None]:
         print(f"runner: stopped by {stopped}" + "; continue with: runner resume=last" * (not multirun), file=sys.stderr)
         sys.exit(stopped.exit_code)
     except Exception as error:
-        mistake = isinstance(error, UserError)
-        if mistake and not os.environ.get("RUNNER_DEBUG"):
-            print(f"runner: {error}", file=sys.stderr)
+        if isinstance(error, UserError):
+            report(error)
         else:
             traceback.print_exc()
         if multirun:
             raise
-        sys.exit(2 if mistake else 1)
+        sys.exit(2 if isinstance(error, UserError) else 1)
 
 
 def closing_table(result: dict[str, Any], folder: Path) -> None:

@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from runner.config.catalog import RECORDED
 from runner.errors import UserError, closest
 from runner.verbs.options import File, Tracked, Typed, run_ids
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 50
 WIDEST = 5  # runs of one table
-GROUPS = ("model", "data", "task", "optim", "schedule", "experiment")
 HIDDEN = ("tracking.", "resume", "allow", "offline")
 MOST_PANELS = 3
 
@@ -51,7 +51,7 @@ class Compare(Tracked):
         runs = runs_of(tracker, self.experiment) if self.experiment else [tracker.get_run(info.id) for info in infos]
         if len(runs) < 2:
             raise UserError(f"there is only one run, {runs[0].info.run_id}: two or more can be compared")
-        labels = names(runs)
+        labels = [f"{run.info.run_name} {run.info.run_id[:6]}" for run in runs]
         console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
         console.print(*tables_of(labels, runs), sep="\n")
         drawn = charts.compared_curves(curves(tracker, runs, labels))
@@ -80,17 +80,12 @@ def runs_of(tracker: "MlflowClient", experiment: str) -> list["Run"]:
     return runs[:MOST_RUNS][::-1]
 
 
-def names(runs: list["Run"]) -> list[str]:
-    """Return a short name of each run: its name and the beginning of its id."""
-    return [f"{run.info.run_name} {run.info.run_id[:6]}" for run in runs]
-
-
 def settings_of(run: "Run") -> dict[str, str]:
     """Return the settings a run was trained with; choices are given by name.
 
     MLflow keeps the first value of a setting; a tag holds those that were found or changed later.
     """
-    choices = {group: run.data.tags[f"runner.{group}"] for group in GROUPS if f"runner.{group}" in run.data.tags}
+    choices = {group: run.data.tags[f"runner.{group}"] for group in RECORDED if f"runner.{group}" in run.data.tags}
     changed = json.loads(run.data.tags.get("runner.changed_params", "{}"))
     now = {name: str(value[1]) for name, value in changed.items()}
     settings = {name: value for name, value in (run.data.params | now).items() if not name.startswith(HIDDEN)}
@@ -135,22 +130,14 @@ def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
 
 def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dict[str, dict[str, list]]:
     """Return {metric: {run: [validation curve, training curve]}} for the loss and the monitored metrics."""
-    wanted = ["loss"]
-    for run in runs:
-        monitor = run.data.params.get("task.monitor", "null")
-        if "/" in monitor and (name := monitor.split("/", 1)[1]) not in wanted:
-            wanted.append(name)
-    found = {name: panel(tracker, runs, labels, name) for name in wanted[:MOST_PANELS]}
-    found = {name: curve for name, curve in found.items() if curve}
-    if found:
-        return found
-    recorded = sorted(
-        {n.split("/", 1)[1] for run in runs for n in run.data.metrics if n.startswith(("train/", "val/"))}
-    )
-    others = {
-        name: panel(tracker, runs, labels, name) for name in recorded if not name.endswith("_step") and name != "lr"
-    }
-    return dict(list(others.items())[:MOST_PANELS])
+    monitors = [run.data.params.get("task.monitor", "") for run in runs]
+    recorded = {n.split("/", 1)[1] for run in runs for n in run.data.metrics if n.startswith(("train/", "val/"))}
+    others = sorted(name for name in recorded if not name.endswith("_step") and name != "lr")
+    for names in (["loss", *(name.split("/", 1)[1] for name in monitors if "/" in name)], others):
+        panels = {name: panel(tracker, runs, labels, name) for name in list(dict.fromkeys(names))[:MOST_PANELS]}
+        if any(panels.values()):
+            break
+    return {name: curve for name, curve in panels.items() if curve}
 
 
 def panel(tracker: "MlflowClient", runs: list["Run"], labels: list[str], name: str) -> dict[str, list]:

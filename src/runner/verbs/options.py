@@ -19,6 +19,7 @@ verb are inside its functions, since the command imports the modules of all verb
 """
 
 import inspect
+import socket
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, replace
@@ -336,3 +337,15 @@ def help_page(verb: type[Verb]) -> str:
         lines += ["", f"  {option.usage.strip('[]')}"]
         lines += textwrap.wrap(meanings[option.field], 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
+
+
+def check_address(host: str, port: int) -> None:
+    """Check that the port is free, before anything slow is done."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or error
+            raise UserError(f"cannot listen on {host}:{port} ({why}). Try port={port + 1}") from error

@@ -38,6 +38,7 @@ class Rerun(Tracked):
     def __call__(self) -> int:
         from omegaconf import OmegaConf
 
+        from runner.config.catalog import RECORDED
         from runner.config.inferred import register_resolvers
         from runner.tracking.artifacts import client, stored_text
         from runner.tracking.find import find_run
@@ -48,8 +49,7 @@ class Rerun(Tracked):
         register_resolvers()
         cfg = self.configuration(stored_text(tracker, original, "config.yaml"))
         overrides = list(OmegaConf.create(stored_text(tracker, original, "overrides.yaml")))
-        groups = ("model", "data", "task", "optim", "schedule", "experiment")
-        choices = {group: original.tags.get(f"runner.{group}") for group in groups}
+        choices = {group: original.tags.get(f"runner.{group}") for group in RECORDED}
         now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
         folder = self.outputs / f"{choices['model'] or 'rerun'}-{choices['data'] or original.id[:8]}" / now
         folder.mkdir(parents=True)

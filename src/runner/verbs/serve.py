@@ -11,13 +11,11 @@ it catches errors inside MLflow: a request that cannot be read is a mistake of t
 import functools
 import json
 import logging
-import socket
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from runner.errors import UserError
-from runner.verbs.options import OfTask, Port
+from runner.verbs.options import OfTask, Port, check_address
 
 log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 2**20  # bytes of a request
@@ -52,18 +50,6 @@ class Serve(OfTask):
         print(f"columns: {columns}", flush=True)
         uvicorn.run(app, host=self.host, port=self.port, log_level="warning")
         return 0
-
-
-def check_address(host: str, port: int) -> None:
-    """Check that the port is free, before the model is loaded."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            why = error.strerror or error
-            raise UserError(f"cannot listen on {host}:{port} ({why}). Try port={port + 1}") from error
 
 
 def application(address: str, changed: dict[str, Any] | None = None) -> Any:

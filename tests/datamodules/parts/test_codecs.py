@@ -16,7 +16,8 @@ from runner.datamodules.parts.codecs import (
     mean_std,
 )
 from runner.errors import UserError
-from runner.text import END, PAD, SPECIALS, START, UNK, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 WORDS = ["the", "film", "is", "fine"]
 

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from runner.errors import UserError
 from runner.files.tables import no_column
-from runner.text import END, PAD, SPECIALS, START, UNK, Pipeline, Vocabulary
+from runner.text.pipeline import Pipeline
+from runner.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 Values = Sequence[float] | np.ndarray
 

@@ -24,7 +24,8 @@ from runner.datamodules.parts.targets import targets_for
 from runner.datamodules.parts.tensors import single
 from runner.errors import UserError
 from runner.files import cache
-from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 
 CHUNK = 1 << 16  # rows handled at a time
 
