@@ -199,5 +199,5 @@ class ShowProgress(Callback):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.close()
 
-    on_test_batch_end = on_validation_batch_end
+    on_test_batch_end = on_validation_batch_end  # type: ignore[assignment]  # Lightning's two signatures differ
     on_test_epoch_end = on_fit_end = on_validation_epoch_end

@@ -301,7 +301,9 @@ class Checkpoint(callbacks.Checkpoint):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
         done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], trainer.max_epochs
         if wanted not in (None, -1) and done > wanted:
-            raise UserError(f"the run has trained {done} epochs already; give it more epochs: trainer.max_epochs={2 * done}")
+            raise UserError(
+                f"the run has trained {done} epochs already; give it more epochs: trainer.max_epochs={2 * done}"
+            )
         self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
         if isinstance(trainer.logger, History):
             trainer.logger.replay(checkpoint["history"])

@@ -141,7 +141,9 @@ def best_rate(cfg: DictConfig, task: Task, data: DataModule, folder: Path) -> fl
     drawn = charts.range_test(rates[: len(test.losses)], np.array(test.losses), rate)
     drawn.savefig(folder / "figures" / "lr_find.png")
     if rate is None:
-        log.warning("lr_find: the loss does not fall at any rate (figures/lr_find.png); optim.lr stays %s", cfg.optim.lr)
+        log.warning(
+            "lr_find: the loss does not fall at any rate (figures/lr_find.png); optim.lr stays %s", cfg.optim.lr
+        )
         return None
     log.info("lr_find: optim.lr=%.3g instead of %s (figures/lr_find.png); this run uses it", rate, cfg.optim.lr)
     return rate
