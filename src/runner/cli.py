@@ -6,7 +6,7 @@ Imports neither torch, lightning nor mlflow: a verb imports what it needs when i
 import os
 import sys
 
-from runner.errors import UserError, closest, report
+from runner.errors import UserError, closest, print_mistake
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.processes import frozen_config, started_as
@@ -51,7 +51,7 @@ def main() -> None:
     try:
         sys.exit(run_verb(arguments))
     except UserError as error:
-        report(error)
+        print_mistake(error)
         sys.exit(2)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)

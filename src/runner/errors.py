@@ -11,7 +11,7 @@ class UserError(ValueError):
     """A mistake the user can correct: printed as it is, without a traceback, with exit code 2."""
 
 
-def report(error: UserError) -> None:
+def print_mistake(error: UserError) -> None:
     """Print a mistake of the user; with the traceback after `--debug`."""
     if os.environ.get("RUNNER_DEBUG"):
         traceback.print_exc()

@@ -25,7 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
-from runner.errors import UserError, report
+from runner.errors import UserError, print_mistake
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
@@ -63,7 +63,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         interrupt.install()
         state = Sweep(context, task_function, config, arguments).run()
     except UserError as error:
-        report(error)
+        print_mistake(error)
         sys.exit(2)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)

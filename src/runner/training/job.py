@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from runner.config.catalog import RECORDED
 from runner.config.inferred import settle
 from runner.config.nodes import as_dict
-from runner.errors import UserError, report
+from runner.errors import UserError, print_mistake
 from runner.files import sources
 from runner.tracking.record import Record
 from runner.tracking.tracker import tracker_for
@@ -164,7 +164,7 @@ def ending(multirun: bool) -> Iterator[None]:
         sys.exit(stopped.exit_code)
     except Exception as error:
         if isinstance(error, UserError):
-            report(error)
+            print_mistake(error)
         else:
             traceback.print_exc()
         if multirun:
