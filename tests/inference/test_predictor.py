@@ -65,7 +65,7 @@ def test_the_tracker_gives_the_model_where_the_folder_is_gone(recorded, tmp_path
         ({"txet": "a"}, "only txet"),
         ({"text": " "}, "the text is empty"),
         ({"text": None}, "the text is empty"),
-        ({"text": ["a"]}, "a text is expected"),
+        ({"text": ["a"]}, "a list where a text is expected"),
     ],
 )
 def test_rows_that_cannot_be_read_are_named(row: dict, message: str) -> None:

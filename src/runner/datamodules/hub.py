@@ -12,6 +12,7 @@ from runner.datamodules.parts.texts import TextRow, prepare_texts
 from runner.datamodules.text_data import TextData
 from runner.errors import UserError
 from runner.files import cache, progress, sources
+from runner.files.cells import text_of
 from runner.files.rows import SPLIT_NAMES
 from runner.files.tables import no_column
 
@@ -73,14 +74,9 @@ class HubTexts(TextData):
             with progress.bar(f"Reading {self.path}", len(rows)) as update:
                 for number, row in enumerate(rows.select_columns([self.text, self.label]), 1):
                     where = f"{self.path}, {part} row {number}"
-                    yield TextRow(self._text(row, where), self._target(row, where, classes, coded), part)
+                    text = text_of(row[self.text], f'{where}, column "{self.text}"')
+                    yield TextRow(text, self._target(row, where, classes, coded), part)
                     update(number)
-
-    def _text(self, row: dict, where: str) -> str:
-        text = row[self.text]
-        if text is None or not str(text).strip():
-            raise UserError(f'{where}, column "{self.text}": the text is empty (length zero).')
-        return str(text)
 
     def _target(self, row: dict, where: str, classes: list[str] | None, coded: list[str] | None) -> str | float:
         value = row[self.label]

@@ -116,16 +116,21 @@ def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str
     return value
 
 
+def text_of(cell: Any, place: str) -> str:
+    """Return a cell as a text that is not empty."""
+    if isinstance(cell, (list, dict)):
+        raise UserError(f"{place}: {kind(cell)} where a text is expected")
+    if _is_blank(cell):
+        raise UserError(f"{place}: the text is empty (length zero). Fill it in or remove the row.")
+    return str(cell)
+
+
 def read_text(file: TableFile, number: int, cells: dict, column: str) -> str:
     """Return the text of a cell, which is not empty."""
     cell = cells.get(column)
-    if isinstance(cell, str) and not cell.isspace() and cell:
+    if isinstance(cell, str) and cell and not cell.isspace():  # the usual case, without looking up the place
         return cell
-    if isinstance(cell, (list, dict)):
-        raise UserError(f"{file.where(number, column)}: {kind(cell)} where a text is expected.")
-    if _is_blank(cell):
-        raise UserError(f"{file.where(number, column)}: the text is empty (length zero). Fill it in or remove the row.")
-    return str(cell)
+    return text_of(cell, file.where(number, column))
 
 
 def _is_blank(cell: Any) -> bool:

@@ -6,7 +6,6 @@ predictor = Predictor("outputs/textcnn-movie_reviews/2026-11-21_12-00-00/model")
 print(list(predictor([{"text": "a fine film"}])))
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
@@ -17,7 +16,7 @@ import torch
 
 from runner.config import safety
 from runner.errors import UserError
-from runner.files.cells import number_of
+from runner.files.cells import number_of, text_of
 from runner.inference.bundle import load_bundle
 
 BATCH = 256  # rows answered at once; an answer may depend on it in the last digit, so it is the same everywhere
@@ -83,15 +82,6 @@ def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:
         else:
             clean[name] = cell
     return clean
-
-
-def text_of(cell: Any, place: str) -> str:
-    """Return a cell as a text that is not empty."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip():
-        raise UserError(f"{place}: the text is empty")
-    if isinstance(cell, list | dict):
-        raise UserError(f"{place}: a text is expected, received {cell!r}")
-    return str(cell)
 
 
 class PyfuncModel:

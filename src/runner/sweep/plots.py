@@ -67,8 +67,7 @@ def scatter(first: np.ndarray, second: np.ndarray, state: SweepState, numbers: l
     best = np.array([number in state.best for number in numbers])
     axes.scatter(first[~best], second[~best], color="tab:grey", label="other jobs")
     axes.scatter(first[best], second[best], color="tab:red", label="not beaten in both")
-    axes.set_xlabel(state.metrics[0])
-    axes.set_ylabel(state.metrics[1])
+    axes.set(xlabel=state.metrics[0], ylabel=state.metrics[1])
     axes.legend()
     return figure
 

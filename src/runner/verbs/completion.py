@@ -43,12 +43,11 @@ def offers(words: list[str], word: str, verbs: Mapping[str, type[Verb]]) -> tupl
     found: list[str] = []
     known = options(verbs[words[0]])
     for option in known:
-        typed = option.typed
-        if typed.form == "words" and not equals:
-            found += option.candidates(word)
-        if typed.form == "option" and equals and typed.key == key:
-            found += [f"{key}={value}" for value in option.candidates(text)]
-        if typed.form == "option" and not equals and typed.key.startswith(word):
-            found += [f"{typed.key}="] if not any(each.startswith(f"{typed.key}=") for each in words) else []
-    overrides = any(option.typed.form == "rest" and "KEY=VALUE" in option.typed.shown for option in known)
+        if option.form == "words" and not equals:
+            found += option.completions(word)
+        if option.form == "option" and equals and option.key == key:
+            found += [f"{key}={value}" for value in option.completions(text)]
+        if option.form == "option" and not equals and option.key.startswith(word):
+            found += [f"{option.key}="] if not any(each.startswith(f"{option.key}=") for each in words) else []
+    overrides = any(option.form == "rest" and "KEY=VALUE" in option.shown for option in known)
     return found, overrides and not found

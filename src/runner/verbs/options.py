@@ -53,30 +53,28 @@ class Typed:
     candidates: Callable[[], Iterable[str]] = tuple
 
 
-@dataclass(frozen=True)
-class Option:
-    """An option of a verb, read from its field.
+@dataclass(frozen=True, kw_only=True)
+class Option(Typed):
+    """An option of a verb: how it is typed, completed by its field.
 
     Args:
         field: its name.
         type: of its value, without None.
         required: whether it has to be given.
         own: whether the verb itself declares it, not one of its bases.
-        typed: how it is typed, including `key` and `shown`.
     """
 
     field: str
     type: Any
     required: bool
     own: bool
-    typed: Typed
 
     @property
     def usage(self) -> str:
         """How it is typed, such as "[output=FILE]"."""
-        if self.typed.form == "rest":
-            return self.typed.shown
-        text = self.typed.shown if self.typed.form == "words" else f"{self.typed.key}={self.typed.shown}"
+        if self.form == "rest":
+            return self.shown
+        text = self.shown if self.form == "words" else f"{self.key}={self.shown}"
         return text if self.required else f"[{text}]"
 
     def read(self, text: str) -> Any:
@@ -88,13 +86,13 @@ class Option:
         choices = self.choices
         if choices and text not in choices:
             allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
-            raise UserError(f"{self.typed.key} is {allowed}, received {text!r}.{closest(text, choices)}")
+            raise UserError(f"{self.key} is {allowed}, received {text!r}.{closest(text, choices)}")
         if self.type is bool:
             return text == "true"
-        if numbers := self.typed.allowed:
+        if numbers := self.allowed:
             if not text.isdecimal() or int(text) not in numbers:
                 span = f"{numbers.start} and {numbers.stop - 1}"
-                raise UserError(f"{self.typed.key} is a number between {span}, received {text!r}")
+                raise UserError(f"{self.key} is a number between {span}, received {text!r}")
             return int(text)
         return Path(text) if self.type is Path else text
 
@@ -105,12 +103,12 @@ class Option:
             return ["true", "false"]
         return list(get_args(self.type)) if get_origin(self.type) is Literal else []
 
-    def candidates(self, text: str) -> list[str]:
+    def completions(self, text: str) -> list[str]:
         """Return the values that begin with `text`."""
         if self.type is Path:
             found = Path(text).parent.glob(f"{Path(text).name if not text.endswith('/') else ''}*")
             return [f"{path}/" if path.is_dir() else str(path) for path in found]
-        return [each for each in (self.choices or self.typed.candidates()) if each.startswith(text)]
+        return [each for each in (self.choices or self.candidates()) if each.startswith(text)]
 
 
 def run_ids() -> list[str]:
@@ -244,16 +242,17 @@ def options(verb: type[Verb]) -> list[Option]:
             hint, typed = get_args(hint)
         if isinstance(hint, UnionType):
             (hint,) = (each for each in get_args(hint) if each is not type(None))
-        option = Option(field.name, hint, field.default is MISSING, field.name in vars(verb)["__annotations__"], typed)
+        own, required = field.name in vars(verb)["__annotations__"], field.default is MISSING
+        option = Option(**vars(typed), field=field.name, type=hint, required=required, own=own)
         default = field.default if isinstance(field.default, str | int) else field.name.upper()
         shown = typed.shown or ("true" if hint is bool else "|".join(option.choices) or str(default))
         key = typed.key or ("" if typed.form == "rest" else field.name)
-        found.append(replace(option, typed=replace(typed, shown=shown, key=key)))
+        found.append(replace(option, shown=shown, key=key))
     order = {"words": 0, "option": 1, "rest": 2}
 
     def place(option: Option) -> int:
-        stands_early = option.required or (option.own and option.typed.form != "option")
-        return order[option.typed.form] if stands_early else 4 - option.own
+        stands_early = option.required or (option.own and option.form != "option")
+        return order[option.form] if stands_early else 4 - option.own
 
     return sorted(found, key=place)
 
@@ -265,9 +264,9 @@ def parse(verb: type[V], arguments: list[str]) -> V:
         UserError: an argument is not one of its options, has a wrong value or is missing.
     """
     known = options(verb)
-    by_key = {option.typed.key: option for option in known if option.typed.form == "option"}
-    words_of = next((option for option in known if option.typed.form == "words"), None)
-    rests = sorted((o for o in known if o.typed.form == "rest"), key=lambda o: o.typed.key, reverse=True)
+    by_key = {option.key: option for option in known if option.form == "option"}
+    words_of = next((option for option in known if option.form == "words"), None)
+    rests = sorted((o for o in known if o.form == "rest"), key=lambda o: o.key, reverse=True)
     given: dict[str, Any] = {}
     words: list[str] = []
     for argument in joined_flags(arguments):
@@ -277,7 +276,7 @@ def parse(verb: type[V], arguments: list[str]) -> V:
                 given[by_key[key].field] = by_key[key].read(text)
         elif words_of and not equals and not argument.startswith("-"):
             words.append(argument)
-        elif rest := next((each for each in rests if argument.startswith(each.typed.key)), None):
+        elif rest := next((each for each in rests if argument.startswith(each.key)), None):
             given[rest.field] = (*given.get(rest.field, ()), argument)
         else:
             allowed = ", ".join(f"{key}=" for key in by_key) or "no arguments"
@@ -312,7 +311,7 @@ def read_words(option: Option, words: list[str], verb: type[Verb]) -> dict[str, 
 
 def example(option: Option) -> str:
     """Return a value that the option may have."""
-    return (option.choices or [*option.typed.candidates()][:1] or [option.typed.shown])[0]
+    return (option.choices or [*option.candidates()][:1] or [option.shown])[0]
 
 
 def usage(verb: type[Verb], shared: bool = True) -> str:

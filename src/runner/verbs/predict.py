@@ -105,7 +105,7 @@ def answers_to(predictor: "Predictor", row: dict[str, str]) -> list[dict]:
     if len(row) == 1 and (asked := next(iter(row))) in questions:
         return questions[asked](row[asked], predictor.data)
     named = [*columns, *(["text"] if list(columns.values()) == ["string"] else [])]
-    keys = [option.typed.key for option in options(Predict) if option.typed.form == "option"]
+    keys = [option.key for option in options(Predict) if option.form == "option"]
     for key in row:
         if key in questions:
             raise UserError(f"{key}= is a question of its own: leave {', '.join(row.keys() - {key})} out")
