@@ -72,7 +72,7 @@ def run_verb(arguments: list[str]) -> int:
 
 
 def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
-    """Return the verb and the arguments behind it; no verb means train."""
+    """Return the verb and the arguments after it; no verb means train."""
     first = arguments[0] if arguments else ""
     if not first or first.startswith(("-", "~")) or "=" in first:
         return "train", arguments

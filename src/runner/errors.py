@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 
 class UserError(ValueError):
-    """A mistake the user can correct: printed as it is, without a traceback, with exit code 2."""
+    """A mistake the user can correct: printed without a traceback, with exit code 2."""
 
 
 def print_mistake(error: UserError) -> None:

@@ -39,7 +39,7 @@ NOTES = ("gives", "takes")  # keys of data, model and task that only this file r
 
 
 def config_path() -> Path:
-    """Return the folder of the packaged choices: inside the installed package, or beside `src` in a checkout."""
+    """Return the folder of the packaged choices: inside the installed package, or next to `src` in a checkout."""
     packaged = Path(__file__).parents[1] / "conf"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "conf"
 
@@ -218,5 +218,5 @@ def matches(node: Any, pattern: str) -> set[str]:
 
 
 def choices(group: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
-    """Return the names that may stand behind `group=`."""
+    """Return the names that are allowed after `group=`."""
     return Catalog(folders(extra_dirs)).choices(group)

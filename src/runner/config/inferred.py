@@ -14,7 +14,7 @@ from runner.files.tables import listed
 
 
 def register_resolvers() -> None:
-    """Make the resolvers `infer` and `infer_hub` known to OmegaConf; they read the keys beside them (path, label)."""
+    """Make the resolvers `infer` and `infer_hub` known to OmegaConf; they read the keys next to them (path, label)."""
     OmegaConf.register_new_resolver("infer", _infer, replace=True)
     OmegaConf.register_new_resolver("infer_hub", _infer_hub, replace=True)
 
@@ -63,7 +63,7 @@ def _wanted_target(root: DictConfig) -> str:
 
 
 def _settings(node: DictConfig) -> Settings:
-    """Return the settings of a table from its node, as far as they are there."""
+    """Return the settings of a table from its node, as far as they are set."""
     ask = {
         "path": "type data.path=FILE (CSV, TSV, JSON, JSONL, Parquet or text), a folder or an address.",
         "label": "type data.label=COLUMN, the column to predict.",

@@ -119,7 +119,7 @@ class Inspection:
             self.check_node(key, raw, value)
 
     def comment(self, path: str) -> str:
-        """Return " (meaning)" from the comment behind a key in its file."""
+        """Return " (meaning)" from the comment after a key in its file."""
         group, _, key = path.partition(".")
         name = self.choices.get(group)
         if not name or name not in self.catalog.choices(group):

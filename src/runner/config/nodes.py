@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 
 def as_dict(node: DictConfig, resolve: bool = False) -> dict[str, Any]:
-    """Return a node as dicts, lists and values; interpolations stay as they are written unless `resolve`."""
+    """Return a node as dicts, lists and values; interpolations stay unresolved unless `resolve`."""
     return cast(dict[str, Any], OmegaConf.to_container(node, resolve=resolve))
 
 

@@ -20,7 +20,7 @@ class Pair:
     Args:
         findings: collects the problems.
         cfg: the composed config.
-        raw: the same with interpolations as they are written.
+        raw: the same with unresolved interpolations.
         choices: {group: choice}.
         reasons: facts that a user's table lacks, each with the reason.
     """

@@ -65,7 +65,7 @@ def token_places(task: Task, inputs: tuple) -> tuple[int, ...]:
 
 
 def some_rows(task: Task, inputs: tuple, rows: slice) -> tuple:
-    """The inputs of these examples; what all examples share stays as it is."""
+    """The inputs of these examples; what all examples share is unchanged."""
     return tuple(value if place in task.shared else value[rows] for place, value in enumerate(inputs))
 
 

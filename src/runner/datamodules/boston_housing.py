@@ -1,7 +1,7 @@
 """Boston housing: 13 measurements of 506 districts and the median price of their houses.
 
 Source: David Harrison and Daniel Rubinfeld, "Hedonic housing prices and the demand for clean air", Journal of
-Environmental Economics and Management 5, 1978. The column B of the original is kept as it is; it is included for
+Environmental Economics and Management 5, 1978. The column B of the original is kept unchanged; it is included for
 comparison with the literature, not as a recommendation.
 """
 

@@ -30,7 +30,7 @@ class _InOrder(Loader):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Breakfast(DataModule):
-    """The five meals as they are. Training, validation and test are the same five meals.
+    """The five meals. Training, validation and test are the same five meals.
 
     Args:
         in_features: declared number of dishes, 3.

@@ -46,7 +46,7 @@ class MNIST(DataModule):
         in_features: declared number of pixels, 784.
         image_shape: declared channels, height and width: 1, 28, 28.
         num_classes: declared number of classes, 10.
-        path: folder with the four IDX files, as they are or with .gz; None = the archive.
+        path: folder with the four IDX files, compressed (.gz) or not; None = the archive.
         folds: number of equal parts; 12 gives 5 000 validation images.
     """
 

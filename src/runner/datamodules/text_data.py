@@ -18,8 +18,8 @@ class TextData(DataModule):
             a class that learns one.
         min_count: words rarer than this in the training split become UNK.
         truncate: which part of a longer text is kept: head, tail or both.
-        stopwords: language whose stop words are left out, such as english or chinese; None = none are.
-        stem: language whose stemmer cuts the words, such as english; None = they stay as they are.
+        stopwords: language whose stop words are left out, such as english or chinese; None = none.
+        stem: language whose stemmer cuts the words, such as english; None = no stemming.
         bucket: whether texts of similar length come together in a training batch, so that there is less padding.
     """
 

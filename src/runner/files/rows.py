@@ -65,7 +65,7 @@ class Facts:
 
 
 def parts(settings: Settings) -> list[Part]:
-    """Return the files behind `path`.
+    """Return the files that `path` names.
 
     Raises:
         UserError: nothing is there, or a folder has no training file.

@@ -56,7 +56,7 @@ def labelled(file: Path, predictor: Predictor, targets: Targets, label: str | No
 def score(
     predictor: Predictor, targets: Targets, rows: Iterable[tuple[str, dict, Any]], write: Callable[[dict], None]
 ) -> tuple[dict[str, float], int, list[str]]:
-    """Return (metrics, number of rows, the rows with the largest errors in words); hand every row to `write`."""
+    """Return (metrics, number of rows, the rows with the largest errors in words); pass every row to `write`."""
     task, data = predictor.task, predictor.data
     task.start_scoring()
     rows, done = iter(rows), 0

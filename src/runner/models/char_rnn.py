@@ -73,7 +73,7 @@ class CharRNN(nn.Module):
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
         """Read one more token: int64 (B,) and the state to logits of the next token, (B, V), and the state after it."""
-        parts = tuple(part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) each, as torch wants them
+        parts = tuple(part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) each, as torch expects them
         hidden, after = self.recurrent(self.embedding(token[:, None]), parts if len(parts) > 1 else parts[0])
         parts = after if isinstance(after, tuple) else (after,)
         return self.output(self.dropout(hidden[:, 0])), tuple(part.transpose(0, 1) for part in parts)

@@ -1,7 +1,7 @@
 """Regularisation of any net: penalties on weights, biases and activations, other penalties, limits on norms.
 
 The task adds the penalty to the loss it minimises; the loss it reports stays that of the data, so that training and
-validation can be compared, and the penalty is reported beside it.
+validation can be compared, and the penalty is reported separately.
 
 Sources: L2: Hoerl and Kennard 1970; L1: Tibshirani 1996; activations: Merity, McCann and Socher 2017,
 arXiv:1708.01009; max-norm: Srivastava et al. 2014, section 5.1, and Kim 2014, arXiv:1408.5882, section 2.1.

@@ -25,7 +25,7 @@ class Dimension:
 
     Args:
         key: what comes before `=`, including `+` or `@package`.
-        values: the values one by one, as they are typed; empty for an interval.
+        values: the values one by one, as typed; empty for an interval.
         low: smallest value of an interval.
         high: largest value of an interval.
         whole: whether the values are whole numbers: of an interval, or of a range that Optuna may take steps in.

@@ -252,7 +252,7 @@ class Sweep:
                 self.keep(number, Outcome(JobState.FINISHED))
             elif run and run.tags.get("runner.pruned") == "true":
                 self.keep(number, Outcome(JobState.PRUNED))
-            elif job.status != JobState.FAILED or self.method != "optuna":  # what Optuna was told stays as it is
+            elif job.status != JobState.FAILED or self.method != "optuna":  # what Optuna was told does not change
                 job.status, job.values, job.error = JobState.WAITING, {}, None
         state.save()
         if ended := sum(not job.status.open for job in state.jobs.values()):

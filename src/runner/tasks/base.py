@@ -62,7 +62,7 @@ class Task(Loop):
     def own_losses(self, batch: Any) -> dict[str, Tensor]:
         """Named losses of a net with a method `losses(inputs, target)`, such as an adaptive softmax or a penalty.
 
-        Its "loss" stands in place of the objective's; all others are added to that.
+        Its "loss" replaces that of the objective; all others are added.
         """
         return dict(self.net.losses(self.inputs(batch), batch[-1])) if hasattr(self.net, "losses") else {}
 

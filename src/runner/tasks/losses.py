@@ -27,7 +27,7 @@ ValueLoss = Literal["mse", "mae", "huber"]
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
-    """Losses (B,) as they are ("none") or their mean ("mean")."""
+    """Losses (B,) unchanged ("none") or their mean ("mean")."""
     return losses.mean() if reduction == "mean" else losses
 
 

@@ -17,8 +17,8 @@ class TokenSettings:
     Args:
         tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens or of
             a class that learns one.
-        stopwords: language whose stop words are left out; None = none are.
-        stem: language whose stemmer cuts the words; None = they stay as they are.
+        stopwords: language whose stop words are left out; None = none.
+        stem: language whose stemmer cuts the words; None = no stemming.
     """
 
     tokenizer: str = "word"

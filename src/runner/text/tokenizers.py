@@ -62,7 +62,7 @@ def penn(text: str) -> list[str]:
 
 
 def char(text: str) -> list[str]:
-    """Return the characters as they are."""
+    """Return the characters."""
     return list(text)
 
 

@@ -269,7 +269,7 @@ class StoredRun:
             self.store.client.set_terminated(self.id, status, end_time=self.time_ms)
 
     def params(self, params: dict[str, str]) -> None:
-        """Store params, uncut as far as MLflow allows."""
+        """Store params, cut only if MLflow requires it."""
         from mlflow.entities import Param
 
         for batch in batches([Param(key, value[:PARAM_LENGTH]) for key, value in params.items()], PARAMS_A_BATCH):

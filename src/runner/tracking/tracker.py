@@ -82,7 +82,7 @@ class Tracker:
             experiment: name of the MLflow experiment; created if there is none.
             name: name of the run.
             params: the config, nested; it is stored flat, `model.embed_dim`.
-            tags: tags of the run, beside those about git, versions, host and command, which are added.
+            tags: tags of the run, besides those about git, versions, host and command, which are added.
             parent: id of the run that this one belongs to (a sweep).
             resume: id of a run to resume. It keeps its params, those that differ go to the tag
                 `runner.changed_params`, and points up to the last stored step of a metric are not repeated.

@@ -1,4 +1,4 @@
-"""Checkpoints that survive anything: written beside the old one, synced, renamed, enough to resume exactly.
+"""Checkpoints that survive anything: written next to the old one, synced, renamed, enough to resume exactly.
 
 A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the one before, in case the last is damaged) and
 `best.ckpt` (the best value of the monitored validation metric so far). All hold plain containers and tensors only, so
@@ -51,7 +51,7 @@ def set_random_state(state: dict) -> None:
 
 
 def load_checkpoint(path: Path) -> dict:
-    """Return a checkpoint without running any code of whoever wrote it; on the CPU."""
+    """Return a checkpoint, on the CPU, without running any code that it may contain."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
@@ -99,10 +99,10 @@ def monitored(monitor: str, metrics: dict[str, Any]) -> float:
 
 
 def can_save(trainer: Trainer) -> bool:
-    """Whether a checkpoint made now, after a batch, can be resumed exactly.
+    """Whether a run can be resumed exactly from a checkpoint made now, after a batch.
 
-    Before a validation it cannot: Lightning would leave it out. The end of the epoch saves then, or the next step.
-    Between batches whose gradients are added up it cannot either, since a checkpoint holds no gradients.
+    Before a validation it cannot: Lightning would skip the validation. A checkpoint is then saved at the end of the
+    epoch or after the next step. While gradients are accumulated it cannot either: a checkpoint holds no gradients.
     """
     loop = trainer.fit_loop.epoch_loop
     fetcher = trainer.fit_loop._data_fetcher
@@ -191,7 +191,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def copied(value: Any) -> Any:
-    """A copy of nested containers whose tensors are the copy's own, on the CPU."""
+    """A copy of nested containers and of their tensors, on the CPU."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
@@ -202,7 +202,7 @@ def copied(value: Any) -> Any:
 
 
 class Checkpoint(callbacks.Checkpoint):
-    """Saves after every epoch, and on request every so many steps or minutes; keeps the best and the last.
+    """Saves after every epoch, and on request every few steps or minutes; keeps the best and the last.
 
     Args:
         monitor: the validation metric that picks the best; None = the last one is the best.

@@ -46,7 +46,7 @@ SMOOTHING = 0.9  # weight of the past in the running mean of the loss
 DIVERGED = 4.0  # times the lowest loss: larger rates are not tried
 FEWEST_POINTS = 10
 STEPS_AN_EPOCH = 10  # a batch is at most this part of the training rows
-MEMORY_SHARE = 0.8  # of the memory that is left, for the largest batch on the CPU
+MEMORY_SHARE = 0.8  # of the free memory, for the largest batch on a CPU
 KEPT_FLAGS = ("accelerator", "precision", "accumulate_grad_batches", "deterministic")
 CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 
@@ -228,7 +228,7 @@ def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: 
     """Train a copy of the task for some steps: neither the task nor any file changes."""
     twin = copy.deepcopy(task, {id(data): data})  # some tasks refer to their data, which need not be copied
     twin.schedule = None
-    vars(twin)["close_window"] = lambda: None  # a loss that is not a number ends a training, here it is expected
+    vars(twin)["close_window"] = lambda: None  # a loss that is not finite ends a training; here it is expected
     flags = as_dict(cfg.trainer, resolve=True)
     names = KEPT_FLAGS + (CLIPPING if task.automatic_optimization else ())
     kept: dict[str, Any] = {name: flags[name] for name in names if name in flags}

@@ -69,7 +69,7 @@ class Evaluate(OfTask):
 
 
 def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
-    """Score "val" or "test" and print the metrics beside those the run wrote."""
+    """Score "val" or "test" and print the metrics next to those the run wrote."""
     import pytorch_lightning as lightning
     from rich.console import Console
     from rich.table import Table

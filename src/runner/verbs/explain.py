@@ -56,7 +56,7 @@ def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanat
 
 
 def answer_name(predictor: Predictor, column: int) -> str:
-    """Return what a column of the net's answer stands for."""
+    """Return what a column of the net's answer means."""
     data: Any = predictor.data
     return (data.class_names or data.target_names)[column]
 

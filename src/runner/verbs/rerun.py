@@ -135,7 +135,7 @@ def code_changes(tags: Mapping[str, str]) -> list[str]:
 
 
 def data_digest(cfg: "DictConfig") -> str:
-    """Return the digest of the data the configuration names, as it is now."""
+    """Return the current digest of the data that the configuration names."""
     from runner.build import build_data
 
     data = build_data(cfg)

@@ -49,8 +49,8 @@ class TextSettings:
         max_len: tokens of a row that are kept.
         min_count: rarer tokens become UNK.
         truncate: which part of a longer row is kept: head, tail or both.
-        stopwords: language whose stop words are left out; None = none are.
-        stem: language whose stemmer cuts the words; None = they stay as they are.
+        stopwords: language whose stop words are left out; None = none.
+        stem: language whose stemmer cuts the words; None = no stemming.
     """
 
     column: str
