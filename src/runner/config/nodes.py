@@ -1,6 +1,6 @@
 """Nodes of a configuration as plain containers, and walking through them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from omegaconf import DictConfig, OmegaConf
@@ -20,6 +20,15 @@ def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(node, list):
         for number, value in enumerate(node):
             yield from walk(value, f"{path}[{number}]")
+
+
+def flat(node: Mapping[str, Any], path: str = "") -> dict[str, Any]:
+    """Return {"model.embed_dim": 128, ...}; lists, and empty mappings, are values."""
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        place = f"{path}{key}"
+        found |= flat(value, f"{place}.") if isinstance(value, Mapping) and value else {place: value}
+    return found
 
 
 def targets(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:

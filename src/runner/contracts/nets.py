@@ -34,6 +34,7 @@ from runner.tasks.base import Task
 from runner.tasks.means import Scalars, value_of
 from runner.text.vocabulary import PAD
 from runner.training.checkpoint import AtomicWriter, Checkpoint
+from runner.training.lightning import PLAIN
 
 Outputs = list[Tensor]
 ROUNDING = 1e-5  # largest difference of answers that are the same, see `relative_distance`
@@ -273,10 +274,9 @@ def train_on(
             callbacks=[*callbacks],
             plugins=[AtomicWriter()],
             enable_checkpointing=bool(callbacks),
-            enable_progress_bar=False,
-            enable_model_summary=False,
             limit_val_batches=0,
             default_root_dir=str(folder or made),
+            **PLAIN,
         )
         # Without validation data Lightning would warn that there is none.
         trainer.fit(task, loader, loader, ckpt_path=checkpoint and str(checkpoint), weights_only=True)

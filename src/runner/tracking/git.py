@@ -1,6 +1,7 @@
 """What git knows about the folder a run was started in: commit, dirty flag and the uncommitted changes."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -101,11 +102,7 @@ def _exclusions(root: Path, folders: Sequence[Path]) -> list[str]:
 
 def _without_password(address: str | None) -> str | None:
     """Return `https://name:secret@host/x` as `https://host/x`: addresses may hold a token."""
-    if address is None or "://" not in address:
-        return address
-    scheme, rest = address.split("://", 1)
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    return address and re.sub(r"://[^/]*@", "://", address, count=1)
 
 
 def _line(text: str | None) -> str | None:

@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from runner.config.nodes import flat
 from runner.tracking.environment import process_name
 from runner.tracking.record import Message, Record
 from runner.tracking.uri import resolve_uri, writer_environment
@@ -93,7 +94,7 @@ class Tracker:
             "start",
             experiment=experiment,
             name=name,
-            params=flatten(params),
+            params=as_params(params),
             tags=tags,
             parent=parent,
             resume=resume,
@@ -221,14 +222,11 @@ def tracker_for(uri: str | None, outputs: Path) -> Iterator[Tracker]:
             yield tracker
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def as_params(config: Mapping[str, Any]) -> dict[str, str]:
     """Return {"model.embed_dim": "128"}: each value as one would type it as an override."""
-    flat = {}
-    for key, value in config.items():
-        name = NOT_IN_A_PARAM_NAME.sub("_", f"{prefix}{key}")
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            known = isinstance(value, bool | int | float | list | tuple | dict) or value is None
-            flat[name] = json.dumps(value, default=str, ensure_ascii=False) if known else str(value)
-    return flat
+    found = {}
+    for name, value in flat(config).items():
+        known = isinstance(value, bool | int | float | list | tuple | dict) or value is None
+        text = json.dumps(value, default=str, ensure_ascii=False) if known else str(value)
+        found[NOT_IN_A_PARAM_NAME.sub("_", name)] = text
+    return found

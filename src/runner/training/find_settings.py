@@ -36,7 +36,7 @@ from runner.optim.build import optimizer_builder, set_learning_rate
 from runner.tasks.base import Task
 from runner.tracking.record import Record
 from runner.training.checkpoint import random_state, set_random_state
-from runner.training.lightning import NoProfiler
+from runner.training.lightning import PLAIN, NoProfiler
 
 log = logging.getLogger(__name__)
 
@@ -242,9 +242,7 @@ def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: 
         callbacks=list(callbacks),
         profiler=NoProfiler(),
         enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
+        **PLAIN,
     )
     try:
         trainer.fit(twin, data.train_dataloader(), data.val_dataloader())

@@ -22,6 +22,8 @@ NOISE = (
 )
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 NOTHING = nullcontext()
+# Flags of every trainer of this program.
+PLAIN: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
 
 
 def silence() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config.nodes import as_dict
+from runner.config.nodes import as_dict, flat
 from runner.errors import UserError
 from runner.tracking.find import RunInfo, find_run
 
@@ -93,7 +93,7 @@ def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
     Raises:
         UserError: one of them would make the continuation meaningless.
     """
-    old, new = flat(as_dict(before)), flat(as_dict(now))
+    old, new = ({key: value for key, value in flat(as_dict(cfg)).items() if value != {}} for cfg in (before, now))
     differing = {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
@@ -106,14 +106,3 @@ def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
             "Leave resume= out to start a new run with these settings"
         )
     return differing
-
-
-def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return {"model.embed_dim": 128, ...}."""
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found

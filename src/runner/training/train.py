@@ -25,7 +25,7 @@ from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.training.find_settings import find_settings
 from runner.training.history import History
-from runner.training.lightning import profiler, silence
+from runner.training.lightning import PLAIN, profiler, silence
 from runner.training.pruning import pruning
 from runner.training.steps import Steps
 from runner.training.warm_start import freeze, warm_start
@@ -142,9 +142,7 @@ def build_trainer(
         callbacks=callbacks,
         plugins=[writer],
         default_root_dir=str(folder),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
+        **PLAIN,
         _convert_="all",
     )
     loop = trainer.fit_loop.epoch_loop

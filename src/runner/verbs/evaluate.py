@@ -107,6 +107,7 @@ def scorer(cfg: "DictConfig") -> "Trainer":
     from hydra.utils import instantiate
 
     from runner.training.callbacks import ShowProgress
+    from runner.training.lightning import PLAIN
 
     flags = dict(cfg.trainer)
     flags |= {"gradient_clip_val": None, "devices": 1, "strategy": "auto", "num_nodes": 1, "profiler": None}
@@ -117,7 +118,6 @@ def scorer(cfg: "DictConfig") -> "Trainer":
         logger=False,
         callbacks=[ShowProgress()],
         enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **PLAIN,
         _convert_="all",
     )
