@@ -38,7 +38,7 @@ class Row:
 
     Args:
         name: of the row, for `--only`.
-        command: what is typed behind `runner`; of what stands in braces, `a={x,y}`, each is run, as in a shell.
+        command: what is typed after `runner`; each value in braces, `a={x,y}`, is run, as in a shell.
         wanted: the figure to reach, in words.
         found: from the metrics of the runs to what the table shows and whether the figure is reached.
         variants: further overrides, one list for each run.

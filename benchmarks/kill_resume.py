@@ -1,9 +1,9 @@
-"""Kill -9 a run at a random instant, resume it, and compare it bit for bit with the run that nobody killed.
+"""Kill -9 a run at a random instant, resume it, and compare it bit for bit with an uninterrupted run.
 
     python benchmarks/kill_resume.py --kills 50 --models textcnn char_rnn gan
 
-Prints one line a model: how many of the resumed runs ended with the same weights and the same metrics. Trainings are
-forked from one process that has imported everything, so that a kill hits the training and not the imports.
+Prints one line for each model: how many of the resumed runs ended with the same weights and the same metrics. Trainings
+are forked from one process that has imported everything, so that a kill hits the training and not the imports.
 """
 
 import argparse

@@ -35,7 +35,7 @@ def training_step(forward: Callable[[], Tensor], weights: list[nn.Parameter]) ->
 
 
 def candidates(batch: int, steps: int, units: int) -> dict[str, Callable[[], None]]:
-    inputs = torch.randn(batch, steps, units).requires_grad_()  # an embedding below wants its gradient
+    inputs = torch.randn(batch, steps, units).requires_grad_()  # an embedding before it needs its gradient
     swapped = inputs.detach().transpose(0, 1).contiguous().requires_grad_()  # (T, B, I)
     found = {}
     for name, kind in (("nn.RNN", nn.RNN), ("nn.LSTM", nn.LSTM), ("nn.GRU", nn.GRU)):

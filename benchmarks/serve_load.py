@@ -1,4 +1,4 @@
-"""Does the scoring server hold? 500 valid and 500 malformed requests from 8 clients at once: their codes and answers.
+"""Does the scoring server cope? 500 valid and 500 malformed requests from 8 clients at once: their codes and answers.
 
     python benchmarks/serve_load.py [requests of each kind]
 

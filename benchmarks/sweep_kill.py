@@ -4,7 +4,7 @@
 
 Both have to end with one parent run, 12 finished children, and the same table. With `method=optuna` the values are
 chosen by Optuna, whose storage has to survive as well (jobs that it prunes count as done); with `jobs=2` two jobs run
-side by side.
+in parallel.
 """
 
 import csv

@@ -3,10 +3,10 @@
     python benchmarks/texts.py --folder kept                          # all rows; started again, it continues
     python benchmarks/texts.py --folder kept --only reviews r8        # some rows
     python benchmarks/texts.py --folder kept --polarity rt_polarity   # and the ten folds of all 10 662 sentences
-    python benchmarks/texts.py --folder kept --minutes 4              # begin no run after so many minutes
+    python benchmarks/texts.py --folder kept --minutes 4              # do not begin a run after so many minutes
 
 Every line of a table is one or more commands `runner ...`, run in this process and without MLflow; the folder keeps
-results.jsonl, one line a run. Runs that are in it are not repeated. --table only writes the tables.
+results.jsonl, one line for each run. Runs that are in it are not repeated. --table only writes the tables.
 """
 
 import argparse
@@ -52,7 +52,7 @@ class Row:
     Args:
         table: one of TABLES.
         name: first column.
-        command: what is typed behind `runner`.
+        command: what is typed after `runner`.
         wanted: the figure to reach, in words, or the name of a metric of the same run.
         variants: further overrides, one list for each run.
     """

@@ -2,10 +2,10 @@
 
     python benchmarks/train_loop.py [--rounds 5] [--models textcnn textcnn1d mlp]
 
-"plain" is the loop of a tutorial: a DataLoader over a TensorDataset and Adam as it comes. "tight" indexes the tensors
+"plain" is the loop of a tutorial: a DataLoader over a TensorDataset and default Adam. "tight" indexes the tensors
 itself and uses the fused Adam. All three take turns in every round, so that a machine whose speed drifts treats them
 alike; what is printed are medians of samples a second and of the ratios within a round. Validation and checkpoints are
-left out of the training speed and measured apart, as the end of an epoch.
+left out of the training speed and measured separately, as the end of an epoch.
 """
 
 import argparse

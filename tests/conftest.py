@@ -1,4 +1,4 @@
-"""What all tests share: few threads, no telemetry, a cache of their own, a few trained models, and `--config-dir`."""
+"""What all tests share: few threads, no telemetry, a separate cache, a few trained models, and `--config-dir`."""
 
 import logging
 import os
@@ -33,7 +33,7 @@ def pytest_configure(config: pytest.Config) -> None:
         if not folder.is_dir():
             raise pytest.UsageError(f"--config-dir {folder}: there is no such folder")
         sys.path.append(str(folder.resolve().parent))  # where the command line looks for the classes it names
-    # Lightning's own use of torch, on every `trainer.fit`; nothing a test here could mend.
+    # Lightning's own use of torch, on every `trainer.fit`; nothing a test here could fix.
     config.addinivalue_line("filterwarnings", "ignore:.*LeafSpec.*is deprecated:FutureWarning")
 
 
@@ -60,7 +60,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 @pytest.fixture(autouse=True)
 def same_numbers() -> None:
-    """Let every test draw the same numbers, whatever ran before it: the order of the tests changes, they do not."""
+    """Let every test draw the same random numbers, whatever ran before it, since the order of the tests changes."""
     random.seed(0)
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed(0)
@@ -70,7 +70,7 @@ def same_numbers() -> None:
 
 @pytest.fixture(autouse=True)
 def signals_and_logs() -> Iterator[None]:
-    """Give back the signal handlers and log levels that a run or a command in this process has set."""
+    """Restore the signal handlers and log levels that a run or a command in this process has changed."""
     handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     root, level, outputs = logging.getLogger(), logging.getLogger().level, list(logging.getLogger().handlers)
     yield
@@ -87,7 +87,7 @@ def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the drawing, most of the time of a tiny training."""
     import runner.training.train
 
-    monkeypatch.setattr(runner.training.train, "draw", lambda *arguments: None)
+    monkeypatch.setattr(runner.training.train, "save_figures", lambda *arguments: None)
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Python programs of their own, for what has to be tried in a fresh interpreter."""
+"""Separate Python programs, for what has to be tested in a fresh interpreter."""
 
 import os
 import subprocess

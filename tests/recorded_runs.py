@@ -31,7 +31,7 @@ RUNS = {
 
 @contextmanager
 def inside(folder: Path):
-    """Be in a folder for as long as this lasts."""
+    """Change to a folder for the duration of the block."""
     before = Path.cwd()
     os.chdir(folder)
     try:

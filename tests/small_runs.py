@@ -19,7 +19,7 @@ from runner.training.train import train
 
 LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_train_batches=5",
           "+trainer.limit_val_batches=2", "+trainer.limit_test_batches=2", "trainer.log_every_n_steps=2"]  # fmt: skip
-BESIDES = {  # what a tiny run takes beside the sizes that the model's `# tiny:` line names
+BESIDES = {  # what a tiny run takes besides the sizes that the model's `# tiny:` line names
     "mlp": ["model.dropout=0.2"],
     "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
     "tfidf_linear": ["data.vocab_size=500"],
@@ -35,7 +35,7 @@ def composed(overrides: tuple[str, ...]) -> DictConfig:
 
 
 def small(model: str) -> list[str]:
-    """What one would type to train a small `model` on few data."""
+    """What is typed to train a small `model` on little data."""
     return [f"model={model}", *Catalog(folders()).tiny(model), *BESIDES.get(model, [])]
 
 
@@ -50,7 +50,7 @@ def result(overrides: list[str], folder: Path) -> dict:
 
 
 class Killed(BaseException):
-    """Ends a training on the spot, as a kill would."""
+    """Ends a training immediately, as a kill would."""
 
 
 class KillAt(Callback):
@@ -98,7 +98,7 @@ def stopped(cfg: DictConfig, folder: Path, stop: Callback, record: Any = None) -
 
 
 def resumed(cfg: DictConfig, folder: Path, record: Any = None) -> dict:
-    """Go on with the run in `folder`."""
+    """Resume the run in `folder`."""
     return train(OmegaConf.merge(cfg, {"resume": "this"}), folder, record)
 
 
@@ -109,7 +109,7 @@ def outcome(folder: Path) -> tuple[bytes, dict]:
 
 
 class Points:
-    """Stands for the record of a run: keeps every point that it is sent."""
+    """A stand-in for the record of a run: keeps every point that it receives."""
 
     id = "0" * 32
 

@@ -34,10 +34,10 @@ BROKEN = [
     ("resume=last", ["there is no run that is FAILED or KILLED or RUNNING or UNKNOWN", "The last runs:"]),
     ("resume=nothing", ['there is no run "nothing"']),
     ("resume=mlp-iris", ["has finished; there is nothing to resume", "trainer.max_epochs="]),
-    ("resume=mlp-iris trainer.max_epochs=1", ["give it more than its 3 epochs: trainer.max_epochs=6"]),
+    ("resume=mlp-iris trainer.max_epochs=1", ["set more than its 3 epochs: trainer.max_epochs=6"]),
     (
         "resume=mlp-iris trainer.max_epochs=9 model.hidden_dims=[9]",
-        ["a resumed run can change trainer", "model.hidden_dims: [8] -> [9]", "Leave resume= away"],
+        ["a resumed run can change trainer", "model.hidden_dims: [8] -> [9]", "Leave resume= out"],
     ),
     ("-m model=mlp resume=last seed=1,2", ["resume=last", "resume_sweep="]),
     # predict

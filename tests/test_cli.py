@@ -1,4 +1,4 @@
-"""The command as a user types it: in an empty folder, in a process of its own."""
+"""The command as a user types it: in an empty folder, in a separate process."""
 
 import io
 import itertools
@@ -86,7 +86,7 @@ def test_the_folder_holds_nothing_but_outputs(home):
     assert [path.name for path in home[0].iterdir()] == ["outputs"]
 
 
-# The verbs that use a run; in this process, since nothing depends on a process of its own.
+# The verbs that use a run; in this process, since nothing depends on a separate process.
 
 
 def verb(capsys, *words: str) -> str:
@@ -143,7 +143,7 @@ def test_evaluate_notices_other_weights(recorded, tmp_path, monkeypatch, capsys)
     save_file({name: value * 0 for name, value in load_file(weights).items()}, weights)
     with inside(folder):
         assert cli.run_verb(["evaluate", f"run={tmp_path / 'copy'}"]) == 1
-    assert "not what the run wrote: test/" in capsys.readouterr().out
+    assert "different from what the run wrote: test/" in capsys.readouterr().out
 
 
 # Looking around.
@@ -244,7 +244,7 @@ def test_signals_end_a_run_in_one_line_and_it_goes_on_after_them(tmp_path):
 
     epochs = max(int(found) for found in re.findall(r"epoch (\d+)/", (place / "runner.log").read_text()))
     _, err = run(tmp_path, "resume=last", "trainer.max_epochs=1", code=2)
-    assert "epochs already; give it more: trainer.max_epochs=" in err and "Traceback" not in err
+    assert "epochs already; give it more epochs: trainer.max_epochs=" in err and "Traceback" not in err
     run(tmp_path, "resume=last", f"trainer.max_epochs={epochs + 3}")
     assert rows(tmp_path, "SELECT status FROM runs") == [("FINISHED",)], "the same run, finished"
     assert json.loads((place / "metrics.json").read_text())["run_id"] == (place / "run_id").read_text().strip()

@@ -1,4 +1,4 @@
-"""From a configuration to objects: the data, the objective with its net, what changes batches and weights."""
+"""From a configuration to objects: the data, the objective with its net, augmentation and penalties."""
 
 import copy
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ COMMON = ("monitor", "mode")  # settings of the node `task` that no objective's 
 
 
 def build(cfg: DictConfig, key: str, leave_out: Sequence[str] = (), **arguments: Any) -> Any:
-    """Instantiate the node `key`; what its constructor refuses is reported to the user, other errors are shown."""
+    """Instantiate the node `key`; what its constructor rejects is reported to the user, other errors are raised."""
     node = copy.deepcopy(cfg[key])
     with open_dict(node):
         for name in (*NOTES, *leave_out):
@@ -42,7 +42,7 @@ def build_data(cfg: DictConfig) -> DataModule:
 
 
 def build_task(cfg: DictConfig) -> Task:
-    """Return the objective with its net, and with what every objective is given: optimizer, schedule, monitor ..."""
+    """Return the objective with its net and with what every objective gets: optimizer, schedule, monitor ..."""
     task: Task = build(cfg, "task", leave_out=COMMON, net=build(cfg, "model"), _recursive_=False)
     task.equip(
         optimizer=optimizer_builder(cfg.optim, cfg.trainer.get("precision")),
@@ -70,6 +70,6 @@ def build_regularise(cfg: DictConfig) -> Any:
 
 
 def start_vectors(cfg: DictConfig, task: Task, data: DataModule) -> dict[str, float]:
-    """Let the net begin with the word vectors of the configuration; return the share of the words that have one."""
+    """Start the net with the word vectors of the configuration; return the share of words that have one."""
     coverage = give_vectors(task.net, build(cfg, "vectors") if cfg.get("vectors") else None, data)
     return {} if coverage is None else {"vector_coverage": coverage}

@@ -5,9 +5,8 @@ Imports neither torch, lightning nor mlflow: a verb imports what it needs when i
 
 import os
 import sys
-import traceback
 
-from runner.errors import UserError, closest
+from runner.errors import UserError, closest, print_mistake
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.processes import frozen_config, started_as
@@ -52,13 +51,11 @@ def main() -> None:
     try:
         sys.exit(run_verb(arguments))
     except UserError as error:
-        if os.environ.get("RUNNER_DEBUG"):
-            traceback.print_exc()
-        print(f"runner: {error}", file=sys.stderr)
+        print_mistake(error)
         sys.exit(2)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)
-    except BrokenPipeError:  # whoever read the output has gone, as in `runner list | head`
+    except BrokenPipeError:  # the reader of the output has ended, as in `runner list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
 
@@ -75,7 +72,7 @@ def run_verb(arguments: list[str]) -> int:
 
 
 def split_verb(arguments: list[str]) -> tuple[str, list[str]]:
-    """Return the verb and the arguments behind it; no verb means train."""
+    """Return the verb and the arguments after it; no verb means train."""
     first = arguments[0] if arguments else ""
     if not first or first.startswith(("-", "~")) or "=" in first:
         return "train", arguments

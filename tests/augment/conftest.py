@@ -11,7 +11,7 @@ def seed() -> None:
 
 @pytest.fixture
 def images() -> torch.Tensor:
-    """A bright square in the middle of a dark image, with a corner of its own."""
+    """A bright square in the middle of a dark image, with an extra bright corner."""
     images = torch.zeros(40, 2, 16, 20)
     images[:, :, 5:11, 6:14] = 0.5
     images[:, :, 5:7, 6:9] = 1.0

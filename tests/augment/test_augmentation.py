@@ -31,7 +31,7 @@ def test_values_that_cannot_be(wrong):
 
 
 def test_a_language_model_keeps_its_targets_in_step(tmp_path):
-    with pytest.raises(UserError, match="word by word"):
+    with pytest.raises(UserError, match="a target for each word"):
         train(settings("char_rnn", "augment=text", "augment.synonyms=null"), tmp_path)
 
 

@@ -5,7 +5,7 @@ import torch
 
 from runner.augment.text import Drop, Swap, Synonyms
 from runner.errors import UserError
-from runner.text import SPECIALS, Vocabulary
+from runner.text.vocabulary import SPECIALS, Vocabulary
 
 
 def words(row: torch.Tensor) -> list[int]:
@@ -13,7 +13,7 @@ def words(row: torch.Tensor) -> list[int]:
 
 
 def tidy(tokens: torch.Tensor) -> bool:
-    """Whether padding stands at the end alone."""
+    """Whether padding is only at the end."""
     real = tokens != 0
     return bool((real[:, 1:] <= real[:, :-1]).all())
 
@@ -43,7 +43,7 @@ def test_drop_leaves_out_and_moves_up(tokens):
 
 
 class Data:
-    """Stands for a data module of texts."""
+    """A stand-in for a data module of texts."""
 
     def __init__(self, *tokens: str):
         self.inputs = type("Inputs", (), {"vocabulary": Vocabulary([*SPECIALS, *tokens])})()

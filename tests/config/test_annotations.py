@@ -1,4 +1,4 @@
-"""Values of YAML held against annotations."""
+"""Values from YAML compared with annotations."""
 
 import pytest
 

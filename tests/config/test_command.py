@@ -1,4 +1,4 @@
-"""Broken commands are explained before anything heavy is imported; good ones pass in silence."""
+"""Broken commands are explained before anything heavy is imported; good ones print nothing."""
 
 import importlib
 
@@ -38,7 +38,7 @@ BROKEN = [
     ("trainer.max_time=00:01:00:00", [["trainer=default does not list max_time", "+trainer.max_time=00:01:00:00"]]),
     ("+trainer.max_epoch=3", [["pytorch_lightning.Trainer takes no max_epoch", 'Did you mean "max_epochs"?']]),
     ("+model.num_filters=10", [["already there", "write model.num_filters=10 without +"]]),
-    ("+trainer.logger=false", [["+trainer.logger=false", "runner fills in logger itself"]]),
+    ("+trainer.logger=false", [["+trainer.logger=false", "runner sets logger itself"]]),
     ("+tracking.experimnt=a", [["nothing reads this key", 'Did you mean "tracking.experiment"?']]),
     ("~model.vocab_size", [["runner.models.textcnn.TextCNN needs vocab_size", "+model.vocab_size="]]),
     ("seed.x=1", [["seed.x=1", "single value"]]),
@@ -130,7 +130,7 @@ MULTIRUN = [
         "seed=1,2 sweep.jobs=many sweep.on_error=stopp",
         [["sweep.jobs=many"], ["sweep.on_error=stopp", "on_error=stop?"]],
     ),
-    ("seed=1,2 sweep=grid,random", [["sweep=grid,random", "one value"]]),
+    ("seed=1,2 sweep=grid,random", [["sweep=grid,random", "single value"]]),
     ("seed=1,2 resume=last", [["resume=last", "resume_sweep=NAME"]]),
     ("seed=1,2 sweep=gird", [["sweep=gird", 'Did you mean "grid"?']]),
     ("optim=adam,sgd optim.lr=0.1,0.2", []),

@@ -1,4 +1,4 @@
-"""What the sentences of a problem know of the command."""
+"""What the messages know about the command."""
 
 from runner.config.catalog import Catalog
 from runner.config.findings import MOST_KEYS, MOST_NAMES, Findings, list_keys

@@ -1,4 +1,4 @@
-"""Hydra's private parts: in one file, of the versions it was tried on, equal to the public `compose`."""
+"""Hydra's private parts: in one file, of the versions it was tested with, equal to the public `compose`."""
 
 from importlib.metadata import version
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Values, classes and interpolations of a composed configuration, held against what the classes take."""
+"""Values, classes and interpolations of a composed configuration, compared with what the classes take."""
 
 import pytest
 from command_problems import assert_problems

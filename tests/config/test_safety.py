@@ -1,4 +1,4 @@
-"""What others send is read without running their code: configurations, bundles, checkpoints."""
+"""What comes from others is read without running their code: configurations, bundles, checkpoints."""
 
 import os
 import pickle
@@ -16,7 +16,7 @@ from runner.config.command import check
 from runner.config.nodes import targets
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
-from runner.text import tokenizer
+from runner.text.tokenizers import tokenizer
 from runner.training.checkpoint import load_checkpoint, newest_checkpoint
 from runner.training.train import train
 
@@ -95,7 +95,7 @@ def test_what_the_user_allows_may_be_named(monkeypatch) -> None:
 
 
 def test_the_users_own_folder_is_the_users_own(tmp_path: Path, monkeypatch) -> None:
-    """Modules directly in the current folder; not those of an environment that lies in it."""
+    """Modules directly in the current folder; not those of an environment inside it."""
     (tmp_path / "own_nets.py").write_text("class Net:\n    pass\n")
     packages = tmp_path / ".venv" / "site-packages"
     packages.mkdir(parents=True)
@@ -143,12 +143,12 @@ def test_a_tokenizer_is_code_too(monkeypatch) -> None:
     for name in ("os.system", "torch.os.system", "torch.hub.load"):
         with pytest.raises(UserError, match=f"data.tokenizer={name}"):
             tokenizer(name)
-    assert tokenizer("runner.text.word")("A b") == ["a", "b"]
+    assert tokenizer("runner.text.tokenizers.word")("A b") == ["a", "b"]
     safety.allow(["shlex"])
     assert tokenizer("shlex.split")("a b") == ["a", "b"]
 
 
-# Bundles and checkpoints of somebody else.
+# Bundles and checkpoints from someone else.
 
 
 class Payload:

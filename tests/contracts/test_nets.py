@@ -1,4 +1,4 @@
-"""Every model keeps every contract it falls under; and every contract notices the mistake it is there for."""
+"""Every model keeps every contract that applies to it; and every contract notices the mistake it is meant for."""
 
 import textwrap
 
@@ -56,7 +56,7 @@ def test_batch_follows_from_the_facts(overrides: list[str], shapes: list[tuple[i
     assert [tuple(value.shape) for value in batch] == shapes
 
 
-# A model of somebody else: one Python file and one YAML in a folder outside, with a mistake each.
+# Someone else's model: one Python file and one YAML in another folder, with one mistake each.
 
 OUTSIDE = '''
 import torch
@@ -202,7 +202,7 @@ vocab_size: ${{data.vocab_size}}
     [
         ("Sound", CLASSIFIER, None, None),
         ("CountsPadding", CLASSIFIER, "padding", "mask the padding"),
-        ("NothingOfNothing", CLASSIFIER, "padding", "nothing but padding gives NaN"),
+        ("NothingOfNothing", CLASSIFIER, "padding", "all padding gives NaN"),
         ("Mixes", CLASSIFIER, "no_mixing", "alone than in its batch"),
         ("BatchLast", CLASSIFIER, "no_mixing", "the first dimension is the batch"),
         ("Unused", CLASSIFIER, "gradients", "forgotten.bias, forgotten.weight got no gradient"),
@@ -210,12 +210,12 @@ vocab_size: ${{data.vocab_size}}
         ("CutOff", CLASSIFIER, "gradients", "embedding.weight got no gradient"),
         ("NotANumber", CLASSIFIER, "gradients", "the gradient of embedding.weight is not finite"),
         ("Forgets", CLASSIFIER, "save_load", "register_buffer"),
-        ("Gambles", CLASSIFIER, "deterministic", "two answers to one question"),
+        ("Gambles", CLASSIFIER, "deterministic", "two answers to the same inputs"),
         ("Drifts", CLASSIFIER, "resume", "embedding.weight, .* differ after a training that was stopped and resumed"),
         ("Overflows", CLASSIFIER, "answers", "of an answer is not a finite number"),
         ("Stuck", CLASSIFIER, "learns", "cannot fit even a few examples"),
-        ("LooksAtValues", CLASSIFIER, "export", "torch.export does not take LooksAtValues"),
-        ("FixedBatch", CLASSIFIER, "export", "torch.export does not take FixedBatch"),
+        ("LooksAtValues", CLASSIFIER, "export", "torch.export does not accept LooksAtValues"),
+        ("FixedBatch", CLASSIFIER, "export", "torch.export does not accept FixedBatch"),
         ("SeesTheFuture", LANGUAGE_MODEL, "causal", "sees the future"),
         ("Blind", LANGUAGE_MODEL, "causal", "does not look at its input"),
     ],

@@ -32,7 +32,7 @@ from runner.datamodules.quadratic import Quadratic
 from runner.datamodules.table import Table
 from runner.datamodules.xor import Xor
 from runner.errors import UserError
-from runner.text import UNK
+from runner.text.vocabulary import UNK
 
 TEXTS = [("a fine film", "good"), ("a dull film !", "bad"), ("fine , fine acting", "good"), ("...", "bad")] * 10
 
@@ -372,7 +372,7 @@ def test_targets_of_classes_cannot_be_unscaled():
 
 
 class Plain(DataModule):
-    """One with a constructor of its own."""
+    """One with its own constructor."""
 
     def __init__(self, num_classes: int = 2, batch_size: int = 8):
         super().__init__(batch_size=batch_size)
@@ -395,7 +395,7 @@ def test_a_plain_constructor_does_as_well():
 
 
 class Alone(Plain):
-    """A training split and nothing else."""
+    """A training split alone."""
 
     def prepare(self):
         prepared = super().prepare()
@@ -446,5 +446,5 @@ def test_an_environment_is_a_split():
 
 
 def test_a_share_for_the_test_is_refused_where_the_source_has_its_own(folder):
-    with pytest.raises(UserError, match=r"data.test_share: the source has a test split of its own"):
+    with pytest.raises(UserError, match=r"data.test_share: the source has its own test split"):
         MNIST(path=str(folder / "idx"), test_share=0.2).setup()

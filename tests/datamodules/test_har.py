@@ -16,7 +16,7 @@ from runner.files import sources
 
 
 class BlockManager:
-    """Stands in for a class of an old pandas; the name of its module is exchanged in the bytes below."""
+    """Stands in for a class of an old pandas; the name of its module is replaced in the bytes below."""
 
     def __init__(self, blocks: list[np.ndarray]):
         self.blocks = blocks

@@ -1,4 +1,4 @@
-"""`data=hub` against a small server that answers as the hub does, in a program of its own."""
+"""`data=hub` against a small server that answers like the hub, in a separate program."""
 
 import hashlib
 import json

@@ -15,11 +15,11 @@ from runner.datamodules.chinese_reviews import ChineseReviews
 from runner.datamodules.clothing_reviews import AuthorAge, Ratings, age_class
 from runner.datamodules.movie_reviews import MovieReviews
 from runner.datamodules.table import Table
-from runner.datamodules.topics import R8, table
+from runner.datamodules.topics import R8, orange_rows
 from runner.datamodules.toy_documents import REMARKS, ToyDocuments
 from runner.errors import UserError
 from runner.files import sources
-from runner.text import UNK
+from runner.text.vocabulary import UNK
 
 DRAW = torch.Generator()  # nothing is drawn from it
 HEAD = "Category\tText\nd\tstring\nclass\t\n"
@@ -81,7 +81,7 @@ def test_topics_keep_their_own_test_split():
 
 
 def test_the_lines_about_columns_and_empty_rows_are_passed():
-    assert list(table(HEAD + '\t\n\nearn\tsaid "no\nacq\t\n')) == [("earn", 'said "no')]
+    assert list(orange_rows(HEAD + '\t\n\nearn\tsaid "no\nacq\t\n')) == [("earn", 'said "no')]
 
 
 def test_a_wrong_number_of_topics():

@@ -5,7 +5,7 @@ blocks, and what begins with `runner ` between backticks. Those that a page show
 in these words. Left out of composing are commands that cannot be complete here:
 
 - placeholders: a word of PLACEHOLDERS, or `...`
-- the beginning lies in an earlier run: `resume=`, `resume_sweep=`
+- it begins in an earlier run: `resume=`, `resume_sweep=`
 - a folder of choices that a page makes: `--config-dir` (see the tests of those pages), and what is called `theirs`
 - a launcher that no extra of this package installs: Ray
 """
@@ -46,7 +46,7 @@ def scripts(page: Path) -> list[str]:
 
 
 def commands(page: Path) -> list[str]:
-    """Every command `runner ...` of a page; one with braces, `a={x,y}`, stands for several."""
+    """Every command `runner ...` of a page; one with braces, `a={x,y}`, means several."""
     lines = "\n".join(scripts(page)).replace("\\\n", " ").splitlines()
     found = [line.strip() for line in lines if line.strip().startswith("runner ")]
     found += re.findall(r"`(runner [^`\n]+)`", page.read_text(encoding="utf-8"))

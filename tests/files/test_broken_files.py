@@ -14,7 +14,7 @@ NUMBERS = "x,y,label\n" + "".join(f"{n},{n * 2},{'ab'[n % 2]}\n" for n in range(
 
 
 def with_line(table, number, line):
-    """Put a line in place of another one; the header is line 1."""
+    """Replace a line by another one; the header is line 1."""
     lines = table.splitlines()
     lines[number - 1] = line
     return "\n".join(lines) + "\n"
@@ -27,7 +27,7 @@ def jsonl(rows):
 TEXT = {"text": "text", "label": "label"}
 COLUMNS = {"label": "label"}
 
-# name -> (files: name -> content, settings beside the path, what the message has to hold)
+# name -> (files: name -> content, settings besides the path, what the message has to contain)
 BROKEN = {
     "missing file": (
         {"reviews.csv": GOOD},

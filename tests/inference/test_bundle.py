@@ -74,7 +74,7 @@ def test_a_folder_outside_the_model_is_refused(bundle: Path):
     assert "files/path" in text
     for outside in ("../../pretrained", str(bundle.parents[1] / "pretrained")):
         (bundle / "config.yaml").write_text(text.replace("files/path", outside), encoding="utf-8")
-        with pytest.raises(UserError, match="lies outside the model"):
+        with pytest.raises(UserError, match="is outside the model"):
             load_bundle(bundle)
 
 

@@ -26,7 +26,7 @@ def test_a_model_of_another_version_says_so(recorded, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["textcnn", "iris", "boston", "csv", "tfidf"])
 def test_mlflow_answers_the_same(recorded, name: str) -> None:
-    """The model that the run has logged, loaded as anybody would, to the last digit."""
+    """The model that the run has logged, loaded without runner, to the last digit."""
     import mlflow
     import pandas
 
@@ -65,7 +65,7 @@ def test_the_tracker_gives_the_model_where_the_folder_is_gone(recorded, tmp_path
         ({"txet": "a"}, "only txet"),
         ({"text": " "}, "the text is empty"),
         ({"text": None}, "the text is empty"),
-        ({"text": ["a"]}, "a text is expected"),
+        ({"text": ["a"]}, "a list where a text is expected"),
     ],
 )
 def test_rows_that_cannot_be_read_are_named(row: dict, message: str) -> None:

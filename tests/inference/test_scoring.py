@@ -57,5 +57,5 @@ def test_a_text_without_labels_is_scored_as_in_training(trained, tmp_path: Path)
     (tmp_path / "short.txt").write_text("t\n")
     with pytest.raises(UserError, match="shorter than one window"):
         score_file(predictor, tmp_path / "short.txt", None, None)
-    with pytest.raises(UserError, match=r'line 2 has no column "text"\. It has: word'):
+    with pytest.raises(UserError, match=r'line 2 has no column "text"; it has: word'):
         score_file(predictor, write_csv(tmp_path / "a.csv", [{"word": "x"}]), None, None)

@@ -16,8 +16,8 @@ from runner.models.vae import VAE
 @pytest.mark.parametrize(
     ("build", "message"),
     [
-        (lambda: TextCNN(10, 2, dropout=1.5), r"dropout must lie in \[0, 1\), received 1.5"),
-        (lambda: TextCNN(10, 2, dropout=-0.1), r"dropout must lie in \[0, 1\), received -0.1"),
+        (lambda: TextCNN(10, 2, dropout=1.5), r"dropout must be in \[0, 1\), received 1.5"),
+        (lambda: TextCNN(10, 2, dropout=-0.1), r"dropout must be in \[0, 1\), received -0.1"),
         (lambda: TextCNN(0, 2), "vocab_size must be at least 1, received 0"),
         (
             lambda: TextCNN(10, 2, kernel_sizes=[]),
@@ -25,7 +25,7 @@ from runner.models.vae import VAE
         ),
         (lambda: TextCNN(10, 2, kernel_sizes=[3, 0]), r"kernel_sizes must be .* received \[3, 0\]"),
         (lambda: TextCNN1d(10, 2, kernel_size=0), "kernel_size must be at least 1, received 0"),
-        (lambda: TextCNN1d(10, 2, dropout=1), r"dropout must lie in \[0, 1\), received 1"),
+        (lambda: TextCNN1d(10, 2, dropout=1), r"dropout must be in \[0, 1\), received 1"),
         (lambda: MLP(4, 2, hidden_dims=[8, 0]), "hidden_dims must be at least 1, received 0"),
         (
             lambda: MLP(4, 2, activation="swish"),
@@ -35,11 +35,11 @@ from runner.models.vae import VAE
             lambda: MLP(4, 2, init="xavier"),
             "init must be one of default, glorot_uniform, .* received 'xavier'",
         ),
-        (lambda: MLP(4, 2, dropout=1.0), r"dropout must lie in \[0, 1\), received 1.0"),
+        (lambda: MLP(4, 2, dropout=1.0), r"dropout must be in \[0, 1\), received 1.0"),
         (lambda: SoftmaxRegression(0, 2), "in_features must be at least 1, received 0"),
         (lambda: VAE([1, 4, 4], latent_dim=0), "latent_dim must be at least 1, received 0"),
         (lambda: VAE([1, 0, 4]), "image_shape must be at least 1, received 0"),
-        (lambda: GAN([1, 4, 4], dropout=2), r"dropout must lie in \[0, 1\), received 2"),
+        (lambda: GAN([1, 4, 4], dropout=2), r"dropout must be in \[0, 1\), received 2"),
         (lambda: CharRNN(10, cell="lstmm"), "cell must be one of rnn, gru, lstm, received 'lstmm'"),
         (lambda: CharRNN(10, num_layers=0), "num_layers must be at least 1, received 0"),
         (lambda: TfidfLinear(2, 10, max_ngram=0), "max_ngram must be at least 1, received 0"),

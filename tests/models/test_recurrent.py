@@ -76,7 +76,7 @@ def test_contracts_of_forecasting(subtests) -> None:
         ({"vocab_size": 5, "cell": "lst"}, "cell must be one of rnn, lstm"),
         ({"vocab_size": 5, "merge": "ave"}, "merge must be one of"),
         ({"vocab_size": 5, "pool": "first"}, "pool must be one of"),
-        ({"vocab_size": 5, "dropout": 1.0}, "dropout must lie in"),
+        ({"vocab_size": 5, "dropout": 1.0}, "dropout must be in"),
         ({"vocab_size": 5, "num_layers": 0}, "num_layers must be at least 1"),
     ],
 )

@@ -23,7 +23,7 @@ def test_whether_more_or_less_is_better(metric, direction, found):
 @pytest.mark.parametrize(
     ("metric", "direction", "message"),
     [
-        ("val/f1", None, "is more better, or less.*sweep.direction=max"),
+        ("val/f1", None, "are larger or smaller values better.*sweep.direction=max"),
         ("val/f1", "up", "one of min and max"),
         (["val/f1", "val/loss"], "max", "for each of val/f1, val/loss"),
     ],

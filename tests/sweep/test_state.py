@@ -1,4 +1,4 @@
-"""What a sweep knows of itself, and how it is found."""
+"""The state of a sweep, and how it is found."""
 
 import pytest
 

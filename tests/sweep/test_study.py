@@ -1,4 +1,4 @@
-"""Optuna behind a sweep: what it is asked and told, and that a resumed study continues as if never stopped."""
+"""Optuna in a sweep: what it is asked and told, and that a resumed study continues as if never stopped."""
 
 import json
 import math

@@ -19,7 +19,7 @@ PATIENCE = 240  # seconds; on a quiet machine a tenth
 
 
 class Command:
-    """`runner -m ...` in a folder of its own, with one thread, from this checkout."""
+    """`runner -m ...` in a separate folder, with one thread, from this checkout."""
 
     def __init__(self, folder: Path):
         self.folder = folder
@@ -80,7 +80,7 @@ def test_a_killed_sweep_is_resumed_and_tells_of_jobs_that_fail(command):
     assert command.parent.status == "FAILED" and command.parent.tags["runner.jobs"] == "2 finished, 2 failed"
     best = [run for run in children if run.tags.get("runner.best") == "true"]
     assert [run.id for run in best] == [command.parent.tags["runner.best_run"]]
-    assert "job 2 failed: model (runner.models.mlp.MLP): dropout must lie in [0, 1), received 5.0" in text
+    assert "job 2 failed: model (runner.models.mlp.MLP): dropout must be in [0, 1), received 5.0" in text
     assert "next:   runner -m resume_sweep=it   (2 of 4 jobs are left)" in text
     overrides = (command.sweep / "1/overrides.yaml").read_text().split()
     assert "seed=2" in overrides and not any("resume" in text or "sweep" in text for text in overrides)

@@ -1,4 +1,4 @@
-"""Jobs side by side on one machine."""
+"""Jobs in parallel on one machine."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Windows that never look ahead, scales of the training days, and errors beside those of "tomorrow = today"."""
+"""Windows that never look ahead, scales of the training days, and errors next to those of "tomorrow = today"."""
 
 import csv
 
@@ -41,7 +41,7 @@ def prices() -> np.ndarray:
 @pytest.mark.parametrize("ahead", [1, 3])
 @pytest.mark.parametrize("scale", ["minmax", "standard"])
 def test_no_value_of_the_test_days_reaches_scale_or_training(tmp_path, scale, ahead) -> None:
-    """Change every day of the test split, then of the validation split too: what is learnt from stays as it was."""
+    """Change every day of the test split, then of the validation split too: the training data must not change."""
     series = prices()
     before = stocks(table(tmp_path, series), scale=scale, num_targets=ahead)
     for changed in (TEST, TEST + VAL):

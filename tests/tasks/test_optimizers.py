@@ -23,7 +23,7 @@ class FirstNets(Callback):
 
 def test_the_experiment_draws_all_of_them(tmp_path, monkeypatch):
     drawn = {}
-    monkeypatch.setattr("runner.training.train.draw", lambda folder, figures, *rest: drawn.update(figures))
+    monkeypatch.setattr("runner.training.train.save_figures", lambda folder, figures, *rest: drawn.update(figures))
     compared = set(compose(["experiment=optimizers"]).task.optimizers)
     assert compared == set(NAMES.split()) <= set(choices("optim"))
     first = FirstNets()

@@ -313,7 +313,7 @@ def gan() -> Adversarial:
 
 
 def moved(before: dict, module: nn.Module) -> set[str]:
-    """The players whose parameters are no longer what they were."""
+    """The players whose parameters have changed."""
     return {name.split(".")[0] for name, value in module.state_dict().items() if not torch.equal(before[name], value)}
 
 

@@ -5,11 +5,8 @@ import json
 import pytest
 
 from runner.errors import UserError
-from runner.text import (
-    SPECIALS,
-    Pipeline,
-    TokenSettings,
-)
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import SPECIALS
 
 
 def test_a_pipeline_leaves_out_then_stems_then_cuts():

@@ -4,14 +4,9 @@ import json
 
 import pytest
 
-from runner.text import (
-    PAD,
-    UNK,
-    Pipeline,
-    TokenSettings,
-    Vocabulary,
-    subwords,
-)
+from runner.text import subwords
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import PAD, UNK, Vocabulary
 
 TEXTS = ["a fine film, a fine plot", "the film is dull!"] * 20
 

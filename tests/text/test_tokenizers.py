@@ -3,15 +3,7 @@
 import pytest
 
 from runner.errors import UserError
-from runner.text import (
-    char,
-    jieba,
-    penn,
-    regex,
-    tokenizer,
-    truncated,
-    word,
-)
+from runner.text.tokenizers import char, jieba, penn, regex, tokenizer, truncated, word
 
 
 def test_word_is_lower_case_without_punctuation():
@@ -29,7 +21,7 @@ def test_char_keeps_everything():
 
 def test_tokenizer_by_name_and_by_dotted_path():
     assert tokenizer("word") is word
-    assert tokenizer("runner.text.regex") is regex
+    assert tokenizer("runner.text.tokenizers.regex") is regex
     with pytest.raises(UserError, match=r'Did you mean "word"\?'):
         tokenizer("wrod")
     with pytest.raises(UserError, match="cannot be imported"):

@@ -12,8 +12,8 @@ from small_runs import settings
 
 from runner.errors import UserError
 from runner.models.textcnn import TextCNN
-from runner.text import PAD, UNK, Vocabulary
 from runner.text.vectors import PackagedGlove, VectorFile, Vectors, give_vectors
+from runner.text.vocabulary import PAD, UNK, Vocabulary
 
 WORDS = {"film": [1.0, 2.0, 3.0], "fine": [-1.0, 0.5, 0.0], "dull": [0.25, -0.25, 4.0]}
 TOKENS = ["<pad>", "<unk>", "film", "zebra", "dull"]
@@ -148,7 +148,7 @@ def test_a_net_and_its_vectors_have_to_fit():
         give_vectors(TextCNN(9, 2, embed_dim=4, mode="static"), Given(3), DATA)
     with pytest.raises(UserError, match="room for 4"):
         give_vectors(TextCNN(4, 2, embed_dim=3, mode="static"), Given(3), DATA)
-    with pytest.raises(UserError, match="no place for word vectors"):
+    with pytest.raises(UserError, match="cannot use word vectors"):
         give_vectors(torch.nn.Linear(2, 2), Given(3), DATA)
     with pytest.raises(UserError, match="type vectors=glove"):
         give_vectors(TextCNN(9, 2, mode="static"), None, DATA)

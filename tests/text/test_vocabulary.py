@@ -3,14 +3,7 @@
 import pytest
 
 from runner.errors import UserError
-from runner.text import (
-    END,
-    PAD,
-    SPECIALS,
-    START,
-    UNK,
-    Vocabulary,
-)
+from runner.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 
 def test_vocabulary_orders_by_count_then_alphabet_and_cuts():

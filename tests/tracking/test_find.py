@@ -11,8 +11,9 @@ import pytest
 from records import begin, start_python, uses_mlflow
 
 from runner.errors import UserError
-from runner.tracking.find import find_run, ui
+from runner.tracking.find import find_run
 from runner.tracking.tracker import Tracker
+from runner.verbs.ui import Ui
 
 
 def test_find_run(tracker, outputs, tmp_path):
@@ -60,18 +61,18 @@ def test_find_run_without_a_database(tmp_path):
 @pytest.mark.slow
 @uses_mlflow
 def test_a_server_and_the_page(tracker, outputs):
-    """`ui` serves the database; a run may as well be recorded through a server, and found there."""
+    """`runner ui` serves the database; a run may as well be recorded through a server, and found there."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     code = """
         import sys
-        from pathlib import Path
-        from runner.tracking.find import ui
-        ui(None, Path(sys.argv[1]), port=int(sys.argv[2]))
+        from runner.verbs.ui import Ui
+        Ui(tracking_uri=sys.argv[1], port=int(sys.argv[2]))()
     """
     begin(tracker).finish("FINISHED")
-    server = start_python(code, outputs, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    database = f"sqlite:///{outputs / 'mlflow.db'}"
+    server = start_python(code, database, port, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         address = f"http://127.0.0.1:{port}"
         deadline = time.monotonic() + 180
@@ -91,9 +92,9 @@ def test_a_server_and_the_page(tracker, outputs):
         assert find_run(address, outputs, "remote").params == {"a": "1"}
         assert find_run(None, outputs, run.id).status == "FINISHED"
         with pytest.raises(UserError, match=f"Try port={port + 1}"):
-            ui(None, outputs, port=port)
+            Ui(tracking_uri=database, port=port)()
         with pytest.raises(UserError, match="in a browser"):
-            ui(address, outputs)
+            Ui(tracking_uri=address)()
     finally:
         server.terminate()
         server.wait()

@@ -6,7 +6,7 @@ import math
 from records import begin, query, start_python
 
 from runner.tracking.find import find_run
-from runner.tracking.tracker import flatten
+from runner.tracking.tracker import as_params
 
 
 def test_several_runs_at_once_with_a_parent(tracker, outputs):
@@ -46,6 +46,6 @@ def test_warnings_reach_the_log_of_the_training(tracker, caplog):
     assert [record.name for record in caplog.records] == ["runner.tracking.tracker"]
 
 
-def test_flatten_writes_values_as_overrides():
+def test_params_are_written_as_overrides():
     config = {"a": {"b": {"c": True}}, "d": [1, "x"], "e": 1e-4, "f": "text", "g": math.nan}
-    assert flatten(config) == {"a.b.c": "true", "d": '[1, "x"]', "e": "0.0001", "f": "text", "g": "NaN"}
+    assert as_params(config) == {"a.b.c": "true", "d": '[1, "x"]', "e": "0.0001", "f": "text", "g": "NaN"}

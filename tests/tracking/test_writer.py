@@ -1,4 +1,4 @@
-"""The status of a run is true however the process that trains it ends."""
+"""The status of a run is right however its training process ends."""
 
 import os
 import signal

@@ -78,7 +78,7 @@ def test_what_is_written_is_what_was_there_when_save_returned(folder):
 
 @pytest.mark.parametrize("call", [0, 1, 2])
 def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monkeypatch, call):
-    """os.replace gives the three names: previous, last, best. What is not done at the kill is not done at all."""
+    """os.replace gives the three names: previous, last, best. What is not done before the kill is never done."""
     save(1.0, best=True)
     save(2.0, best=True)
     own, left = os.replace, [call]
@@ -97,7 +97,7 @@ def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monke
     expected = 3 if call == 2 else 2
     assert number_in(newest_checkpoint(folder)) == expected
     assert number_in(folder / "best.ckpt") == expected, "the best one has got its second name"
-    save(4.0, best=True)  # what the kill has left lying about is in nobody's way
+    save(4.0, best=True)  # files left by the kill do no harm
     assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
 
 
@@ -157,7 +157,7 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
     assert not (tmp_path / "trapped").exists()
 
 
-# Trouble.
+# Errors.
 
 
 def test_a_full_disk_is_explained_and_the_earlier_checkpoint_is_intact(folder, save, monkeypatch):
@@ -191,7 +191,7 @@ def test_a_full_disk_ends_the_training_with_that_message(tmp_path, monkeypatch, 
     assert not (tmp_path / "metrics.json").exists()
     assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["epoch"] == 0
     monkeypatch.undo()
-    monkeypatch.setattr("runner.training.train.draw", lambda *arguments: None)
+    monkeypatch.setattr("runner.training.train.save_figures", lambda *arguments: None)
     resumed(cfg, tmp_path)
     assert (tmp_path / "metrics.json").exists()
 
@@ -309,7 +309,7 @@ def test_it_does_not_save_between_a_step_and_a_validation(monkeypatch, tmp_path)
     ],
 )
 def test_the_best_epoch(monkeypatch, tmp_path, mode, scores, best):
-    """None stands for an epoch without a validation."""
+    """None means an epoch without a validation."""
     trainer, callback = fake_trainer(monkeypatch, tmp_path), Checkpoint("val/x", mode)
     found = []
     for trainer.current_epoch, score in enumerate(scores):

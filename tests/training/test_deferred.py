@@ -1,4 +1,4 @@
-"""Modules put off: not executed by a training, executed once and whole as soon as somebody uses them."""
+"""Deferred modules: not executed by a training, executed once and completely as soon as they are used."""
 
 import subprocess
 import sys

@@ -47,7 +47,7 @@ def test_the_steepest_descent_is_found() -> None:
 
 
 def test_the_brink_is_not_taken_for_a_descent() -> None:
-    """A noisy flat curve whose steepest place is beside its lowest one: at most a tenth of that rate."""
+    """A noisy flat curve whose steepest place is next to its lowest one: at most a tenth of that rate."""
     rates = np.geomspace(1e-6, 10, 100)
     losses = [0.7 + 0.001 * (-1) ** number for number in range(60)] + [0.65, 0.9, 2.0]
     assert find_settings.steepest(rates, losses) == pytest.approx(rates[60] / 10, rel=0.05)

@@ -1,4 +1,4 @@
-"""The curve of a run: every point, once, also after the run has been gone on with."""
+"""The curve of a run: every point, once, also after the run was resumed."""
 
 import math
 

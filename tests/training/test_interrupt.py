@@ -62,7 +62,7 @@ def test_code_that_catches_errors_does_not_catch_it(interrupt):
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_every_verb_ends_with_the_code_of_the_signal(number, code):
-    """And without a traceback, which would help nobody."""
+    """And without a traceback, which would not help."""
     program = (
         "import os, sys, runner.cli as cli\n"
         f"cli.VERBS['list'].__call__ = lambda verb: os.kill(os.getpid(), {int(number)})\n"

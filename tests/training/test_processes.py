@@ -35,7 +35,7 @@ def one_process(tmp_path_factory: pytest.TempPathFactory) -> dict[str, float]:
 
 @pytest.mark.slow
 def test_two_processes_equal_one(tmp_path: Path, one_process: dict[str, float]) -> None:
-    """56 steps in two processes; one folder and one run come of them."""
+    """56 steps in two processes; they make one folder and one run."""
     run(tmp_path, *COMMON, *TWO, "hydra.run.dir=run")
     assert metrics(tmp_path / "run") == pytest.approx(one_process, abs=1e-5)
     assert [path.name for path in (tmp_path / "outputs").glob("*-*")] == []

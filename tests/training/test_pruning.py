@@ -1,4 +1,4 @@
-"""Jobs that are cut short because they are hopeless."""
+"""Jobs that are stopped early because they are hopeless."""
 
 from types import SimpleNamespace
 

@@ -1,4 +1,4 @@
-"""Going on with a run: nothing is lost, done twice, or different from a run that nobody stopped."""
+"""Resuming a run: nothing is lost, done twice, or different from an uninterrupted run."""
 
 import json
 import logging
@@ -173,7 +173,7 @@ def test_the_speed_after_going_on_is_a_speed(tmp_path, no_figures):
 
 
 def test_kill_minus_nine():
-    """In a program of its own: a process that forks must not have started threads, as this one has."""
+    """In a separate program: a process that forks must not have started threads, as this one has."""
     program = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
     command = [sys.executable, str(program), "--models", "mlp", "--kills", "3"]
     result = subprocess.run(command, capture_output=True, text=True, timeout=250)
@@ -182,7 +182,7 @@ def test_kill_minus_nine():
     assert "(0 were killed" not in result.stdout
 
 
-# Which run it is that goes on.
+# Which run is resumed.
 
 
 @pytest.fixture

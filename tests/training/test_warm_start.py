@@ -1,4 +1,4 @@
-"""Weights of another run in another net, and weights that stay as they are."""
+"""Weights of another run in another net, and frozen weights."""
 
 import logging
 
@@ -52,7 +52,7 @@ def test_the_trunk_of_a_run_in_a_net_with_another_head(parent, tmp_path, no_figu
 
 
 def test_a_resumed_run_does_not_begin_again(parent, tmp_path, no_figures):
-    """Not even if the other run is no more."""
+    """Not even if the other run is gone."""
     whole, other, moved = tmp_path / "whole", tmp_path / "stopped", tmp_path / "moved"
     moved.symlink_to(parent)
     other.mkdir()

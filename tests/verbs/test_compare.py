@@ -59,7 +59,7 @@ def test_mistakes_are_explained(recorded) -> None:
         called(recorded, Compare())
     with pytest.raises(UserError, match=r'no experiment "runer"\. Did you mean "runner"'):
         called(recorded, Compare(experiment="runer"))
-    with pytest.raises(UserError, match="one run only"):
+    with pytest.raises(UserError, match="only one run"):
         called(recorded, Compare(runs=(ids["iris"],)))
     with pytest.raises(UserError, match=r"ends in \.png"):
         called(recorded, Compare(runs=(ids["iris"],), output=Path("a.xls")))

@@ -1,4 +1,4 @@
-"""`runner doctor`: what it says of a sound installation, of a broken one, and of a model."""
+"""`runner doctor`: what it says about a working installation, a broken one, and a model."""
 
 import textwrap
 from importlib.metadata import PackageNotFoundError
@@ -32,7 +32,7 @@ def test_a_sound_installation(checks, capsys):
     printed = capsys.readouterr().out
     assert "ok      one: fine [really]" in printed
     assert 'absent  two: some; pip install "runner[data]"' in printed, "brackets are no markup"
-    assert "All that a run needs works." in printed
+    assert "Everything that a run needs works." in printed
 
 
 def test_one_broken_thing_hides_no_other(checks, capsys):

@@ -124,7 +124,7 @@ def test_a_question_of_the_objective_is_answered(recorded, monkeypatch, capsys) 
         "distance:",
         "0.5000",
     ]
-    with pytest.raises(UserError, match="near= is a question by itself: leave text out"):
+    with pytest.raises(UserError, match="near= is a question of its own: leave text out"):
         predict(recorded, "textcnn", row=("near=fine", "text=x"))
     with pytest.raises(UserError, match=r'"neer" is not a column.*Did you mean "near"\?.*questions: near'):
         predict(recorded, "textcnn", row=("neer=fine",))

@@ -15,7 +15,7 @@ class Augmentation(nn.Module):
     uninterrupted one would have drawn.
 
     Args:
-        steps: modules by name; one with `connect(data)` is shown the data before training.
+        steps: modules by name; one with `connect(data)` gets the data before training.
     """
 
     def __init__(self, steps: dict[str, nn.Module]):
@@ -30,17 +30,15 @@ class Augmentation(nn.Module):
     def forward(self, batch: NamedTuple) -> NamedTuple:
         """Change all inputs of a batch; the last field is the target."""
         *inputs, target = batch
-        if (
-            target.ndim > 1 and target.dtype == torch.int64
-        ):  # a target for each word: it would no longer be the right one
-            raise UserError("augment: the targets of this data go word by word, so its inputs have to stay as they are")
+        if target.ndim > 1 and target.dtype == torch.int64:  # a target for each word would no longer match
+            raise UserError("augment: this data has a target for each word, so its inputs must not be changed")
         for step in self.steps.children():
             inputs = [step(each) for each in inputs]
         return batch._make([*inputs, target])
 
 
 def share_of(share: float, name: str) -> float:
-    """Return `share` if it lies in 0 .. 1."""
+    """Return `share`, checked to be in 0 .. 1."""
     if not 0 <= share <= 1:
-        raise UserError(f"{name} lies in 0 .. 1, received {share}")
+        raise UserError(f"{name} must be in 0 .. 1, received {share}")
     return share

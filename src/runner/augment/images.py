@@ -24,7 +24,7 @@ def check_images(images: Tensor, name: str) -> None:
 
 
 def warp(images: Tensor, grid: Tensor) -> Tensor:
-    """Take each pixel from the place that the grid (B, H, W, 2) names, x and y in -1 .. 1."""
+    """Take each pixel from the place given by the grid (B, H, W, 2), x and y in -1 .. 1."""
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
@@ -70,7 +70,7 @@ class Rotate(nn.Module):
         rows, _, height, width = images.shape
         angle = (2 * torch.rand(rows, device=images.device) - 1) * math.radians(self.degrees)
         cos, sin, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
-        # x and y of the grid run from -1 to 1 whatever the sides are, hence the ratios.
+        # x and y of the grid run from -1 to 1 for any sides, which explains the ratios.
         turn = torch.stack([cos, -sin * height / width, zero, sin * width / height, cos, zero], dim=1)
         return warp(images, F.affine_grid(turn.view(rows, 2, 3), list(images.shape), align_corners=False))
 

@@ -27,10 +27,10 @@ def check_tokens(tokens: Tensor, name: str) -> None:
 
 
 class Swap(nn.Module):
-    """Let words change places with their right neighbours.
+    """Swap words with their right neighbours.
 
     Args:
-        share: of the words that do, 0 .. 1.
+        share: of the words that are swapped, 0 .. 1.
     """
 
     def __init__(self, share: float = 0.1):
@@ -42,7 +42,7 @@ class Swap(nn.Module):
         starts = torch.rand(tokens.shape, device=tokens.device) < self.share
         starts[:, -1:] = False
         starts[:, :-1] &= tokens[:, 1:] != PAD
-        starts[:, 1:] &= ~starts[:, :-1]  # a word takes part in one exchange at most
+        starts[:, 1:] &= ~starts[:, :-1]  # a word is swapped at most once
         ends = torch.zeros_like(starts)
         ends[:, 1:] = starts[:, :-1]
         place = torch.arange(tokens.size(1), device=tokens.device) + starts.long() - ends.long()
@@ -50,7 +50,7 @@ class Swap(nn.Module):
 
 
 class Drop(nn.Module):
-    """Leave words out; the others move up, and one word always stays.
+    """Leave words out; the others move up, and at least one word always stays.
 
     Args:
         share: of the words that are left out, 0 .. 1.
@@ -74,7 +74,7 @@ class Synonyms(nn.Module):
 
     Args:
         share: of the words in the table that are replaced, 0 .. 1.
-        path: a text file, UTF-8, with words of one meaning on a line, blanks between them; None = a small English
+        path: a text file, UTF-8, with words of the same meaning on a line, separated by spaces; None = a small English
             table.
     """
 
@@ -86,7 +86,7 @@ class Synonyms(nn.Module):
         self.register_buffer("count", None, persistent=False)  # (V,), how many it has
 
     def lines(self) -> list[list[str]]:
-        """Words of one meaning, a list each.
+        """Lists of words with the same meaning.
 
         Raises:
             UserError: the file cannot be read.
@@ -101,7 +101,7 @@ class Synonyms(nn.Module):
         return [line.split() for line in text.splitlines() if line.strip() and not line.startswith("#")]
 
     def connect(self, data: Any) -> None:
-        """Number the table with the vocabulary of the data."""
+        """Convert the table to token numbers of the data."""
         vocabulary = getattr(data.inputs, "vocabulary", None)
         if vocabulary is None:
             raise UserError("augment: Synonyms replaces words; this data has none. Leave augment=text out.")

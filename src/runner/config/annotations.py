@@ -1,4 +1,4 @@
-"""Values held against the annotations of a signature, on syntax trees as well."""
+"""Compare values with the annotations of a signature, which may be known as source text only."""
 
 import ast
 from dataclasses import dataclass
@@ -89,11 +89,11 @@ def _alias(node: ast.AST, module: str, depth: int) -> tuple[Kind, ...]:
 
 
 def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
-    """Say whether a plain value (of YAML) may stand where these alternatives are declared.
+    """Return whether a plain value (from YAML) fits one of these alternatives.
 
-    An int may stand for a float, not the other way round; null only where None is declared. A dict with `_target_`
-    becomes an object before it is passed on, so it always may. A class declared beside plain types, as in
-    `float | Tensor`, does not open the door to other plain types.
+    An int fits a float, but not the other way round; null fits only None. A dict with `_target_` becomes an object
+    before it is passed on, so it always fits. A class declared next to plain types, as in `float | Tensor`, does not
+    allow other plain types.
     """
     if isinstance(value, dict) and "_target_" in value:
         return True
@@ -120,7 +120,7 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
 
 
 def named(value: object, alternatives: tuple[Kind, ...]) -> list[str]:
-    """Return the dotted paths in a value that fits: what stands where a DottedPath is declared."""
+    """Return the dotted paths in a value that fits: the parts that are declared as DottedPath."""
     found = []
     for kind in alternatives:
         if kind.name == "dotted" and isinstance(value, str) and "." in value:
@@ -141,7 +141,7 @@ def _list_fits(value: list, kind: Kind) -> bool:
 
 
 def words(alternatives: tuple[Kind, ...]) -> str:
-    """Say in words what the alternatives allow: "int or null", "one of mse, mae, huber", "a list of int"."""
+    """Return in words what the alternatives allow: "int or null", "one of mse, mae, huber", "a list of int"."""
     literals = dict.fromkeys(str(item) for kind in alternatives if kind.name == "literal" for item in kind.items)
     texts = [("one of " if len(literals) > 1 else "") + ", ".join(literals)] if literals else []
     for kind in alternatives:

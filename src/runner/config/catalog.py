@@ -1,10 +1,10 @@
 """What there is to choose from: the YAML files of `conf/` and of the user's folders, and which go together.
 
 Only YAML is read here; no class that a file names is imported. A model M can read data D if every `${data.x}` in M
-and in its task T is a key of D, and every `${task.x}` in M is a key of T; T is the task that M brings along, or else
-the one that D brings along. Of the facts that M reads as `${oc.select:data.x,null}`, D has to have one: so a recurrent
-net reads texts (vocab_size) as well as signals (num_channels). What no key says, words do: where M or T `takes: pairs`,
-D has to say `gives: pairs`.
+and in its task T is a key of D, and every `${task.x}` in M is a key of T; T is the task that M selects, or else the
+one that D selects. D must have at least one of the facts that M reads as `${oc.select:data.x,null}`: this is how a
+recurrent net reads texts (vocab_size) as well as signals (num_channels). What keys cannot say, words do: where M or T
+says `takes: pairs`, D has to say `gives: pairs`.
 """
 
 import re
@@ -34,11 +34,12 @@ KINDS = {
     "experiment": "experiments",
 }
 
+RECORDED = ("model", "data", "task", "optim", "schedule", "experiment")  # groups whose choices a run has as tags
 NOTES = ("gives", "takes")  # keys of data, model and task that only this file reads: no constructor is given them
 
 
 def config_path() -> Path:
-    """Return the folder of the packaged choices: inside the installed package, or beside `src` in a checkout."""
+    """Return the folder of the packaged choices: inside the installed package, or next to `src` in a checkout."""
     packaged = Path(__file__).parents[1] / "conf"
     return packaged if packaged.is_dir() else Path(__file__).parents[3] / "conf"
 
@@ -54,7 +55,7 @@ class Catalog:
     """The choices of a list of folders.
 
     Args:
-        folders: where to look; of two files with one name the first wins, as in Hydra.
+        folders: where to look; of two files with the same name the first wins, as in Hydra.
     """
 
     def __init__(self, folders: Sequence[Path]):
@@ -77,7 +78,7 @@ class Catalog:
         raise UserError(f"There is no {group}={name}.{closest(name, self.choices(group))}")
 
     def files(self, group: str, name: str) -> list[Path]:
-        """Return the file of a choice after those of the files of its own group that it builds on."""
+        """Return the file of a choice, preceded by the files of its own group that it builds on."""
         return [*(path for base in self.bases(group, name) for path in self.files(group, base)), self.path(group, name)]
 
     def bases(self, group: str, name: str) -> list[str]:
@@ -94,7 +95,7 @@ class Catalog:
         return "\n".join(path.read_text(encoding="utf-8") for path in self.files(group, name))
 
     def read(self, group: str, name: str) -> dict[str, Any]:
-        """Return the file as it stands; one file is read once."""
+        """Return the content of the file itself; each file is read only once."""
         if (group, name) not in self._read:
             path = self.path(group, name)
             try:
@@ -108,18 +109,18 @@ class Catalog:
         return self._read[group, name]
 
     def node(self, group: str, name: str) -> dict[str, Any]:
-        """Return the keys of a choice, those of the files of its own group that it builds on included."""
+        """Return the keys of a choice, including those of the files of its own group that it builds on."""
         merged: dict[str, Any] = {}
         for base in self.bases(group, name):
             merged |= self.node(group, base)
         return merged | {key: value for key, value in self.read(group, name).items() if key != "defaults"}
 
     def override(self, group: str, name: str, other: str) -> str | None:
-        """Return the choice of the group `other` that a file brings along in its defaults list, or None."""
+        """Return the choice of the group `other` that a file selects in its defaults list, or None."""
         return picked(self.read(group, name), rf"override\s+/?{other}(@.*)?")
 
     def comments(self, group: str, name: str) -> list[str]:
-        """Return the comment lines a file opens with, the `@package` line left out."""
+        """Return the comment lines at the top of a file, without the `@package` line."""
         lines = []
         for line in self.path(group, name).read_text(encoding="utf-8").splitlines():
             if not line.startswith("#"):
@@ -146,11 +147,11 @@ class Catalog:
         return picked(yaml.load((self.folders[0] / "config.yaml").read_bytes(), Loader), rf"/?{group}(@.*)?")
 
     def task(self, model: str, data: str) -> str | None:
-        """Return the task that a pair trains with when none is typed."""
+        """Return the task that a model and data are trained with when none is typed."""
         return self.override("model", model, "task") or self.override("data", data, "task") or self.default("task")
 
     def owners(self, task: str) -> list[str]:
-        """Return the models that bring a task along; files that are not valid YAML are passed over."""
+        """Return the models that select a task; files that are not valid YAML are skipped."""
         found = []
         for model in self.choices("model"):
             with suppress(UserError):
@@ -158,7 +159,7 @@ class Catalog:
         return found
 
     def can_read(self, model: str, data: str) -> bool:
-        """Say whether a model can read data (see the head of this file); False where a file is not valid YAML."""
+        """Return whether a model can read data (see the top of this file); False if a file is not valid YAML."""
         try:
             task = self.task(model, data)
             reader, source = self.node("model", model), self.node("data", data)
@@ -182,7 +183,7 @@ class Catalog:
         return [model for model in self.choices("model") if self.can_read(model, data)]
 
     def needs_path(self, data: str) -> bool:
-        """Say whether something must be typed along with this choice (a `???` value)."""
+        """Return whether this choice needs another setting to be typed (it has a `???` value)."""
         return "???" in self.node("data", data).values()
 
 
@@ -207,15 +208,15 @@ def noted(node: dict[str, Any], key: str) -> set[str]:
 
 
 def alternatives(node: Any) -> set[str]:
-    """Return the keys x of all `${oc.select:data.x,null}` in a node: facts of which the data have to have one."""
+    """Return the keys x of all `${oc.select:data.x,null}` in a node: facts of which the data must have at least one."""
     return matches(node, r"\$\{oc\.select:\s*data\.(\w+)\s*,\s*null\s*\}")
 
 
 def matches(node: Any, pattern: str) -> set[str]:
-    """Return what the group of a pattern finds in all texts of a node."""
+    """Return what the group in a pattern matches in all strings of a node."""
     return {found for _, value in walk(node) if isinstance(value, str) for found in re.findall(pattern, value)}
 
 
 def choices(group: str, extra_dirs: Iterable[str | Path] = ()) -> list[str]:
-    """Return the names that may stand behind `group=`."""
+    """Return the names that are allowed after `group=`."""
     return Catalog(folders(extra_dirs)).choices(group)

@@ -1,8 +1,9 @@
 """Everything that can be wrong with a command, found before torch is imported and reported all at once.
 
-The command is composed as Hydra will compose it. An override that Hydra would refuse is explained and left out while
-the rest is composed, so that one message holds all mistakes. The composed nodes are then held against the
-signatures of the classes they name and against the rule which model can read which data (see `runner.config.catalog`).
+The command is composed as Hydra will compose it. An override that Hydra would reject is explained and left out while
+the rest is composed, so that one message lists all mistakes. The composed nodes are then checked against the
+signatures of the classes they name and against the rule about which model can read which data (see
+`runner.config.catalog`).
 """
 
 import copy
@@ -26,18 +27,18 @@ from runner.config.signatures import signature
 from runner.config.wording import one_line
 from runner.errors import closest
 
-HYDRA = ("hydra", "hydra_plugins")  # what Hydra's own nodes may name: sweepers, launchers
+HYDRA = ("hydra", "hydra_plugins")  # which Hydra's own nodes may name: sweepers, launchers
 MAX_JOBS = 500  # of a multirun that are composed here; every single value of a sweep up to this many is seen
 
 
 def check(overrides: list[str], config_dir: str | None = None, multirun: bool = False, runs: bool = True) -> list[str]:
-    """Return all problems of a command as short texts; an empty list means that nothing is known to be wrong.
+    """Return all problems of a command as short texts; an empty list means that no problem was found.
 
     Args:
         overrides: what is typed after the verb, such as "model=textcnn"; those of `hydra.` are left to Hydra.
         config_dir: the folder of the user's own choices (`--config-dir`); None = none.
         multirun: whether values with commas are sweeps.
-        runs: whether what is composed has to train; False = it is only shown.
+        runs: whether the composed run will be trained; False = it is only shown.
     """
     if config_dir is not None and not Path(config_dir).is_dir():
         return [f"--config-dir {config_dir}: there is no such folder."]
@@ -47,7 +48,7 @@ def check(overrides: list[str], config_dir: str | None = None, multirun: bool = 
 
 
 class Command:
-    """A command as it is typed: its overrides, each explained where Hydra would refuse it, and what they compose."""
+    """A command as typed: its overrides, each explained if Hydra would reject it, and what they compose."""
 
     def __init__(self, overrides: list[str], config_dir: str | None, multirun: bool, runs: bool):
         self.runs = runs
@@ -60,7 +61,7 @@ class Command:
         sweepers = [text.partition("=")[2] for text in overrides if text.startswith("hydra/sweeper=")]
         self.other_sweeper = bool(sweepers) and sweepers[-1] != "runner"
         self.composed: dict[tuple, tuple[DictConfig, dict]] = {}
-        self.explained: set[tuple[str, str]] = set()  # (key, problem) of overrides that Hydra refuses
+        self.explained: set[tuple[str, str]] = set()  # (key, problem) of overrides that Hydra rejects
         self.typed = self.findings.typed
         self.typed += [typed for text in overrides if (typed := self.parse(text)) is not None]
 
@@ -78,7 +79,7 @@ class Command:
     # Sweeps.
 
     def check_sweep(self) -> None:
-        """Check the settings of a sweep, and take what its space varies for typed."""
+        """Check the settings of a sweep, and treat what its space varies as if it had been typed."""
         settings = [typed for typed in self.typed if typed.key.split(".")[0] == "sweep"]
         if not self.multirun:
             for typed in settings:
@@ -90,7 +91,7 @@ class Command:
             if typed.key == "resume":
                 self.report(f"{typed.text}: continues a single run; a sweep is continued by -m resume_sweep=NAME.")
             if typed in settings and typed.parsed.is_sweep_override():
-                self.report(f"{typed.text}: a sweep has one value of its own settings.")
+                self.report(f"{typed.text}: a setting of the sweep itself takes a single value.")
         node = self.sweep_node(settings)
         known = {typed.key for typed in self.typed}
         space = node.get("space")
@@ -128,7 +129,7 @@ class Command:
     # Overrides.
 
     def parse(self, text: str) -> TypedOverride | None:
-        """Return one override parsed, or None where Hydra is to judge it or a problem has been reported."""
+        """Return one override parsed, or None where it is left to Hydra or a problem has been reported."""
         try:
             parsed = self.composer.parse(text)
         except HydraException as error:
@@ -160,10 +161,10 @@ class Command:
             example = f"{groups[0]}={text}" if groups else "model=textcnn"
             return f"expected KEY=VALUE. {'Did you mean' if groups else 'For example:'} {example}"
         reason = str(error).splitlines()[0].rstrip(".")
-        return f"not a valid override ({reason}). Quote values with special signs: '{text.split('=')[0]}=\"...\"'"
+        return f"not a valid override ({reason}). Quote values with special characters: '{text.split('=')[0]}=\"...\"'"
 
     def choice_exists(self, override: Override) -> bool:
-        """Say whether a choice can be made, and report why not."""
+        """Return whether a choice exists, and report why if it does not."""
         group, value, text = override.key_or_group, override.value(), as_typed(override)
         if override.is_delete():
             return True
@@ -192,7 +193,9 @@ class Command:
         if key not in self.composed:
             cfg, choices = self.composer.compose(picked)
             for path, target in targets(as_dict(cfg.pop("hydra", None) or DictConfig({})), "hydra"):
-                self.findings.check_safe(f"{path}._target_={target}", str(target), HYDRA)  # what files, not words, run
+                self.findings.check_safe(
+                    f"{path}._target_={target}", str(target), HYDRA
+                )  # the classes that files, not the command line, name
             OmegaConf.set_struct(cfg, True)
             self.composed[key] = cfg, choices
         return self.composed[key]
@@ -208,7 +211,7 @@ class Command:
             try:
                 set_values(cfg, [override])
             except ERRORS as error:
-                cfg = copy.deepcopy(untouched)  # a refused override may have left its traces
+                cfg = copy.deepcopy(untouched)  # a rejected override may have changed something
                 set_values(cfg, applied)
                 problem = self.explain(override, cfg, choices, error)
                 same = override.key_or_group, problem.replace(as_typed(override).partition("=")[2], "...")
@@ -222,7 +225,7 @@ class Command:
             Inspection(self.findings, cfg, choices).run()
 
     def compose_without_culprits(self, picked: tuple[Override, ...]) -> tuple[DictConfig | None, dict]:
-        """Compose; choices that make it fail are reported and left out."""
+        """Compose; report and leave out any choice that makes it fail."""
         try:
             return self.compose(picked)
         except ERRORS as error:
@@ -238,7 +241,7 @@ class Command:
             return None, {}
 
     def check_added(self, override: Override) -> None:
-        """Report `+modle=textcnn` and the like: Hydra appends the key and nothing ever reads it."""
+        """Report `+modle=textcnn` and the like: Hydra adds the key, but nothing ever reads it."""
         key = override.key_or_group
         if override.is_add() and key.startswith("tracking.") and key not in PLAIN:
             self.report(f"{as_typed(override)}: nothing reads this key.{closest(key, PLAIN)}")
@@ -247,7 +250,7 @@ class Command:
             self.report(f"{as_typed(override)}: nothing reads this key. Did you mean {near[0]}={override.value()}?")
 
     def explain(self, override: Override, cfg: DictConfig, choices: dict, error: Exception) -> str:
-        """Say why Hydra refuses an override and what to type."""
+        """Explain why Hydra rejects an override and what to type instead."""
         path = override.key_or_group.split(".")
         node: Any = cfg
         for depth, part in enumerate(path):
@@ -279,7 +282,7 @@ class Command:
 def _jobs(
     choices: list[TypedOverride], values: list[TypedOverride]
 ) -> Iterator[tuple[tuple[Override, ...], tuple[Override, ...]]]:
-    """Yield (choices, values) of jobs that together show every pair of choices, and every value with every pair."""
+    """Yield (choices, values) of jobs that together cover every pair of choices, and every value with every pair."""
     longest = max((len(typed.values) for typed in values), default=1)
     for picked in itertools.product(*(typed.values for typed in choices)):
         for turn in range(longest):

@@ -11,7 +11,7 @@ from runner.config.inferred import register_resolvers
 
 
 def compose(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -> DictConfig:
-    """Return what `runner OVERRIDES` would train, as Hydra composes it; interpolations are kept as they are written.
+    """Return what `runner OVERRIDES` would train, as Hydra composes it; interpolations are not resolved.
 
     Args:
         overrides: what one would type, for example ["model=textcnn"].

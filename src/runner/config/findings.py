@@ -1,4 +1,4 @@
-"""What is wrong with a command, collected in words, and what its sentences have to know of the command."""
+"""The problems of a command, collected as sentences, and what those sentences need to know about the command."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -36,7 +36,7 @@ class Findings:
     Args:
         catalog: the choices there are.
         own_folders: folders that hold the user's own code.
-        typed: the overrides that could be parsed.
+        typed: the overrides that were parsed.
         problems: each once, in order.
     """
 
@@ -54,7 +54,7 @@ class Findings:
         return [str(name) for typed in self.typed if typed.key == "allow" for name in each_value(typed.values)]
 
     def check_safe(self, shown: str, target: str, names: Iterable[str] = ()) -> bool:
-        """Say whether a configuration may name `target`, and report it if not."""
+        """Return whether a configuration may name `target`, and report it if not."""
         try:
             problem = refusal(target, (*self.permitted, *names), folders=self.own_folders)
         except TargetError as error:
@@ -92,7 +92,7 @@ def list_keys(keys: list[str], owner: str) -> str:
 
 
 def each_value(overrides: list[Override]) -> Iterator[Any]:
-    """Yield the values that overrides give, those of lists one by one."""
+    """Yield the values that overrides give; lists are yielded item by item."""
     for override in overrides:
         value = override.value()
         yield from value if isinstance(value, list) else [value]

@@ -1,4 +1,4 @@
-"""Functions that a configuration names: one of a few known ones, or any other by its dotted path or as a node."""
+"""Functions that a configuration names: one of a few known ones, or any other one by its dotted path or as a node."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -16,12 +16,12 @@ def function(choice: str | dict[str, Any], known: Mapping[str, Callable], key: s
 
     Args:
         choice: a name in `known`, a dotted path such as "mine.my_loss", or a node with `_target_` (a class is built
-            with its arguments and then called; a function that takes arguments of its own needs `_partial_: true`).
+            with its arguments and then called; a function that takes further arguments needs `_partial_: true`).
         known: the functions that need no path.
         key: of the configuration, for messages, such as "task.loss".
 
     Raises:
-        UserError: there is nothing of that name.
+        UserError: nothing has that name.
     """
     if isinstance(choice, Mapping):
         found = instantiate(choice, _convert_="all")

@@ -1,7 +1,7 @@
-"""What the checker needs of Hydra's private parts: the one file that imports `hydra._internal`.
+"""The private parts of Hydra that the checker needs: the only file that imports `hydra._internal`.
 
 The public `hydra.compose` stops at the first mistake and reads Hydra's own files each time. The checker leaves out what
-is refused and goes through the rest, so it composes the choices first and sets the values one by one.
+is rejected and checks the rest, so it composes the choices first and sets the values one by one.
 """
 
 import importlib.util
@@ -19,7 +19,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-TRIED = ("1.3.8",)  # versions of Hydra that this file was tried on
+TRIED = ("1.3.8",)  # versions of Hydra that this file was tested with
 ERRORS = (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError, OSError)  # that composing may raise
 BASIC_LAUNCHER = "hydra._internal.core_plugins.basic_launcher.BasicLauncher"  # one job after another, in this process
 HYDRAS_OWN = ("hydra", "schema")  # providers of Hydra's own files
@@ -45,12 +45,12 @@ def folder_of(path: str | None) -> Path | None:
 
 
 class Composer:
-    """Composes `config.yaml` as Hydra would for a command line, choices and values apart.
+    """Composes `config.yaml` as Hydra would for a command line, but separates choices from values.
 
     Args:
         main: the folder with config.yaml.
         config_dir: the folder of the user's own choices (`--config-dir`); None = none.
-        overrides: what is typed; `hydra.searchpath=` among it adds folders.
+        overrides: what is typed; `hydra.searchpath=` adds folders.
     """
 
     def __init__(self, main: Path, config_dir: str | None, overrides: list[str]):
@@ -71,20 +71,20 @@ class Composer:
         return self._parser.parse_overrides([text])[0]
 
     def is_choice(self, override: Override) -> bool:
-        """Say whether an override picks from a group, as Hydra sees it."""
+        """Return whether an override picks from a group, as Hydra sees it."""
         return self._repo.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
 
     def exists(self, group: str, name: str) -> bool:
         return self._repo.config_exists(f"{group}/{name}")
 
     def compose(self, picked: tuple[Override, ...]) -> tuple[DictConfig, dict[str, str | None]]:
-        """Return (config, {group: choice}) for these choices, without the files of Hydra itself: they take longest."""
+        """Return (config, {group: choice}) for these choices, without Hydra's own files, which take the longest."""
         defaults = create_defaults_list(self._repo, "config", list(picked), prepend_hydra=True, skip_missing=False)
         files = [file for file in defaults.defaults if not self._is_of_hydra(str(file.config_path))]
         return self._loader._compose_config_from_defaults_list(files, self._repo), defaults.overrides.known_choices
 
     def _is_of_hydra(self, path: str) -> bool:
-        """Say whether a file of the groups hydra/... comes with Hydra or a plugin, not from a folder of choices."""
+        """Return whether a file of the groups hydra/... comes with Hydra or a plugin, not from a folder of choices."""
         return path.startswith("hydra/") and not any(source.is_config(path) for source in self._sources)
 
 

@@ -14,7 +14,7 @@ from runner.files.tables import listed
 
 
 def register_resolvers() -> None:
-    """Make the resolvers `infer` and `infer_hub` known to OmegaConf; they read the keys beside them (path, label)."""
+    """Make the resolvers `infer` and `infer_hub` known to OmegaConf; they read the keys next to them (path, label)."""
     OmegaConf.register_new_resolver("infer", _infer, replace=True)
     OmegaConf.register_new_resolver("infer_hub", _infer_hub, replace=True)
 
@@ -56,27 +56,25 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
 
 
 def _wanted_target(root: DictConfig) -> str:
-    """Tell how the label is read: as a number if the task or the model asks for `data.num_targets`."""
+    """Return how the label is read: as a number if the task or the model asks for `data.num_targets`."""
     nodes = [root.get(name) for name in ("task", "model")]
     raw = [as_dict(node) for node in nodes if isinstance(node, DictConfig)]
     return "number" if "${data.num_targets}" in json.dumps(raw) else "class"
 
 
 def _settings(node: DictConfig) -> Settings:
-    """Read the settings of a table from its node, as far as it has them."""
-    for name in ("path", "label"):
+    """Return the settings of a table from its node, as far as they are set."""
+    ask = {
+        "path": "type data.path=FILE (CSV, TSV, JSON, JSONL, Parquet or text), a folder or an address.",
+        "label": "type data.label=COLUMN, the column to predict.",
+    }
+    for name, advice in ask.items():
         if name not in node or OmegaConf.is_missing(node, name) or node[name] is None:
-            raise UserError(f"data.{name} is not set: {_ASK[name]}")
+            raise UserError(f"data.{name} is not set: {advice}")
     given = {name: node[name] for name in Settings.__dataclass_fields__ if name in node and node[name] is not None}
     if "features" in given:
         given["features"] = tuple(given["features"])
     return Settings(**({"text": None} | given | {"path": str(given["path"]), "label": str(given["label"])}))
-
-
-_ASK = {
-    "path": "type data.path=FILE (CSV, TSV, JSON, JSONL, Parquet or text), a folder or an address.",
-    "label": "type data.label=COLUMN, the column to predict.",
-}
 
 
 def fact_of(name: str, settings: Settings) -> Any:
@@ -105,7 +103,7 @@ def fact_of(name: str, settings: Settings) -> Any:
         if settings.text:
             raise MissingFact(
                 f"data.text={settings.text} is set, so the input is text and there are no number columns: take a model "
-                f"for text, or leave data.text away."
+                f"for text, or leave data.text out."
             )
         return len(found.features)
     raise UserError(

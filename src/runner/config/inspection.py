@@ -1,4 +1,4 @@
-"""One composed configuration, held against the classes it names."""
+"""One composed configuration, checked against the classes it names."""
 
 import re
 from difflib import get_close_matches
@@ -17,7 +17,7 @@ from runner.config.source import TargetError
 from runner.config.wording import one_line, show
 from runner.errors import UserError, closest, user_error
 
-# What the program passes to a constructor itself.
+# Arguments that the program itself passes to a constructor.
 SUPPLIED = {
     "task": {"net"},
     "optim": {"params"},
@@ -27,7 +27,7 @@ SUPPLIED = {
     | {"enable_model_summary", "num_sanity_val_steps"},
 }
 
-# Keys that no constructor takes, and what they hold.
+# Keys that no constructor takes, and their types.
 PLAIN = {
     "seed": "int",
     "resume": "str | None",
@@ -64,24 +64,24 @@ NEEDED = ("data", "model", "task", "optim", "schedule", "trainer", "callbacks", 
 INSTANTIATED = ("data", "model", "task", "optim", "schedule", "trainer")
 DIRECTIVES = {"_target_", "_args_", "_partial_", "_recursive_", "_convert_"}  # Hydra's own keys of a node
 SAMPLES = {"int": "10", "float": "0.1", "bool": "true", "str": "text", "list": "[1, 2]", "none": "null"}
-UNKNOWN = object()  # stands for a value that only the run itself can resolve
+UNKNOWN = object()  # a value that only the run itself can resolve
 
 
 class Inspection:
-    """One composed config against signatures and types, and whether its model reads its data."""
+    """Checks one composed config against signatures and types, and whether its model can read its data."""
 
     def __init__(self, findings: Findings, cfg: DictConfig, choices: dict[str, str | None]):
         self.findings, self.cfg, self.choices = findings, cfg, choices
         self.report, self.catalog, self.shown = findings.report, findings.catalog, findings.shown
         self.raw: dict[str, Any] = as_dict(cfg)
         self.missing = [path for path, value in walk(self.raw) if value == "???"]
-        self.excused: set[str] = set()  # what an interpolation lacks that another sentence speaks of
+        self.excused: set[str] = set()  # what an interpolation lacks that another problem already mentions
         self.reasons: dict[str, str] = {}  # facts that a user's table does not have, each with the reason
 
     def settle(self) -> None:
-        """Read what a user's table holds (`${infer:...}`); facts that it does not have leave the data node.
+        """Read the facts of a user's table (`${infer:...}`); those it does not have are removed from the data node.
 
-        What cannot be read yet (no path is typed, the dataset lies on a hub) becomes a value nobody knows.
+        What cannot be read yet (no path is typed, the dataset is on a hub) becomes an unknown value.
         """
         node = self.raw.get("data")
         inferred = [key for key, raw in node.items() if "${infer" in str(raw)] if isinstance(node, dict) else []
@@ -119,7 +119,7 @@ class Inspection:
             self.check_node(key, raw, value)
 
     def comment(self, path: str) -> str:
-        """Return " (meaning)" from the comment behind a key in its file."""
+        """Return " (meaning)" from the comment after a key in its file."""
         group, _, key = path.partition(".")
         name = self.choices.get(group)
         if not name or name not in self.catalog.choices(group):
@@ -128,7 +128,7 @@ class Inspection:
         return f" ({match[1]})" if match else ""
 
     def resolve(self, raw: Any, parent: DictConfig | ListConfig, key: Any, path: str) -> Any:
-        """Return a plain value with interpolations resolved, UNKNOWN where that cannot be known; report failures."""
+        """Return a plain value with interpolations resolved, UNKNOWN where they cannot be; report failures."""
         node: Any = parent._get_node(key) if isinstance(raw, dict | list) else None
         if isinstance(raw, dict):
             return {name: self.resolve(value, node, name, f"{path}.{name}") for name, value in raw.items()}
@@ -147,7 +147,7 @@ class Inspection:
             return UNKNOWN
 
     def explain_interpolation(self, raw: str, path: str, error: Exception) -> str | None:
-        """Say why an interpolation fails; None where another problem says it already."""
+        """Explain why an interpolation fails; None where another problem already says so."""
         if (cause := user_error(error)) is not None:
             return str(cause)
         if isinstance(error, InterpolationToMissingValueError):
@@ -171,9 +171,9 @@ class Inspection:
     def check_node(self, path: str, raw: Any, value: Any) -> None:
         """Check one value of the config and all that is in it."""
         if path == "seed" and isinstance(value, int) and not 0 <= value < 2**32:
-            self.report(f"seed={value}: a seed lies between 0 and {2**32 - 1}.")
+            self.report(f"seed={value}: a seed is between 0 and {2**32 - 1}.")
         if path == "allow" and value and not self.findings.permitted:
-            self.report(f"allow={show(value)} stands in a file; it counts on the command line only: type it there.")
+            self.report(f"allow={show(value)} is set in a file; it only counts on the command line: type it there.")
         if path in PLAIN:
             self.check_value(path, value, Parameter(path.split(".")[-1], PLAIN[path], None, "any"))
         is_callback = re.fullmatch(r"callbacks\.[^.\[\]]+", path) and value is not None
@@ -206,7 +206,7 @@ class Inspection:
             if key in DIRECTIVES or where in PLAIN:
                 continue
             if key in supplied:
-                self.report(f"{self.shown(where, value)}: runner fills in {key} itself; leave it out.")
+                self.report(f"{self.shown(where, value)}: runner sets {key} itself; leave it out.")
             elif key in found.parameters:
                 if not (isinstance(raw, dict) and self.excused & references(raw[key])):
                     self.check_value(where, value, found.parameters[key])
@@ -246,7 +246,7 @@ class Inspection:
         self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}{'?' if near else ''}")
 
     def sample(self, path: str, alternatives: tuple[Kind, ...]) -> str:
-        """Return a value that fits: that of the YAML, or the constructor's default, or any of the kind."""
+        """Return a value that fits: the one in the YAML, or else any value of the kind."""
         group, _, key = path.partition(".")
         name = self.choices.get(group)
         if name in self.catalog.choices(group):
@@ -262,7 +262,7 @@ class Inspection:
 
 
 def supplied_at(path: str) -> set[str]:
-    """Return the arguments the program fills in for the node at `path`."""
+    """Return the arguments that the program fills in for the node at `path`."""
     return set().union(*(names for pattern, names in SUPPLIED.items() if fnmatchcase(path, pattern)))
 
 

@@ -13,7 +13,7 @@ PLUGINS = {  # beginning of the choice: module, how it is installed
 
 
 def problem(overrides: Iterable[str]) -> str | None:
-    """Say what is missing for the launcher that the command names; None if nothing is, or the launcher is unknown."""
+    """Return what is missing for the launcher that the command names; None if nothing is, or if it is unknown."""
     names = [text.split("=", 1)[1] for text in overrides if text.startswith("hydra/launcher=")]
     module, install = PLUGINS.get(names[-1].split("_")[0], (None, "")) if names else (None, "")
     if module is None or importlib.util.find_spec(module) is not None:

@@ -1,4 +1,4 @@
-"""The samplers and pruners of Optuna, read from its source: a command is judged before anything is imported."""
+"""The samplers and pruners of Optuna, read from its source: a command is checked before anything is imported."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ def offered(kind: str) -> dict[str, str] | None:
 
 
 def classes(names: list[str], kind: str) -> dict[str, str]:
-    """Return {short name: class name} of those names that are of a kind; "none" is the pruner that never prunes."""
+    """Return {short name: class name} of the names of one kind; "none" is the pruner that never prunes."""
     found = {short_name(name, kind): name for name in names if name.endswith(kind) and not name.startswith("Base")}
     return found | ({"none": found["nop"]} if "nop" in found else {})
 
@@ -25,7 +25,7 @@ def short_name(name: str, kind: str) -> str:
 
 
 def problems(settings: dict[str, Any]) -> list[str]:
-    """Return what is wrong with sampler and pruner of the node `sweep`, as short texts."""
+    """Return the problems of sampler and pruner in the node `sweep`, as short texts."""
     found = []
     for kind in ("Sampler", "Pruner"):
         key = f"sweep.{kind.lower()}"

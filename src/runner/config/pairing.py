@@ -1,4 +1,4 @@
-"""Whether model, data and task of one configuration go together: the rule is in catalog.py, the sentences are here."""
+"""Whether the model, data and task of a configuration go together: the rule is in catalog.py, the messages are here."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,11 +18,11 @@ class Pair:
     """The model, the data and the task of one composed config.
 
     Args:
-        findings: takes what is wrong.
+        findings: collects the problems.
         cfg: the composed config.
-        raw: the same with interpolations as they are written.
+        raw: the same with unresolved interpolations.
         choices: {group: choice}.
-        reasons: facts that a user's table does not have, each with the reason.
+        reasons: facts that a user's table lacks, each with the reason.
     """
 
     findings: Findings
@@ -36,7 +36,7 @@ class Pair:
         self.model, self.data, self.task = (self.choices.get(group) or "" for group in ("model", "data", "task"))
 
     def check(self) -> set[str]:
-        """Report what does not go together; return the interpolations ("data.x") that need no sentence of their own."""
+        """Report what does not go together; return the interpolations ("data.x") that need no separate message."""
         if not all(isinstance(self.raw.get(group), dict) for group in ("model", "data", "task")):
             return set()
         if self.wrong_task():
@@ -53,7 +53,7 @@ class Pair:
         return excused
 
     def lacking(self, reader: str, source: str) -> list[str]:
-        """Return what one node needs of another and does not find there: keys, values that are not null, and words."""
+        """Return what one node needs from another and does not find: keys, values that are not null, and words."""
         lacking = []
         found = signature(self.raw[reader].get("_target_"))
         for key in sorted(needed(self.raw[reader], source)):
@@ -74,7 +74,7 @@ class Pair:
         return lacking
 
     def is_null(self, group: str, key: str) -> bool:
-        """Say whether a value is known to be null; problems with it are reported when its own node is checked."""
+        """Return whether a value is known to be null; problems with it are reported when its own node is checked."""
         if "${hydra:" in str(self.raw[group][key]):
             return False
         try:
@@ -83,7 +83,7 @@ class Pair:
             return False
 
     def wrong_task(self) -> bool:
-        """Report a built-in task that a model cannot be trained with: not its own, or that of other models alone."""
+        """Report a built-in task that a model cannot be trained with: not its own, or one of other models only."""
         model, task = self.model, self.task
         named = model in self.catalog.choices("model") and task in self.catalog.choices("task")
         if not named or not target_of(self.raw["task"]).startswith("runner."):
@@ -93,10 +93,10 @@ class Pair:
         brought = known_data and self.catalog.override("data", self.data, "task") == task
         if own == task or (own is None and (brought or not owners)):
             return False
-        why = f"it has a task of its own, {own}" if own else f"that is the task of {', '.join(owners)}"
-        remedy = "Leave task= out, or name a task class of your own."
+        why = f"it has its own task, {own}" if own else f"that is the task of {', '.join(owners)}"
+        remedy = "Leave task= out, or name your own task class."
         if not target_of(self.raw["model"]).startswith("runner."):
-            remedy += f" Or say in conf/model/{model}.yaml whose task it is: override /task@_global_.task: {task}"
+            remedy += f" Or name its task in conf/model/{model}.yaml: override /task@_global_.task: {task}"
         self.findings.report(f"model={model} cannot be trained with task={task}: {why}. {remedy}")
         return True
 
@@ -105,7 +105,7 @@ class Pair:
         named = model in self.catalog.choices("model") and data in self.catalog.choices("data")
         usual = self.catalog.task(model, data) if named else task
         has_own = named and self.catalog.override("model", model, "task") is not None
-        if task != usual:  # somebody typed the task
+        if task != usual:  # the user typed the task
             facts = [*model_lacks, *task_lacks]
             why = f"data={data} has no {joined(facts)}" if facts else f"it gives no {joined(model_lacks_of_task)}"
             start = f"model={model} and data={data} do not go with task={task}: {why}."
@@ -131,7 +131,7 @@ class Pair:
         )
 
     def label(self, group: str) -> str:
-        """Return "model=textcnn", with a remark where nobody typed it."""
+        """Return "model=textcnn", with a remark if it was not typed."""
         name = self.choices.get(group)
         typed = {typed.key for typed in self.findings.typed} & {group, "experiment"}
         return f"{group}={name}" + ("" if typed or name != self.catalog.default(group) else " (the default)")

@@ -1,12 +1,12 @@
-"""What a configuration may run: a dotted path in it (`_target_`, a tokenizer) is code, and a file may come from afar.
+"""What a configuration may run: a dotted path in it (`_target_`, a tokenizer) is code, and files come from anywhere.
 
-Allowed without a word are the models, datasets, objectives and the like of runner, classes of torch (nn, optim,
+Allowed without asking are the models, datasets, objectives and so on of runner, classes of torch (nn, optim,
 distributions), Lightning, torchmetrics and scikit-learn, and the user's own code: modules in the current folder and
-beside a `--config-dir`. Everything else has to be named by the user, `allow=[my.package]` on the command line or
-RUNNER_ALLOW=my.package in the environment. What a file says about `allow` does not count.
+next to a `--config-dir`. Everything else has to be allowed by the user, `allow=[my.package]` on the command line or
+RUNNER_ALLOW=my.package in the environment. A value of `allow` in a file does not count.
 
 `refusal` judges a path by reading source files, before anything is imported; `guard` judges the objects themselves,
-just before they are made.
+just before they are created.
 """
 
 import importlib.util
@@ -22,8 +22,8 @@ from runner.config.signatures import find
 from runner.config.source import TargetError
 from runner.errors import UserError
 
-# Modules whose classes may be named. All of torch, or of runner, would be too much: parts of it start processes or load
-# pickles.
+# Modules whose classes may be named. All of torch, or of runner, would be too much: parts of them start processes or
+# load pickles.
 OWN = ("augment", "datamodules", "models", "optim", "tasks", "text.vectors", "training.baselines", "training.callbacks",
        "training.checkpoint", "training.lightning")  # fmt: skip
 CLASSES = (
@@ -46,7 +46,7 @@ ALLOW, CODE = "RUNNER_ALLOW", "RUNNER_CODE"  # environment variables, so that pr
 
 
 def allow(names: str | Iterable[str] | None) -> None:
-    """Let configurations name what lies in these packages, for the rest of this process and those it starts.
+    """Let configurations name what is in these packages, in this process and those it starts.
 
     Args:
         names: packages or modules; as one text they are typed as on the command line, `[a,b]` or `a`.
@@ -61,7 +61,7 @@ def allowed() -> list[str]:
 
 
 def own_folder(folder: Path) -> None:
-    """Take the modules that lie directly in `folder` for the user's own, also in the processes started from here."""
+    """Treat the modules directly in `folder` as the user's own, also in the processes started from here."""
     folders = [*filter(None, os.environ.get(CODE, "").split(os.pathsep)), str(Path(folder).resolve())]
     os.environ[CODE] = os.pathsep.join(dict.fromkeys(folders))
 
@@ -92,7 +92,7 @@ def refusal(
 
     Args:
         target: a dotted path that exists.
-        names: packages that are allowed beside those of `allowed()`.
+        names: packages that are allowed in addition to those of `allowed()`.
         functions: modules whose functions may be named.
         folders: more folders that hold the user's own code.
 
@@ -110,7 +110,7 @@ def refusal(
 
 
 def guard(cfg: DictConfig | dict) -> None:
-    """Refuse a configuration that names anything else than the classes and functions that are allowed.
+    """Refuse a configuration that names anything but the allowed classes and functions.
 
     Raises:
         UserError: saying what it names and what to type if the user trusts it.
@@ -123,7 +123,7 @@ def guard(cfg: DictConfig | dict) -> None:
 
 
 def check_function(key: str, target: str, functions: tuple[str, ...] = TOKENIZERS) -> None:
-    """Refuse a function unless it lies in one of the modules `functions`, or is the user's own or allowed.
+    """Refuse a function unless it is in one of the modules `functions`, or is the user's own or allowed.
 
     Raises:
         UserError: saying what to type if the user trusts it.
@@ -143,7 +143,7 @@ def own_code(cfg: DictConfig) -> list[Path]:
 
 
 def _is_free(target: str, names: Iterable[str] = (), folders: Iterable[Path] = ()) -> bool:
-    """Whether the user has allowed it or has written it."""
+    """Whether the user has allowed it or wrote it."""
     return _within(target, (*allowed(), *names)) or own_module(target.split(".")[0], folders) is not None
 
 
@@ -160,7 +160,7 @@ def _is_harmless(target: str) -> bool:
     home = getattr(found, "__module__", None) or ""
     if isinstance(found, type):
         return _within(home, CLASSES)
-    # Some of torch's functions are compiled and come from elsewhere; the place they are named by counts.
+    # Some of torch's functions are compiled and are defined elsewhere; the module they are named by counts.
     return callable(found) and not hasattr(found, "__func__") and _within(target.rpartition(".")[0], FUNCTIONS)
 
 
@@ -171,7 +171,7 @@ def _within(name: str, packages: Iterable[str]) -> bool:
 def _text(target: str) -> str:
     root = target.split(".")[0]
     start = (
-        "a configuration may name models, datasets, objectives and the like of runner, classes of torch (nn, optim, "
+        "a configuration may name models, datasets, objectives and so on of runner, classes of torch (nn, optim, "
         "distributions), Lightning, torchmetrics and scikit-learn, and your own code in this folder; "
         f"{target} is none of these."
     )

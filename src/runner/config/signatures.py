@@ -1,10 +1,10 @@
 """What a class or function takes, read from its source file without importing it.
 
 A config names classes by dotted path (`_target_: torch.optim.Adam`). The path is followed to the class (source.py); its
-constructor, be it inherited or made of the fields of a dataclass, is read from the syntax tree.
+constructor, which may be inherited or follow from the fields of a dataclass, is read from the syntax tree.
 
-Decorators are taken to keep the signature, as `functools.wraps` does. Where source cannot answer (compiled modules,
-names made at run time) the signature is `open`: anything goes, and the constructor itself has the last word.
+Decorators are assumed to keep the signature, as `functools.wraps` does. Where the source cannot tell (compiled modules,
+names created at run time) the signature is `open`: anything is accepted, and the constructor itself decides.
 """
 
 import ast
@@ -16,12 +16,12 @@ from typing import Any
 from runner.config.source import Module, TargetError, dotted, follow_path, resolve
 from runner.errors import closest
 
-PLAIN_BASES = (["object"], ["ABC"], ["Generic"], ["Protocol"])  # without a constructor of their own
+PLAIN_BASES = (["object"], ["ABC"], ["Generic"], ["Protocol"])  # without their own constructor
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument: the source text of its annotation and default (None = absent), and the module they stand in."""
+    """One argument: the source text of its annotation and default (None = absent), and the module they are in."""
 
     name: str
     annotation: str | None
@@ -36,7 +36,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """What `target` takes. `open` means that other keys are welcome too (`**kwargs`) or that the source cannot tell."""
+    """What `target` takes. `open` means that other keys are accepted (`**kwargs`) or that the source cannot tell."""
 
     target: str
     parameters: dict[str, Parameter] = field(default_factory=dict)
@@ -94,7 +94,7 @@ def find(target: str) -> Signature:
 
 
 def _doc(node: ast.Module | ast.ClassDef | ast.FunctionDef | None) -> str:
-    """Return a docstring; a class's `Args:` may also stand in the docstring of its __init__."""
+    """Return a docstring; a class's `Args:` may also be in the docstring of its __init__."""
     doc = (ast.get_docstring(node) if node is not None else "") or ""
     if isinstance(node, ast.ClassDef) and "Args:" not in doc and (init := _methods(node).get("__init__")):
         doc = f"{doc}\n\n{ast.get_docstring(init) or ''}".strip()
@@ -102,7 +102,7 @@ def _doc(node: ast.Module | ast.ClassDef | ast.FunctionDef | None) -> str:
 
 
 def _doc_with_arguments(module: Module, node: ast.ClassDef | ast.FunctionDef) -> str:
-    """Return a docstring; what arguments mean that a class has inherited, is said by its bases."""
+    """Return a docstring; the meanings of inherited arguments are taken from the bases."""
     doc = _doc(node)
     if not isinstance(node, ast.ClassDef) or "__init__" in _methods(node):
         return doc
@@ -123,7 +123,7 @@ def _methods(node: ast.ClassDef) -> dict[str, ast.FunctionDef]:
 
 
 def _class(module: Module, node: ast.expr) -> tuple[Module, ast.ClassDef] | None:
-    """Return the class an expression stands for, and where it is defined; None where the source cannot tell."""
+    """Return the class that an expression names, and where it is defined; None where the source cannot tell."""
     found = resolve(module, node.value if isinstance(node, ast.Subscript) else node)
     return (found[0], found[1]) if isinstance(found, tuple) and isinstance(found[1], ast.ClassDef) else None
 
@@ -151,7 +151,7 @@ def _is_class(parts: list[str]) -> bool:
 
 
 def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
-    """Return (parameters, open) of a class's constructor, inherited if need be; None if it has none of its own."""
+    """Return (parameters, open) of a class's constructor, inherited if necessary; None if it has no constructor."""
     methods = _methods(node)
     for name in ("__init__", "__new__"):
         if name in methods:

@@ -1,4 +1,4 @@
-"""Names followed through source files as Python's import system would follow them, without importing anything.
+"""Follow names through source files as Python's import system would, without importing anything.
 
 Packages, re-exports, `import *` and base classes are read from syntax trees: parsing the one file that defines a class
 costs milliseconds, importing torch to ask it costs seconds.
@@ -17,7 +17,7 @@ from runner.errors import closest
 
 
 class TargetError(LookupError):
-    """A dotted path that leads nowhere; the message says where it breaks off and what is near."""
+    """A dotted path that leads nowhere; the message says where it breaks off and suggests a similar name."""
 
 
 class Module:
@@ -48,7 +48,7 @@ class Module:
     def _bind(self, node: ast.stmt, names: dict[str, ast.AST | tuple[str, str]]) -> None:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             if not isinstance(names.get(node.name), ast.ClassDef):
-                names[node.name] = node  # the last one: those before it may be @overload
+                names[node.name] = node  # the last one: earlier ones may be @overload
         elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
             for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
                 if isinstance(target, ast.Name):
@@ -74,7 +74,7 @@ class Module:
 
     @property
     def opaque(self) -> bool:
-        """True where names may exist that the source does not show."""
+        """True if names may exist that the source does not show."""
         if self.path is None:
             return False
         if self.tree is None or "__getattr__" in self.names:
@@ -160,7 +160,7 @@ def _nowhere(module: Module, part: str, is_last: bool) -> NoReturn:
 
 
 def _member(found: "tuple[Module, ast.AST]", rest: list[str]) -> "tuple[Module, ast.AST]":
-    """Follow what is left of a path inside a class (a class method, a nested class)."""
+    """Follow the rest of a path inside a class (a class method, a nested class)."""
     module, node = found
     for part in rest:
         if not isinstance(node, ast.ClassDef):
@@ -177,7 +177,7 @@ def _member(found: "tuple[Module, ast.AST]", rest: list[str]) -> "tuple[Module, 
 
 @cache
 def _lookup(module: Module, name: str) -> "Module | tuple[Module, ast.AST] | None":
-    """Return what a module's top-level name stands for, following imports; None if it has no such name."""
+    """Return what a module's top-level name refers to, following imports; None if it has no such name."""
     entry = module.names.get(name)
     if isinstance(entry, tuple):
         source, attribute = entry
@@ -201,7 +201,7 @@ def _lookup(module: Module, name: str) -> "Module | tuple[Module, ast.AST] | Non
 
 
 def resolve(module: Module, node: ast.AST) -> "Module | tuple[Module, ast.AST] | None":
-    """Return what an expression such as `nn.Module` stands for inside a module."""
+    """Return what an expression such as `nn.Module` refers to inside a module."""
     path = dotted(node)
     entry = module.names.get(path[0]) if path else None
     if not path or (isinstance(entry, ast.Name) and entry.id == path[0]):  # not a name, or `x = x`

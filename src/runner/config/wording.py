@@ -5,7 +5,7 @@ from typing import Any
 
 
 def show(value: Any) -> str:
-    """Return a value as it may be typed."""
+    """Return a value as it would be typed."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, list):

@@ -1,7 +1,7 @@
-"""What every net must keep to, whatever its architecture: one function a contract.
+"""What every net must keep to, whatever its architecture: one function for each contract.
 
-Each `check_...` raises AssertionError with a sentence that says what is wrong and how to mend it. `contracts` says
-which checks a model falls under by what it reads and what its task says; they are tried on the tiny tasks of `tiny.py`.
+Each `check_...` raises AssertionError with a sentence that says what is wrong and how to fix it. `contracts` says
+which checks apply to a model, by what it reads and what its task says; they run on the tiny tasks of `tiny.py`.
 No check changes the weights of the task it is given.
 
 Shape letters: B batch, T time (tokens).
@@ -11,7 +11,6 @@ import copy
 import json
 import math
 import tempfile
-import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
@@ -29,35 +28,30 @@ from runner.contracts.tiny import ROWS, tiny, tiny_data
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Loader
 from runner.errors import UserError
+from runner.inference.export import traced
+from runner.inference.tensors import relative_distance, tensors_in
 from runner.tasks.base import Task
 from runner.tasks.means import Scalars, value_of
 from runner.text.vocabulary import PAD
 from runner.training.checkpoint import AtomicWriter, Checkpoint
+from runner.training.lightning import PLAIN
 
-Outputs = tuple[Tensor, ...]
+Outputs = list[Tensor]
+ROUNDING = 1e-5  # largest difference of answers that are the same, see `relative_distance`
 
 
-# What the checks have in common.
+# Shared by the checks.
 
 
 def outputs(task: Task, inputs: tuple) -> Outputs:
-    """What the net answers in evaluation mode, as a flat tuple of tensors."""
+    """What the net answers in evaluation mode, as a list of tensors."""
     task.net.eval()
     with torch.inference_mode():
-        answer = task.net(*inputs)
-    return flat(answer)
-
-
-def flat(answer: Any) -> Outputs:
-    """The tensors of an answer that may be a tensor or tuples and dicts of them."""
-    if isinstance(answer, Tensor):
-        return (answer,)
-    parts = answer.values() if isinstance(answer, dict) else answer
-    return tuple(tensor for part in parts for tensor in flat(part))
+        return tensors_in(task.net(*inputs))
 
 
 def inputs_of(task: Task, batch: Any) -> tuple:
-    """What the net is called with; where a task draws it, always the same."""
+    """What the net is called with; if the task draws it at random, always the same."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return task.inputs(batch)
@@ -72,7 +66,7 @@ def token_places(task: Task, inputs: tuple) -> tuple[int, ...]:
 
 
 def some_rows(task: Task, inputs: tuple, rows: slice) -> tuple:
-    """The inputs of these examples; what all examples share stays as it is."""
+    """The inputs of these examples; what all examples share is unchanged."""
     return tuple(value if place in task.shared else value[rows] for place, value in enumerate(inputs))
 
 
@@ -85,14 +79,6 @@ def total(scalars: Scalars) -> Tensor:
     """What is minimised: the loss, or the sum of the losses where several players have one each."""
     values = {name: value_of(scalar) for name, scalar in scalars.items()}
     return values["loss"] if "loss" in values else torch.stack([v for v in values.values() if v.requires_grad]).sum()
-
-
-def far_apart(found: Outputs, wanted: Outputs) -> float | None:
-    """Largest difference of two answers of the same shapes, or None if they are equal up to rounding."""
-    pairs = list(zip(found, wanted, strict=True))
-    if all(torch.allclose(one, other, rtol=1e-4, atol=1e-5) for one, other in pairs):
-        return None
-    return max(float((one - other).abs().max()) for one, other in pairs if one.numel())
 
 
 def name_of(task: Task) -> str:
@@ -119,7 +105,7 @@ def check_gradients(task: Task, batch: Any) -> None:
                 grad = parameter.grad.coalesce().values() if parameter.grad.is_sparse else parameter.grad
                 assert torch.isfinite(grad).all(), (
                     f"the gradient of {name} is not finite: look for a division by zero, a logarithm of zero "
-                    "or a softmax over nothing but -inf"
+                    "or a softmax over -inf alone"
                 )
                 if grad.any():
                     waiting.discard(name)
@@ -131,7 +117,7 @@ def check_gradients(task: Task, batch: Any) -> None:
 
 
 def check_no_mixing(task: Task, batch: Any) -> None:
-    """In evaluation mode an example gets the same answer alone and in company."""
+    """In evaluation mode an example gets the same answer alone and in a batch."""
     inputs = inputs_of(task, batch)
     together = outputs(task, inputs)
     rows = task.rows(batch)
@@ -142,8 +128,8 @@ def check_no_mixing(task: Task, batch: Any) -> None:
         )
     for row in range(rows):
         alone = outputs(task, some_rows(task, inputs, slice(row, row + 1)))
-        apart = far_apart(alone, tuple(output[row : row + 1] for output in together))
-        assert apart is None, (
+        apart = relative_distance(alone, [output[row : row + 1] for output in together])
+        assert apart < ROUNDING, (
             f"example {row} gets another answer alone than in its batch ({apart:.2g} apart): some operation "
             "runs over the batch dimension, such as a view that mixes it with another, a softmax over dim 0 "
             "or a batch norm in training mode"
@@ -151,30 +137,30 @@ def check_no_mixing(task: Task, batch: Any) -> None:
 
 
 def check_padding(task: Task, batch: Any) -> None:
-    """Padding after the last token changes no answer, and a text of nothing else gives finite numbers."""
+    """Padding after the last token changes no answer, and a text of padding alone gives finite numbers."""
     inputs = inputs_of(task, batch)
     places = token_places(task, inputs)
     together = outputs(task, inputs)
 
     padded = changed(inputs, places, lambda value: F.pad(value, (0, 5), value=PAD))
-    apart = far_apart(*without_padding(outputs(task, padded), together, inputs[task.aligned]))
-    assert apart is None, (
+    apart = relative_distance(*without_padding(outputs(task, padded), together, inputs[task.aligned]))
+    assert apart < ROUNDING, (
         f"five more columns of padding change the answer of {name_of(task)} by {apart:.2g}: mask the padding "
-        f"(token {PAD}) before pooling, attention and recurrence, and mind the biases, which are not zero "
+        f"(token {PAD}) before pooling, attention and recurrence, and remember the biases, which are not zero "
         "where the tokens are"
     )
     for row in range(task.rows(batch)):
         cut = changed(some_rows(task, inputs, slice(row, row + 1)), places, trimmed)
-        in_batch = tuple(output[row : row + 1] for output in together)
-        apart = far_apart(*without_padding(in_batch, outputs(task, cut), cut[task.aligned]))
-        assert apart is None, (
+        in_batch = [output[row : row + 1] for output in together]
+        apart = relative_distance(*without_padding(in_batch, outputs(task, cut), cut[task.aligned]))
+        assert apart < ROUNDING, (
             f"a text of {cut[places[0]].size(1)} tokens gets another answer without its padding ({apart:.2g} apart): "
             "mask the padding"
         )
     empty = outputs(task, changed(inputs, places, torch.zeros_like))
     assert all(torch.isfinite(output).all() for output in empty), (
-        "a text of nothing but padding gives NaN or infinity: a maximum or a softmax over no token at all "
-        "needs a value of its own"
+        "a text that is all padding gives NaN or infinity: a maximum or a softmax over no tokens needs a "
+        "value to fall back on"
     )
 
 
@@ -196,7 +182,7 @@ def without_padding(longer: Outputs, shorter: Outputs, tokens: Tensor) -> tuple[
             f"padding changes the shape of an answer: {tuple(less.shape)}, {tuple(more.shape)}"
         )
         pairs.append((more, less))
-    return tuple(more for more, _ in pairs), tuple(less for _, less in pairs)
+    return [more for more, _ in pairs], [less for _, less in pairs]
 
 
 def check_causal(task: Task, batch: Any) -> None:
@@ -209,20 +195,19 @@ def check_causal(task: Task, batch: Any) -> None:
         later = tokens.clone()
         later[:, place:] = torch.where(tokens[:, place:] == 2, 3, 2)
         after = outputs(task, (*inputs[: task.aligned], later, *inputs[task.aligned + 1 :]))[0]
-        apart = far_apart((after[:, :place],), (before[:, :place],))
-        assert apart is None, (
+        apart = relative_distance([after[:, :place]], [before[:, :place]])
+        assert apart < ROUNDING, (
             f"changing the tokens from place {place} on changes logits before it by {apart:.2g}: "
             f"{name_of(task)} sees the future. Mask attention to later places, pad convolutions on the left "
             "only, use no bidirectional layer"
         )
-        assert far_apart((after[:, place:],), (before[:, place:],)) is not None, (
-            f"changing the tokens from place {place} on changes nothing at all: {name_of(task)} does not "
-            "look at its input"
+        assert relative_distance([after[:, place:]], [before[:, place:]]) > ROUNDING, (
+            f"changing the tokens from place {place} on has no effect: {name_of(task)} does not look at its input"
         )
 
 
 def check_learns(task: Task, batch: Any, steps: int = 40) -> None:
-    """Training on one batch again and again moves all weights and lowers the loss, if there is one."""
+    """Training repeatedly on one batch moves all weights and lowers the loss, if there is one."""
     task = copy.deepcopy(task)
     start = copy.deepcopy(task.net.state_dict())
     before = evaluation_loss(task, batch)
@@ -243,7 +228,7 @@ def check_learns(task: Task, batch: Any, steps: int = 40) -> None:
 
 
 def evaluation_loss(task: Task, batch: Any) -> float | None:
-    """The loss without dropout; None where several players have one each."""
+    """The loss without dropout; None if several players have one each."""
     task.eval()
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(0)
@@ -252,7 +237,7 @@ def evaluation_loss(task: Task, batch: Any) -> float | None:
 
 
 class Repeated:
-    """A split that gives the same batch again and again.
+    """A split that always gives the same batch.
 
     Args:
         batch: what it gives.
@@ -290,21 +275,20 @@ def train_on(
             callbacks=[*callbacks],
             plugins=[AtomicWriter()],
             enable_checkpointing=bool(callbacks),
-            enable_progress_bar=False,
-            enable_model_summary=False,
             limit_val_batches=0,
             default_root_dir=str(folder or made),
+            **PLAIN,
         )
         # Without validation data Lightning would warn that there is none.
         trainer.fit(task, loader, loader, ckpt_path=checkpoint and str(checkpoint), weights_only=True)
 
 
 class Stopped(BaseException):
-    """Ends a training on the spot."""
+    """Ends a training immediately."""
 
 
 class StopAfter(lightning.Callback):
-    """Saves the run after so many batches, and ends it there.
+    """Saves the run after a number of batches, and ends it there.
 
     Args:
         batches: of all epochs together.
@@ -323,7 +307,7 @@ class StopAfter(lightning.Callback):
 
 
 def check_resume(task: Task, other: Task, batch: Any) -> None:
-    """A training that is stopped between two steps and resumed in another process ends with the same weights."""
+    """A training that is stopped between two steps and resumed elsewhere ends with the same weights."""
     task, stopped, other = copy.deepcopy(task), copy.deepcopy(task), copy.deepcopy(other)
     split = Repeated(batch, 3)
     train_on(task, split, epochs=2)
@@ -335,31 +319,31 @@ def check_resume(task: Task, other: Task, batch: Any) -> None:
     whole, resumed = task.net.state_dict(), other.net.state_dict()
     different = [name for name in whole if not torch.equal(whole[name], resumed[name])]
     assert not different, (
-        f"{', '.join(different)} of {name_of(task)} differ after a training that was stopped and resumed: whatever "
-        "training changes has to be a parameter, a buffer or in training_state(), and random numbers come from torch, "
-        "NumPy or Python's random"
+        f"{', '.join(different)} of {name_of(task)} differ after a training that was stopped and resumed: everything "
+        "that training changes must be a parameter, a buffer or in training_state(), and random numbers must come from "
+        "torch, NumPy or Python's random"
     )
 
 
 def check_save_load(task: Task, other: Task, batch: Any) -> None:
-    """`other`, built with other weights, answers as `task` does once it has loaded the weights of `task`."""
+    """`other`, built with other weights, answers as `task` does after loading the weights of `task`."""
     task, other = copy.deepcopy(task), copy.deepcopy(other)
     with tempfile.TemporaryDirectory() as folder:
         task.save_weights(Path(folder))
         other.load_weights(Path(folder))
     inputs = inputs_of(task, batch)
-    assert far_apart(answers(other, inputs), answers(task, inputs)) is None, (
-        f"{name_of(task)} answers otherwise after its weights were saved and loaded: something it computes "
-        "with is no parameter and no buffer (see register_buffer), or for an estimator not in state()"
+    assert relative_distance(answers(other, inputs), answers(task, inputs)) < ROUNDING, (
+        f"{name_of(task)} answers differently after its weights were saved and loaded: something it computes "
+        "with is neither a parameter nor a buffer (see register_buffer), or for an estimator not in state()"
     )
 
 
 def answers(task: Task, inputs: tuple) -> Outputs:
-    """What a net or an estimator says to these inputs."""
+    """What a net or an estimator answers to these inputs."""
     if task.by_gradient:
         return outputs(task, inputs)
     ask = task.net.predict_proba if hasattr(task.net, "predict_proba") else task.net.predict
-    return (torch.as_tensor(np.asarray(ask(*inputs), dtype=np.float64)),)
+    return [torch.as_tensor(np.asarray(ask(*inputs), dtype=np.float64))]
 
 
 @torch.inference_mode()  # as whoever uses a model asks
@@ -403,35 +387,31 @@ def check_deterministic(task: Task, twin: Task, batch: Any) -> None:
     inputs = inputs_of(task, batch)
     same = all(torch.equal(one, other) for one, other in zip(answers(task, inputs), answers(twin, inputs), strict=True))
     assert same, (
-        f"{name_of(task)} gives two answers to one question in evaluation mode: nothing may be drawn at random there"
+        f"{name_of(task)} gives two answers to the same inputs in evaluation mode: nothing may be drawn at random there"
     )
 
 
 def check_export(task: Task, batch: Any) -> None:
-    """torch.export takes the net for batches of any size, and what it makes of it gives the same answers."""
+    """torch.export accepts the net for batches of any size, and the exported net gives the same answers."""
     net = copy.deepcopy(task.net).eval()
     inputs = inputs_of(task, batch)
-    shapes = tuple({} if place in task.shared else {0: torch.export.Dim.DYNAMIC} for place in range(len(inputs)))
     try:
-        with warnings.catch_warnings():
-            # torch's own recurrent layers keep a list of their weights, which export mentions and handles.
-            warnings.filterwarnings("ignore", message=".*_flat_weights.* were assigned during export")
-            program = torch.export.export(net, inputs, dynamic_shapes=shapes).module()
+        program = traced(net, inputs, [[] if place in task.shared else [0] for place in range(len(inputs))]).module()
     except Exception as error:
         raise AssertionError(
-            f"torch.export does not take {name_of(task)}: keep Python's if and loops off the values of "
+            f"torch.export does not accept {name_of(task)}: keep Python's if and loops off the values of "
             "tensors, and the size of the batch out of the code. It said: "
             f"{str(error).strip().splitlines()[0]}"
         ) from error
     fewer = some_rows(task, inputs, slice(3))
     with torch.inference_mode():
-        exported = flat(program(*fewer))
-    apart = far_apart(exported, outputs(task, fewer))
-    assert apart is None, f"the exported form of {name_of(task)} answers otherwise ({apart:.2g} apart)"
+        exported = tensors_in(program(*fewer))
+    apart = relative_distance(exported, outputs(task, fewer))
+    assert apart < ROUNDING, f"the exported form of {name_of(task)} answers differently ({apart:.2g} apart)"
 
 
 def check_estimator(task: Task, batch: Any) -> None:
-    """A fitted estimator answers in the promised shape, and better than one answer for all would be."""
+    """A fitted estimator answers in the right shape, and better than the same answer for every example would."""
     examples, targets = batch
     if hasattr(task.net, "predict_proba"):
         probabilities = np.asarray(task.net.predict_proba(examples))  # (N, K)
@@ -456,20 +436,20 @@ def check_estimator(task: Task, batch: Any) -> None:
         )
 
 
-# Which contract applies to what.
+# Which contract applies to which model.
 
 
 def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
-    """The checks that a composed model falls under, by name, each ready to be called.
+    """The checks that apply to a composed model, by name, each ready to be called.
 
     Raises:
-        UserError: the objective cannot be tried without its data.
+        UserError: the objective cannot be checked without its data.
     """
     task, batch = tiny(cfg)
     twin, _ = tiny(cfg)
     other, _ = tiny(cfg, seed=2)
     if batch is None:
-        raise UserError(f"{type(task).__name__} has no example(): it cannot be tried without its data")
+        raise UserError(f"{type(task).__name__} has no example(): it cannot be checked without its data")
     checks: dict[str, Callable[[], None]] = {
         "save_load": partial(check_save_load, task, other, batch),
         "deterministic": partial(check_deterministic, task, twin, batch),
@@ -496,7 +476,7 @@ def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
 
 
 def broken(cfg: DictConfig) -> dict[str, str | None]:
-    """Call every check: {contract: what is wrong}, None for one that is kept. For `runner doctor`."""
+    """Run every check: {contract: what is wrong}, None if it is kept. For `runner doctor`."""
     found: dict[str, str | None] = {}
     for name, check in contracts(cfg).items():
         try:

@@ -1,8 +1,8 @@
-"""A tiny task and a small made-up batch from a configuration alone: what the contracts are tried on.
+"""A tiny task and a small made-up batch from a configuration alone: what the contracts are checked with.
 
 The facts a model reads (`${data.vocab_size}` and so on) are cut down, the model itself by the line `# tiny:` of its
-YAML; the objective draws a batch that has them, and no dataset is read. So a new model, of this package or of a folder
-outside, is covered by its YAML.
+YAML; the objective draws a batch that has them, and no dataset is read. So the YAML of a new model, in this
+package or in another folder, is all that the contracts need.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,7 +45,7 @@ def compose_tiny(overrides: Iterable[str], folders: Iterable[str | Path] = ()) -
 
     Args:
         overrides: what one would type, for example ["model=textcnn"].
-        folders: folders with choices of one's own, as `--config-dir`.
+        folders: folders with choices of the user, as `--config-dir`.
     """
     overrides = list(overrides)
     catalog = Catalog(choice_folders(folders))
@@ -78,7 +78,7 @@ def facts_read(cfg: DictConfig) -> set[str]:
 def tiny(cfg: DictConfig, seed: int = 1) -> tuple[Task, Any]:
     """Build the task and its net, with weights drawn from `seed`, and a batch that fits the data's facts.
 
-    The batch is None where the objective cannot be tried without its data.
+    The batch is None if the objective cannot be tried without its data.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)

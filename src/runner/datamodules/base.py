@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-EVAL_BATCH = 256  # rows a batch without gradients, where the user does not say
+EVAL_BATCH = 256  # rows of a batch without gradients, unless the user sets it
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class DataModule(LightningDataModule):
     """Base of all datasets. A subclass writes `prepare()`; its constructor reads nothing.
 
-    A subclass is a keyword-only dataclass like this one and declares its own settings alone; what has to be checked or
-    worked out is in `__post_init__`, which calls that of its base. A plain `__init__` does as well: it calls
+    A subclass is a keyword-only dataclass like this one and declares only its own settings; what has to be checked or
+    computed is in `__post_init__`, which calls that of its base. A plain `__init__` works too: it calls
     `super().__init__(batch_size=...)`. A setting that has the name of a fact (such as num_classes) is what the
     configuration declares, and `setup()` compares it with the data.
 
@@ -42,7 +42,7 @@ class DataModule(LightningDataModule):
         eval_batch_size: rows of a validation or test batch; None = at least 256.
         split_seed: of the division into splits; independent of the run's seed, so that runs can be compared.
         fold: which of `folds` equal parts is the test split; the next one is the validation split. Where the source has
-            a test split of its own, that one is kept and the next part of the rest is for validation.
+            its own test split, that one is kept and the next part of the rest is for validation.
         folds: number of equal parts; 10 gives 80/10/10.
         test_share: share of all rows in the test split; the equal parts, of which one is the validation split, are
             then parts of the rest. None = the test split is an equal part.
@@ -63,7 +63,7 @@ class DataModule(LightningDataModule):
             if size is not None and size < 1:
                 raise UserError(f"data.{name} must be at least 1, received {size}.")
         self.seed = 0  # of the order of training batches
-        self.row_weights: Tensor | None = None  # how often each training row is drawn; None = each once an epoch
+        self.row_weights: Tensor | None = None  # how often each training row is drawn; None = each row once an epoch
         self.inputs: Codec | None = None
         self.targets: Targets | None = None
         self.prepared: Prepared | None = None
@@ -82,7 +82,7 @@ class DataModule(LightningDataModule):
         raise NotImplementedError(f"{type(self).__name__} has to define prepare()")
 
     def small(self, facts: dict[str, Any]) -> tuple[Codec, Targets | None] | None:
-        """Return the codecs of a small made-up version of this data; None = the facts alone say what a batch is.
+        """Return the codecs of a small made-up version of this data; None = the facts alone determine what a batch is.
 
         Args:
             facts: the sizes of the made-up version, by name.
@@ -140,7 +140,7 @@ class DataModule(LightningDataModule):
 
     @property
     def sizes(self) -> dict[str, int]:
-        """Rows of each split that there is."""
+        """Rows of each existing split."""
         splits = {part: getattr(self, part) for part in PARTS}
         return {part: len(split) for part, split in splits.items() if split is not None}
 
@@ -156,13 +156,13 @@ class DataModule(LightningDataModule):
 
     @property
     def is_set_up(self) -> bool:
-        """Whether the data has been read, and not only what a trained model needs of it."""
+        """Whether the data itself has been read, not only what a trained model needs from it."""
         return self.prepared is not None
 
     def _raw_rows(self, split: str) -> Rows:
         read = self._read()
         if read.rows is None:
-            raise UserError(f"{read.source} has no rows to look at: the data are made while they are used.")
+            raise UserError(f"{read.source} has no rows to look at: the data are generated during use.")
         if getattr(read, split) is None:
             raise UserError(f"{read.source} has no {split} split.")
         return read.rows
@@ -199,10 +199,10 @@ class DataModule(LightningDataModule):
         return self.plain_features(self.raw(split)), self.targets_of(split)
 
     def figures(self, task: Any) -> dict[str, "Figure"]:
-        """Return figures, by name, that show what a trained task makes of this data in particular."""
+        """Return figures, by name, of the answers of a trained task that are specific to this data."""
         return {}
 
-    # What a trained model needs of the data.
+    # What a trained model needs from the data.
 
     @property
     def columns(self) -> dict[str, str]:
@@ -250,12 +250,12 @@ class DataModule(LightningDataModule):
         return self._inputs().features(rows)
 
     def state(self) -> dict[str, Any]:
-        """Return all that encoding and decoding need, JSON-able: vocabulary, scalers, class names."""
+        """Return everything that encoding and decoding need, JSON-able: vocabulary, scalers, class names."""
         state = {"inputs": self._inputs().stored()}
         return state if self.targets is None else state | {"targets": self.targets.stored()}
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Take up what `state()` returned; `encode` then works without `setup`."""
+        """Restore what `state()` returned; `encode` then works without `setup`."""
         self.inputs = Codec.restored(state["inputs"])
         self.targets = Targets.restored(state["targets"]) if "targets" in state else None
 

@@ -1,8 +1,8 @@
 """Boston housing: 13 measurements of 506 districts and the median price of their houses.
 
 Source: David Harrison and Daniel Rubinfeld, "Hedonic housing prices and the demand for clean air", Journal of
-Environmental Economics and Management 5, 1978. The column B of the original is kept as it is; it is there for
-comparison with the literature, not as advice.
+Environmental Economics and Management 5, 1978. The column B of the original is kept unchanged; it is included for
+comparison with the literature, not as a recommendation.
 """
 
 import csv
@@ -26,7 +26,7 @@ class BostonHousing(DataModule):
         in_features: declared number of measurements, 13.
         num_targets: declared number of targets, 1.
         standardize: whether the measurements are standardised.
-        standardize_target: whether the net learns the standardised price; metrics are in 1000 dollars all the same.
+        standardize_target: whether the net learns the standardised price; metrics are in 1000 dollars in both cases.
     """
 
     in_features: int = 13

@@ -1,4 +1,4 @@
-"""Breakfast: five meals of three dishes and what each cost; the prices of the dishes are to be found.
+"""Breakfast: five meals of three dishes and what each cost; the task is to find the prices of the dishes.
 
 Source: the course book, chapter 2, section 3. The prices behind the bills are 150, 50 and 100.
 """
@@ -22,7 +22,7 @@ BILLS = np.array([[850], [1050], [950], [1650], [1350]], dtype=np.float64)
 
 
 class _InOrder(Loader):
-    """Gives out the rows in the order in which they are written down, every epoch."""
+    """Yields the rows in their original order, in every epoch."""
 
     def order(self) -> Tensor:
         return torch.arange(len(self.split))
@@ -30,7 +30,7 @@ class _InOrder(Loader):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Breakfast(DataModule):
-    """The five meals as they are. Training, validation and test are the same five: there are no others.
+    """The five meals. Training, validation and test are the same five meals.
 
     Args:
         in_features: declared number of dishes, 3.

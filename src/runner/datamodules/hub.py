@@ -12,6 +12,7 @@ from runner.datamodules.parts.texts import TextRow, prepare_texts
 from runner.datamodules.text_data import TextData
 from runner.errors import UserError
 from runner.files import cache, progress, sources
+from runner.files.cells import text_of
 from runner.files.rows import SPLIT_NAMES
 from runner.files.tables import no_column
 
@@ -25,7 +26,7 @@ class HubTexts(TextData):
         path: id on the hub, such as rotten_tomatoes, or a local folder.
         text: column that is read as text.
         label: column to predict.
-        revision: tag, branch or commit of the dataset; None = the newest, which may change under your hands.
+        revision: tag, branch or commit of the dataset; None = the newest, which may change at any time.
         subset: name of the configuration, where the dataset has several.
         target: whether the label is a class or a number.
         num_classes: declared number of classes.
@@ -47,7 +48,7 @@ class HubTexts(TextData):
             if name in SPLIT_NAMES:
                 splits[SPLIT_NAMES[name]] = rows
         if "train" not in splits:
-            raise UserError(f'The dataset "{self.path}" has no train split, so there is nothing to learn from.')
+            raise UserError(f'The dataset "{self.path}" has no train split, so a model cannot be trained.')
         names = splits["train"].column_names
         for key, column in (("text", self.text), ("label", self.label)):
             if column not in names:
@@ -73,21 +74,16 @@ class HubTexts(TextData):
             with progress.bar(f"Reading {self.path}", len(rows)) as update:
                 for number, row in enumerate(rows.select_columns([self.text, self.label]), 1):
                     where = f"{self.path}, {part} row {number}"
-                    yield TextRow(self._text(row, where), self._target(row, where, classes, coded), part)
+                    text = text_of(row[self.text], f'{where}, column "{self.text}"')
+                    yield TextRow(text, self._target(row, where, classes, coded), part)
                     update(number)
-
-    def _text(self, row: dict, where: str) -> str:
-        text = row[self.text]
-        if text is None or not str(text).strip():
-            raise UserError(f'{where}, column "{self.text}": the text is empty (length zero).')
-        return str(text)
 
     def _target(self, row: dict, where: str, classes: list[str] | None, coded: list[str] | None) -> str | float:
         value = row[self.label]
         if value is None or value == "" or (coded and not 0 <= value < len(coded)):
             raise UserError(
                 f'{where}, column "{self.label}": {value!r} is not a label. Datasets often hide the labels of '
-                f"their test split; such a dataset has to be copied and cut to its labelled rows."
+                f"their test split; copy such a dataset and keep only its labelled rows."
             )
         if classes is not None:
             return coded[value] if coded else str(value)

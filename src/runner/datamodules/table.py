@@ -18,7 +18,7 @@ from runner.files import rows
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Table(TextData):
-    """Rows of a file, of a folder with train, val and test files, or of a http(s) address.
+    """Rows of a file, of a folder with train, val and test files, or of an http(s) address.
 
     Args:
         path: the file (CSV, TSV, JSON, JSONL, Parquet, text), folder or address.

@@ -1,4 +1,4 @@
-"""What all datasets of texts with classes share: a dataset says where its rows come from, the rest is done here."""
+"""What all datasets of texts with classes share: a dataset defines where its rows come from, the rest is done here."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from runner.files import cache, sources
 
 
 class Found(NamedTuple):
-    """The rows of a dataset, and what is told about them.
+    """The rows of a dataset, and a description of them.
 
     Args:
         name: readable beginning of the prepared folder's name.
@@ -37,7 +37,7 @@ class TextClasses(TextData):
 
     Args:
         num_classes: declared number of classes.
-        path: a copy of the source on this machine; None = the packaged one, or the one that is fetched.
+        path: a copy of the source on this machine; None = the packaged or fetched one.
     """
 
     num_classes: int = 2
@@ -50,10 +50,10 @@ class TextClasses(TextData):
         return None if self.path is None else Path(self.path)
 
     def find(self) -> Found:
-        """Say where the rows come from.
+        """Return where the rows come from.
 
         Raises:
-            UserError: they cannot be reached.
+            UserError: the rows cannot be reached.
         """
         raise NotImplementedError(f"{type(self).__name__} has to define find()")
 

@@ -12,14 +12,14 @@ class TextData(DataModule):
     """Texts. A subclass writes `prepare`, with `prepare_texts` and `encoded`.
 
     Args:
-        vocab_size: words in the vocabulary at most, PAD and UNK included.
-        max_len: words kept of a text.
+        vocab_size: at most this many words in the vocabulary, including PAD and UNK.
+        max_len: words of a text that are kept.
         tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens or of
             a class that learns one.
         min_count: words rarer than this in the training split become UNK.
         truncate: which part of a longer text is kept: head, tail or both.
-        stopwords: language whose stop words are left out, such as english or chinese; None = none are.
-        stem: language whose stemmer cuts the words, such as english; None = they stay as they are.
+        stopwords: language whose stop words are left out, such as english or chinese; None = none.
+        stem: language whose stemmer cuts the words, such as english; None = no stemming.
         bucket: whether texts of similar length come together in a training batch, so that there is less padding.
     """
 

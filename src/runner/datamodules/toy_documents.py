@@ -1,4 +1,4 @@
-"""Ten short remarks on somebody's work, friendly or not: the smallest data for a text model."""
+"""Ten short remarks on a piece of work, friendly or not: the smallest data for a text model."""
 
 import hashlib
 from collections.abc import Iterator
@@ -36,7 +36,7 @@ class Everything(SplitSettings):
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ToyDocuments(TextData):
-    """The ten remarks. Training, validation and test are the same ten: there are no others.
+    """The ten remarks. Training, validation and test are the same ten remarks.
 
     Args:
         num_classes: declared number of classes, 2.

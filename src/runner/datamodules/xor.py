@@ -1,4 +1,4 @@
-"""Exclusive or: four points that no straight line divides (Minsky and Papert, "Perceptrons", 1969)."""
+"""Exclusive or: four points that no straight line separates (Minsky and Papert, "Perceptrons", 1969)."""
 
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +16,7 @@ TARGET = np.array([0, 1, 1, 0])
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Xor(DataModule):
-    """The four points as they are, 0 or 1. Training, validation and test are the same four: there are no
-    others.
+    """The four points, 0 or 1. Training, validation and test are the same four points.
 
     Args:
         in_features: declared number of inputs, 2.

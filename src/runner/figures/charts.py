@@ -19,8 +19,7 @@ def learning_curves(curves: dict[str, tuple[list[int], list[float]]], name: str,
         axes.plot(steps, values, marker="." if len(steps) < 40 else None, label=split)
     if best_step is not None:
         axes.axvline(best_step, color="grey", linestyle=":", label="kept checkpoint")
-    axes.set_xlabel("optimizer step")
-    axes.set_ylabel(name)
+    axes.set(xlabel="optimizer step", ylabel=name)
     axes.legend()
     return figure
 
@@ -40,8 +39,7 @@ def confusion_matrix(counts: np.ndarray, names: list[str] | None) -> Figure:
         labels = names or [str(number) for number in range(classes)]
         axes.set_xticks(range(classes), labels, rotation=45, ha="right")
         axes.set_yticks(range(classes), labels)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("actual")
+    axes.set(xlabel="predicted", ylabel="actual")
     return figure
 
 
@@ -60,8 +58,7 @@ def class_distribution(sizes: dict[str, np.ndarray], names: list[str] | None) ->
     if largest > 20 * max(smallest, 1):
         axes.set_yscale("log")
         axes.set_ylim(bottom=1)
-    axes.set_xlabel("class")
-    axes.set_ylabel("rows")
+    axes.set(xlabel="class", ylabel="rows")
     axes.legend()
     return figure
 
@@ -84,8 +81,7 @@ def optimizer_curves(curves: dict[str, dict[str, np.ndarray]]) -> Figure:
                     bbox_to_anchor=(1.0, 0.5))  # fmt: skip
         axes.set_yscale("log")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(f"{split} loss")
+        axes.set(xlabel="epoch", ylabel=f"{split} loss")
     return figure
 
 
@@ -97,13 +93,12 @@ def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
     colours = colormaps["tab10" if classes <= 10 else "nipy_spectral"].resampled(classes)
     points = axes.scatter(codes[:, 0], second, c=labels, cmap=colours, vmin=-0.5, vmax=classes - 0.5, s=8)
     figure.colorbar(points, label="class", ticks=range(classes) if classes <= 20 else None)
-    axes.set_xlabel("z1")
-    axes.set_ylabel("z2")
+    axes.set(xlabel="z1", ylabel="z2")
     return figure
 
 
 def word_weights(words: list[str], weights: np.ndarray, title: str, most: int = 30) -> Figure:
-    """What each word is worth (T,), in the order of the text; of a long text the `most` weightiest words."""
+    """The weight of each word (T,), in the order of the text; of a long text only the `most` important words."""
     kept = np.sort(np.argsort(-np.abs(weights), kind="stable")[:most])
     figure, axes = new_figure(6, 1.2 + 0.24 * len(kept))
     values = weights[kept]
@@ -123,8 +118,7 @@ def range_test(rates: np.ndarray, losses: np.ndarray, chosen: float | None) -> F
     if chosen is not None:
         axes.axvline(chosen, color="grey", linestyle=":", label=f"steepest descent: {chosen:.2g}")
         axes.legend()
-    axes.set_xlabel("learning rate")
-    axes.set_ylabel("smoothed loss")
+    axes.set(xlabel="learning rate", ylabel="smoothed loss")
     return figure
 
 
@@ -143,7 +137,6 @@ def compared_curves(curves: dict[str, dict[str, list[tuple[list[int], list[float
             if validation[0]:
                 axes.plot(*validation, color=color, marker=marker, label=run)
             axes.plot(*training, color=color, linestyle=":", label=None if validation[0] else run)
-        axes.set_xlabel("optimizer step")
-        axes.set_ylabel(metric)
+        axes.set(xlabel="optimizer step", ylabel=metric)
         axes.legend(fontsize=8, title="validation (dotted: training)", title_fontsize=8)
     return figure

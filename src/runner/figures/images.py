@@ -1,7 +1,7 @@
-"""Figures made of images: many in a grid, those a classifier takes for something else, what its first layer looks for.
+"""Figures made of images: many in a grid, those a classifier gets wrong, what its first layer looks for.
 
 A task keeps a `Mistakes`, shows it every test batch, and adds `image_figures(...)` to its figures. Inputs that are not
-images are passed over, so a task need not know what it classifies.
+images are ignored, so a task need not know what it classifies.
 
 Shape letters: B batch, C channels, H height, W width, N filters.
 """
@@ -31,7 +31,7 @@ class Mistakes:
         self.reset()
 
     def reset(self) -> None:
-        """Forget all of it."""
+        """Forget everything."""
         self.shape: tuple[int, ...] | None = None
         self.found: list[tuple[np.ndarray, int, int]] = []
 
@@ -115,7 +115,7 @@ def first_layer_filters(filters: Tensor) -> Figure:
 
 
 def panels_in_a_square(count: int, width: float, height: float) -> tuple[list[Any], Figure]:
-    """Panels without axes in a square, each so many inches wide and high."""
+    """Panels without axes in a square, each `width` inches wide and `height` inches high."""
     across = math.ceil(math.sqrt(count))
     down = math.ceil(count / across)
     figure = Figure(figsize=(max(across * width, 3), max(down * height, 2) + 0.3), layout="constrained", dpi=120)

@@ -12,8 +12,7 @@ def fitted_curve(x: np.ndarray, truth: np.ndarray, noisy: np.ndarray, fitted: np
     axes.plot(x, truth, color="tab:green", label="true")
     axes.plot(x, noisy, color="tab:blue", linewidth=0.8, marker=".", markersize=4, label="noisy")
     axes.plot(x, fitted, color="black", label="fitted")
-    axes.set_xlabel("x")
-    axes.set_ylabel("y")
+    axes.set(xlabel="x", ylabel="y")
     axes.legend()
     return figure
 
@@ -25,8 +24,7 @@ def predicted_against_actual(actual: np.ndarray, predicted: np.ndarray) -> Figur
     low, high = min(actual.min(), predicted.min()), max(actual.max(), predicted.max())
     axes.plot([low, high], [low, high], color="grey", linestyle=":")
     axes.scatter(actual, predicted, s=14, alpha=0.7)
-    axes.set_xlabel("actual")
-    axes.set_ylabel("predicted")
+    axes.set(xlabel="actual", ylabel="predicted")
     return figure
 
 
@@ -53,7 +51,6 @@ def forecast(actual: np.ndarray, predicted: np.ndarray) -> Figure:
     for number in sorted({1, ahead}):
         place = np.arange(steps) + number - 1
         axes.plot(place, predicted[:, number - 1], label="predicted" if ahead == 1 else f"predicted {number} ahead")
-    axes.set_xlabel("step of the test split")
-    axes.set_ylabel("value")
+    axes.set(xlabel="step of the test split", ylabel="value")
     axes.legend()
     return figure

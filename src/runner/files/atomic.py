@@ -1,11 +1,11 @@
-"""Writing a file in one step: at any moment, also after a kill, there is the whole old one or the whole new one."""
+"""Writing a file in one step: at any moment, even after a kill, either the old or the new file is there, complete."""
 
 import os
 from pathlib import Path
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write beside the file, bring it to the disk, and rename it; a folder that is missing is made."""
+    """Write to a file next to it, sync, and rename; a missing folder is created."""
     part = path.with_name(f"{path.name}.part")
     path.parent.mkdir(parents=True, exist_ok=True)
     with open(part, "wb") as file:

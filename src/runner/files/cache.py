@@ -1,4 +1,4 @@
-"""Prepared data and fetched files, kept between runs in one folder and safe under concurrent writers."""
+"""Prepared data and fetched files, kept between runs in one folder, safe with concurrent writers."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ from filelock import FileLock
 
 from runner.errors import UserError
 
-FORMAT = 1  # raise it when the layout or meaning of prepared files changes: old ones are then left alone
+FORMAT = 1  # raise it when the layout or meaning of prepared files changes: old ones are then ignored
 
 
 def folder() -> Path:
@@ -27,14 +27,14 @@ def file_digest(path: str | Path) -> str:
 
 
 def key(settings: dict) -> str:
-    """Return a short name for everything that decides what the prepared data looks like (JSON-able values)."""
+    """Return a short name for all the settings that determine the prepared data (JSON-able values)."""
     text = json.dumps({"format": FORMAT, **settings}, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:24]
 
 
 @contextmanager
 def locked(path: Path):
-    """Hold the lock that belongs to `path` (a file beside it), so that one process at a time makes it.
+    """Hold the lock of `path` (a file next to it), so that only one process at a time creates it.
 
     Raises:
         UserError: the cache folder cannot be written.
@@ -55,10 +55,10 @@ def locked(path: Path):
 
 
 def prepared(name: str, settings: dict, write: Callable[[Path], object]) -> Path:
-    """Return the folder of data prepared with these settings, made by `write(folder)` if it is not there yet.
+    """Return the folder of data prepared with these settings, created by `write(folder)` if it is not there yet.
 
-    The folder is filled under another name and renamed when complete, so a reader never meets half of it,
-    whoever is killed when. Of several processes that want the same folder one makes it and the others wait.
+    The folder is filled under another name and renamed when complete, so a reader never sees half of it,
+    even after a kill. If several processes want the same folder, one creates it and the others wait.
 
     Args:
         name: readable beginning of the folder's name.

@@ -62,7 +62,7 @@ def check_columns(part: Part, settings: Settings) -> list[str]:
             "data.text and data.features are both set: give the text column or the number columns, not both."
         )
     if settings.label in (settings.features or ()):
-        raise UserError(f'data.features holds the label "{settings.label}": the answer would be among the questions.')
+        raise UserError(f'data.features holds the label "{settings.label}": the answer would be among the inputs.')
     wanted = [("text", settings.text)] if settings.text else [("features", name) for name in settings.features or ()]
     if part.label is None:
         wanted.append(("label", settings.label))
@@ -116,16 +116,21 @@ def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str
     return value
 
 
+def text_of(cell: Any, place: str) -> str:
+    """Return a cell as a text that is not empty."""
+    if isinstance(cell, (list, dict)):
+        raise UserError(f"{place}: {kind(cell)} where a text is expected")
+    if _is_blank(cell):
+        raise UserError(f"{place}: the text is empty (length zero). Fill it in or remove the row.")
+    return str(cell)
+
+
 def read_text(file: TableFile, number: int, cells: dict, column: str) -> str:
     """Return the text of a cell, which is not empty."""
     cell = cells.get(column)
-    if isinstance(cell, str) and not cell.isspace() and cell:
+    if isinstance(cell, str) and cell and not cell.isspace():  # the usual case, without looking up the place
         return cell
-    if isinstance(cell, (list, dict)):
-        raise UserError(f"{file.where(number, column)}: {kind(cell)} where a text is expected.")
-    if _is_blank(cell):
-        raise UserError(f"{file.where(number, column)}: the text is empty (length zero). Fill it in or remove the row.")
-    return str(cell)
+    return text_of(cell, file.where(number, column))
 
 
 def _is_blank(cell: Any) -> bool:
@@ -177,7 +182,7 @@ def _leave_out(settings: Settings) -> str:
 
 
 class NumberColumns:
-    """Finds the number columns of a table in one pass: a column with any number has to hold nothing else.
+    """Finds the number columns of a table in one pass: a column with any number may hold only numbers.
 
     Args:
         settings: how the table is read.
@@ -207,7 +212,7 @@ class NumberColumns:
         """Return the number columns.
 
         Raises:
-            UserError: a number column has a cell without a number, or there is no number column.
+            UserError: a number column has a cell without a number, or the table has no number columns.
         """
         found = [name for name, seen in self.numbers.items() if seen]
         for name in found:
@@ -225,7 +230,7 @@ class NumberColumns:
 
 
 class Labels:
-    """Counts the classes of a table and finds out whether they are classes at all.
+    """Counts the classes of a table and checks that they really are classes.
 
     Args:
         settings: how the table is read.
@@ -235,7 +240,7 @@ class Labels:
         self.settings = settings
         self.counts: Counter[str] = Counter()
         self.splits: dict[str, set[str | None]] = {}  # class -> the splits it occurs in
-        self.first: dict[str, str] = {}  # class -> where it stands first
+        self.first: dict[str, str] = {}  # class -> where it occurs first
 
     def add(self, label: str, part: Part, number: int) -> None:
         """Count one label."""
@@ -251,7 +256,7 @@ class Labels:
         """Return the classes: in the order of their numbers if all are numbers, else in alphabetical order.
 
         Raises:
-            UserError: there is one class only, one that training never sees, or these are not classes.
+            UserError: there is only one class, one that training never sees, or these are not classes.
         """
         total = self.counts.total()
         label = self.settings.label

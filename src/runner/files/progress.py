@@ -1,4 +1,4 @@
-"""A progress bar that shows itself only when the wait is worth one."""
+"""A progress bar that appears only when the wait is long enough."""
 
 import time
 from collections.abc import Callable, Iterator

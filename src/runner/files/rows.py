@@ -1,7 +1,7 @@
 """A user's own table, read row by row, with errors that name file, line or row, and column.
 
-A table is one file of a format of files.py, a folder with train, val and test files or with one text file for
-each class, or a http(s) address. This module runs before the training libraries are imported: what a table holds
+A table is one file in a format of tables.py, a folder with train, val and test files or with one text file for
+each class, or an http(s) address. This module runs before the training libraries are imported: what a table holds
 (`facts`) is part of the configuration.
 """
 
@@ -31,7 +31,7 @@ SPLIT_NAMES = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-VOCAB_SIZE = 10_000  # words, where the user does not say
+VOCAB_SIZE = 10_000  # words, unless the user says otherwise
 
 
 class MissingFact(UserError):
@@ -65,7 +65,7 @@ class Facts:
 
 
 def parts(settings: Settings) -> list[Part]:
-    """Return the files behind `path`.
+    """Return the files that `path` names.
 
     Raises:
         UserError: nothing is there, or a folder has no training file.
@@ -91,7 +91,7 @@ def parts(settings: Settings) -> list[Part]:
         return [Part(split, opened(placed[split])) for split in ("train", "val", "test") if split in placed]
     if len(files) > 1 and not placed and all(ENDINGS[_ending(file)] == "txt" for file in files):
         return [Part(None, opened(file), label=_stem(file)) for file in files]
-    there = listed(file.name for file in files) or "no table at all"
+    there = listed(file.name for file in files) or "no tables"
     raise UserError(
         f"{settings.path} has no train file; it holds {there}. A folder has a train file, and may have val and test "
         f"files (endings: {', '.join(ENDINGS)}), or it has one .txt file for each class; or give one file."
@@ -134,7 +134,7 @@ def rows(settings: Settings, features: Sequence[str] = ()) -> Iterator[Row]:
 
 
 def read_rows(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield (place in words, column -> cell) of every row of one file, unchecked: rows to answer, not to learn from.
+    """Yield (place in words, column -> cell) of every row of one file, unchecked: rows for a trained model to answer.
 
     Raises:
         UserError: the file cannot be read.
@@ -148,7 +148,7 @@ def facts(settings: Settings) -> Facts:
     """Read the whole table once, check every row, and return what is in it; remembered until a file changes.
 
     Raises:
-        UserError: whatever is wrong with the table.
+        UserError: the table is wrong in any way.
     """
     files = [(str(part.file.path.resolve()), *_stamp(part.file.path)) for part in parts(settings)]
 

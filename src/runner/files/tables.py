@@ -1,7 +1,7 @@
 """Files of rows in every format a table may come in, read row by row with the place of each row.
 
-CSV, TSV, JSON (a list of objects), JSONL, Parquet and plain text (one text a line, column "text"); the text
-formats also packed with gzip.
+CSV, TSV, JSON (a list of objects), JSONL, Parquet and plain text (one text per line, column "text"); the text
+formats may be compressed with gzip.
 """
 
 import csv
@@ -50,7 +50,7 @@ class TableFile:
 
     Args:
         path: the file.
-        shown: how messages call it; None = the path.
+        shown: its name in messages; None = the path.
         encoding: of a text format.
         delimiter: between the cells of a CSV or TSV file; None = comma or tab by the file's ending.
         quoted: whether quotation marks enclose cells of a CSV or TSV file; False = they are ordinary
@@ -85,7 +85,7 @@ class TableFile:
             raise UserError(f'data.delimiter="{delimiter}": a delimiter is one character, such as ";" or "\\t".')
 
     def where(self, number: int, column: str | None = None) -> str:
-        """Return the place of a cell or row in words, as messages begin."""
+        """Return the place of a cell or row in words, for the beginning of a message."""
         return f"{self.shown}, {self.unit} {number}" + (f', column "{column}"' if column is not None else "")
 
     def columns(self) -> list[str]:
@@ -157,7 +157,7 @@ class TableFile:
 
     def _records(self, handle, update) -> Iterator[tuple[int, list[str]]]:
         """Yield (line on which the record begins, its cells)."""
-        csv.field_size_limit(2**31 - 1)  # a whole book may stand in one cell
+        csv.field_size_limit(2**31 - 1)  # one cell may hold a whole book
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
         lines = self._lines(handle, update)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True, quoting=quoting, skipinitialspace=True)
@@ -236,7 +236,7 @@ class TableFile:
             raise self._no_rows()
 
     def _read_json(self, update) -> Iterator[tuple[int, dict]]:
-        """Decode one object of the list after the other, so that only the text itself is in memory."""
+        """Decode the objects of the list one by one, so that only the text itself is in memory."""
         with self._open() as handle:
             text = "".join(self._lines(handle, update))
         decoder = json.JSONDecoder()
@@ -303,13 +303,13 @@ def _format(path: Path, shown: str) -> str:
 
 
 def _past_space(text: str, position: int) -> int:
-    """Return where the next character that is not a blank stands."""
+    """Return the position of the next character that is not a space."""
     space = re.compile(r"\s*").match(text, position)
     return space.end() if space else position
 
 
 def _position(handle: Any) -> int:
-    """Bytes read so far, of the packed file where it is packed."""
+    """Bytes read so far, of the compressed file if it is compressed."""
     raw: Any = handle.buffer
     return getattr(raw, "fileobj", raw).tell()
 

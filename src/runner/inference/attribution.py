@@ -1,12 +1,12 @@
 """Which words of a text mattered for a net's answer.
 
-A net that weighs its words itself says how: its method `attention(tokens)` returns (B, T), or None where it is set
-otherwise. For any other net that reads tokens through `nn.Embedding` or `nn.EmbeddingBag` the score is divided among
-the words by integrated gradients.
+A net that weights its words itself says how: its method `attention(tokens)` returns (B, T), or None if it has
+no attention. For any other net that reads tokens through `nn.Embedding` or `nn.EmbeddingBag` the score is divided
+among the words by integrated gradients.
 
 Source: Mukund Sundararajan, Ankur Taly and Qiqi Yan, Axiomatic Attribution for Deep Networks, ICML 2017,
 arXiv:1703.01365: the word vectors grow from zero to what they are, and each word is credited with the change of the
-score along its vector. The credits of all words add up to the whole change.
+score along its vector. The credits of all words add up to the total change.
 
 Shape letters: B batch, T time (tokens), E embedding, K outputs.
 """
@@ -26,7 +26,7 @@ STEPS = 64  # of the path from zero to the word vectors
 
 
 class Explanation(NamedTuple):
-    """What each token of each text is worth, (B, T); how that was found; and the column of the answer it is about."""
+    """The weight of each token of each text, (B, T); how it was found; and the column of the answer it refers to."""
 
     weights: Tensor
     method: str
@@ -47,9 +47,9 @@ def explain_answers(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Expla
     with torch.no_grad():
         scores = net(tokens)
     if not isinstance(scores, Tensor) or scores.ndim != 2:
-        raise UserError(f"explain=true is for nets that score whole texts; {type(net).__name__} answers otherwise")
+        raise UserError(f"explain=true is for nets that score whole texts; {type(net).__name__} does not")
     column = scores.argmax(dim=1)  # (B,)
-    if inspect.ismethod(attention := getattr(net, "attention", None)):  # and no layer of that name
+    if inspect.ismethod(attention := getattr(net, "attention", None)):  # not a layer of that name
         with torch.no_grad():
             weights = attention(tokens)
         if weights is not None:
@@ -66,7 +66,7 @@ def integrated_gradients(net: nn.Module, tokens: Tensor, column: Tensor, steps: 
         )
     credit = torch.zeros(tokens.shape, device=tokens.device)
     rows = torch.arange(len(tokens), device=tokens.device)
-    # On a GPU torch's own recurrent layers learn in training mode only, unless cuDNN stands aside.
+    # On a GPU torch's own recurrent layers compute gradients in training mode only, unless cuDNN is off.
     with torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         for step in range(steps):
             with shrunk(embeddings, (step + 0.5) / steps) as looked_up:
@@ -79,7 +79,7 @@ def integrated_gradients(net: nn.Module, tokens: Tensor, column: Tensor, steps: 
 
 
 class LookedUp(NamedTuple):
-    """One call of an embedding: the module, what it was asked for, its whole answer, and what it answered instead."""
+    """One call of an embedding: the module, its input, its full answer, and the reduced answer it gave instead."""
 
     module: nn.Module
     asked: Tensor
@@ -89,7 +89,7 @@ class LookedUp(NamedTuple):
 
 @contextmanager
 def shrunk(embeddings: Sequence[nn.Module], share: float) -> Iterator[list["LookedUp"]]:
-    """Let embeddings answer with a share of their vectors, 0 .. 1; yields the list of their calls."""
+    """Let embeddings answer with a share of their vectors, 0 .. 1; yield the list of their calls."""
     calls: list[LookedUp] = []
 
     def answer(module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
@@ -106,7 +106,7 @@ def shrunk(embeddings: Sequence[nn.Module], share: float) -> Iterator[list["Look
 
 
 def by_token(call: LookedUp, grad: Tensor, length: int) -> Tensor:
-    """Divide what a call is worth among the tokens of the texts, (B, length)."""
+    """Divide the credit of a call among the tokens of the texts, (B, length)."""
     if isinstance(call.module, nn.EmbeddingBag):
         padding = -1 if call.module.padding_idx is None else call.module.padding_idx
         real = call.asked != padding  # (B, T)
@@ -115,8 +115,8 @@ def by_token(call: LookedUp, grad: Tensor, length: int) -> Tensor:
         if call.module.mode == "mean":
             worth = worth / real.sum(dim=1, keepdim=True).clamp(min=1)
     else:
-        worth = (call.whole * grad).sum(dim=-1)  # as what was asked for: (B, T ...)
+        worth = (call.whole * grad).sum(dim=-1)  # of the same shape as the input: (B, T ...)
         worth = worth.reshape(len(worth), worth.size(1), -1).sum(dim=2)
-    span = getattr(call.module, "span", 1)  # an n-gram stands at its last word and is shared by all of its words
+    span = getattr(call.module, "span", 1)  # an n-gram is placed at its last word and shared by all of its words
     worth = F.pad(worth, (0, max(length + span - 1 - worth.size(1), 0)))
     return torch.stack([worth[:, back : back + length] for back in range(span)]).sum(dim=0) / span

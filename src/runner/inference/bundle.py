@@ -1,4 +1,4 @@
-"""A trained model with all it needs to be used: `model/` in a run folder.
+"""A trained model with all that is needed to use it: `model/` in a run folder.
 
 config.yaml (resolved), preprocessing.json (vocabulary, scaler, class names) and the weights, none of which runs code
 when it is loaded.
@@ -43,25 +43,25 @@ def save_bundle(folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> 
 def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple[Task, DataModule, DictConfig]:
     """Return (task with its weights, data that can encode raw rows, configuration).
 
-    The folder may come from anybody: its configuration names only what `runner.config.safety` lets it, its weights
+    The folder may come from anyone: its configuration can name only what `runner.config.safety` lets it, its weights
     are read without running any code.
 
     Args:
         bundle: the folder `model/` of a run.
-        changed: settings of the objective in place of those it was trained with, of its `at_use`.
+        changed: settings of the objective, from its `at_use`, that replace those it was trained with.
 
     Raises:
-        UserError: there is no model, it wants to run what is not allowed, or a setting cannot be changed.
+        UserError: there is no model, it names code that is not allowed, or a setting cannot be changed.
     """
     if not (bundle / "config.yaml").exists():
-        raise UserError(f"{bundle} holds no trained model: a run has one once it has finished")
+        raise UserError(f"{bundle} holds no trained model: a run has one after it has finished")
     cfg = OmegaConf.load(bundle / "config.yaml")
     assert isinstance(cfg, DictConfig), "a configuration is a mapping"
     OmegaConf.resolve(cfg)
     safety.guard(cfg)
     for place, folder in model_folders(cfg):
         if not (bundle / folder).resolve().is_relative_to(bundle.resolve()):
-            raise UserError(f"{bundle} is refused: {place}={folder} lies outside the model")
+            raise UserError(f"{bundle} is refused: {place}={folder} is outside the model")
         OmegaConf.update(cfg, place, str(bundle / folder))
     change(cfg.task, changed or {})
     try:
@@ -70,7 +70,7 @@ def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple
         if not re.search("unexpected keyword argument|required .*argument", str(error)):
             raise
         raise UserError(
-            f"{bundle} does not fit this version of runner or of your own classes ({error}). Use the version "
+            f"{bundle} does not fit this version of runner or your own classes ({error}). Use the version "
             "it was trained with (the run's tag version.runner in MLflow), or train it again"
         ) from error
     data.load_state(preprocessing(bundle)["state"])
@@ -84,10 +84,10 @@ def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple
 
 
 def change(node: DictConfig, changed: Mapping[str, Any]) -> None:
-    """Change settings of an objective that it lets be changed when it is used.
+    """Change settings of an objective that may be changed when the model is used.
 
     Args:
-        node: its configuration, found harmless.
+        node: its configuration, already checked for safety.
         changed: the new values by name.
     """
     objective = get_class(node._target_)
@@ -108,7 +108,7 @@ def preprocessing(bundle: Path) -> dict:
 
 
 def model_folders(cfg: DictConfig) -> list[tuple[str, str]]:
-    """Return (place in the configuration, folder) of what the net's constructor calls a `ModelFolder`.
+    """Return (place in the configuration, folder) of every argument of the net that is annotated `ModelFolder`.
 
     Such a folder, a pretrained model for example, travels with the model; its place in the configuration of a bundle is
     relative to the bundle.

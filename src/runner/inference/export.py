@@ -1,8 +1,8 @@
 """The trained net as a file for other programs, checked against the net's own answers.
 
-onnx: for onnxruntime and its like. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the weights
-with the configuration and the preprocessing, a folder. It is the net only: what turns text into numbers is written
-beside it, into `preprocessing.json`.
+onnx: for onnxruntime and similar programs. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the
+weights with the configuration and the preprocessing, a folder. Only the net is exported: what turns text into numbers
+is written next to it, to `preprocessing.json`.
 """
 
 import copy
@@ -26,7 +26,7 @@ from runner.tasks.base import FILES, Task
 log = logging.getLogger(__name__)
 OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
 ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
-LONGEST = 50  # tokens of a row, where the data does not say how long a row may be
+LONGEST = 50  # tokens of a row, if the data do not say how long a row may be
 TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number
 CHATTY = ("onnxscript", "onnx_ir", "torch.onnx._internal.exporter._registration")  # about what is not installed here
 ENDINGS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
@@ -36,7 +36,7 @@ Reader = Callable[[tuple[Tensor, ...]], list[Tensor]]  # from inputs to the outp
 
 
 def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
-    """Write the net of a trained model; return lines that say where it is and how far its answers are from its own.
+    """Write the net of a trained model; return lines that say where it is and how accurate.
 
     Args:
         bundle: the folder `model/` of a run.
@@ -75,14 +75,14 @@ def export_net(
     """Write a net and check it; return (largest relative difference, shapes of the inputs it was checked with).
 
     Args:
-        net: the net; it is left as it was but for being in evaluation mode.
-        batches: inputs of several sizes; the net is followed on the last one.
+        net: the net; it is not changed, except that it is put into evaluation mode.
+        batches: inputs of several sizes; the net is traced with the last one.
         form: onnx, torch_export or safetensors.
         target: the file, or the folder, to write.
         bundle: the folder `model/` of the run; safetensors copies its other files.
 
     Raises:
-        UserError: the net cannot be exported, or the exported one answers otherwise.
+        UserError: the net cannot be exported, or the exported one answers differently.
     """
     net = net.cpu().eval()
     if form == "safetensors":
@@ -106,7 +106,7 @@ def export_net(
                 ) from error
     if not worst <= TOLERANCE:
         raise UserError(
-            f"the exported net answers otherwise than the net itself ({worst:.1e} apart); do not use {target}"
+            f"the exported net gives other answers than the net itself ({worst:.1e} apart); do not use {target}"
         )
     return worst, [[tuple(tensor.shape) for tensor in batch] for batch in batches]
 
@@ -121,8 +121,8 @@ def samples(task: Task, data: DataModule) -> Batches:
 def follow(net: nn.Module, batches: Batches) -> tuple[torch.export.ExportedProgram, Batches]:
     """Return the net as a program for batches of any size and any length, and the batches to check it with.
 
-    torch.export unrolls torch's recurrent layers, so that a program with one takes rows of one length only; the batches
-    then are others, of this length.
+    torch.export unrolls torch's recurrent layers, so that a program with one takes rows of one length only; the
+    returned batches then all have this length.
     """
     axes = [changing([batch[place] for batch in batches]) for place in range(len(batches[-1]))]
     try:
@@ -179,10 +179,10 @@ def write_onnx(program: torch.export.ExportedProgram, target: Path, example: tup
 
 
 def write_recurrent_onnx(net: nn.Module, target: Path, batches: Batches) -> Reader | None:
-    """Write an .onnx file by torch's older exporter, which keeps torch's recurrent layers whole: any length goes.
+    """Write an .onnx file by torch's older exporter, which keeps torch's recurrent layers whole: any length works.
 
     Returns:
-        None if the net has a loop of its own over the steps, which this exporter unrolls.
+        None if the net loops over the steps itself, which this exporter unrolls.
     """
     names = [f"input_{number}" for number in range(len(batches[-1]))] if len(batches[-1]) > 1 else ["input"]
     words = {0: "batch", 1: "length", 2: "length_2", 3: "length_3"}

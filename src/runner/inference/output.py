@@ -23,11 +23,11 @@ def check_ending(path: Path) -> None:
 class Output:
     """A file of answers, written row by row; one that a kill has cut off is continued.
 
-    While it is incomplete, a note beside it (`.NAME.unfinished`) says what it is made of.
+    While it is incomplete, a note next to it (`.NAME.unfinished`) says what it is made from.
 
     Args:
         path: ends in .csv, .tsv or .jsonl.
-        job: what decides the answers: the run and the input file.
+        job: what the answers depend on: the run and the input file.
         again: whether to continue what is there.
     """
 
@@ -43,7 +43,7 @@ class Output:
             if not self.complete and json.loads(self.note.read_text(encoding="utf-8")) != job:
                 raise UserError(
                     f"{path} was begun with another run or input file, or that file has changed. Leave resume=true out "
-                    "to write it anew"
+                    "to write it again"
                 )
             self.rows, kept = complete_rows(path, self.delimiter, whole=self.complete)
         if not self.complete:

@@ -1,4 +1,4 @@
-"""Using a trained model on raw rows: for the command line, for MLflow's scoring server, for anybody's Python.
+"""Using a trained model on raw rows: from the command line, MLflow's scoring server or any Python program.
 
 from runner.inference.predictor import Predictor
 
@@ -6,7 +6,6 @@ predictor = Predictor("outputs/textcnn-movie_reviews/2026-11-21_12-00-00/model")
 print(list(predictor([{"text": "a fine film"}])))
 """
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
@@ -17,7 +16,7 @@ import torch
 
 from runner.config import safety
 from runner.errors import UserError
-from runner.files.cells import number_of
+from runner.files.cells import number_of, text_of
 from runner.inference.bundle import load_bundle
 
 BATCH = 256  # rows answered at once; an answer may depend on it in the last digit, so it is the same everywhere
@@ -29,7 +28,7 @@ class Predictor:
     Args:
         bundle: the folder `model/` of a finished run.
         device: where the net answers, such as cpu or cuda; None = the GPU if there is one.
-        changed: settings of the objective in place of those it was trained with, such as {"temperature": 0.5}.
+        changed: settings of the objective that replace those it was trained with, such as {"temperature": 0.5}.
     """
 
     def __init__(self, bundle: Path | str, device: str | None = None, changed: Mapping[str, Any] | None = None):
@@ -85,26 +84,17 @@ def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:
     return clean
 
 
-def text_of(cell: Any, place: str) -> str:
-    """Return a cell as a text with something in it."""
-    if cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip():
-        raise UserError(f"{place}: the text is empty")
-    if isinstance(cell, list | dict):
-        raise UserError(f"{place}: a text is expected, received {cell!r}")
-    return str(cell)
-
-
 class PyfuncModel:
     """What `mlflow.pyfunc.load_model` calls: a DataFrame of raw columns in, a DataFrame of answers out."""
 
     def load_context(self, context: Any) -> None:
         bundle = Path(context.artifacts["run"])
-        # Whoever loads a model with MLflow runs the code that travels with it; its classes lie there.
+        # Loading a model with MLflow runs the code that is stored with it; that is where its classes are.
         safety.own_folder(bundle.parent.parent / "code")
         self.predictor = Predictor(bundle)
 
     def predict(self, context: Any, model_input: Any, params: dict | None = None) -> Any:
-        """Answer a table; what is wrong with a row is MLflow's INVALID_PARAMETER_VALUE, code 400 of its server."""
+        """Answer a table; an error in a row becomes MLflow's INVALID_PARAMETER_VALUE, code 400 of its server."""
         import pandas
         from mlflow.exceptions import MlflowException
 

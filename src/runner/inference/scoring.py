@@ -10,11 +10,11 @@ from typing import Any
 import torch
 
 from runner.datamodules.parts.targets import Targets
-from runner.errors import UserError
 from runner.files.rows import read_rows
 from runner.files.tables import no_column
 from runner.inference.output import writer
 from runner.inference.predictor import BATCH, Predictor, cleaned
+from runner.text.tokenizers import blocks
 
 SHOWN = 10  # rows with the largest errors
 CHARACTERS = 1 << 20  # of a text that are scored at once
@@ -29,7 +29,7 @@ def score_file(
         predictor: the trained model.
         file: the rows with their truth.
         label: the column with the truth; None = as in training.
-        output: a file for every row with its answer and error; None = none.
+        output: a file that gets every row with its answer and error; None = none.
     """
     targets = predictor.data.targets
     if targets is None:
@@ -44,7 +44,7 @@ def labelled(file: Path, predictor: Predictor, targets: Targets, label: str | No
     """Yield (place, row for the net, truth) of every row of a file.
 
     Raises:
-        UserError: naming file, line and column of what cannot be read.
+        UserError: naming the file, line and column that cannot be read.
     """
     columns = targets.columns(label or predictor.cfg.data.get("label"))
     for place, row in read_rows(file):
@@ -58,7 +58,7 @@ def labelled(file: Path, predictor: Predictor, targets: Targets, label: str | No
 def score(
     predictor: Predictor, targets: Targets, rows: Iterable[tuple[str, dict, Any]], write: Callable[[dict], None]
 ) -> tuple[dict[str, float], int, list[str]]:
-    """Return (metrics, number of rows, the rows with the largest errors in words); hand every row to `write`."""
+    """Return (metrics, number of rows, the rows with the largest errors in words); pass every row to `write`."""
     task, data = predictor.task, predictor.data
     task.start_scoring()
     rows, done = iter(rows), 0
@@ -89,21 +89,14 @@ def shortened(row: dict) -> str:
 def score_text(predictor: Predictor, file: Path) -> dict[str, float]:
     """Return the metrics of a model without labels, such as a language model, on a text."""
     predictor.task.start_scoring()
-    for text in blocks(file):
+    for text in blocks(lines_of(file), CHARACTERS):
         predictor.task.score([{"text": text}], None, predictor.data)
     return predictor.task.scores()
 
 
-def blocks(file: Path) -> Iterator[str]:
-    """Yield the lines of a text, about a million characters at once."""
-    some, size = [], 0
+def lines_of(file: Path) -> Iterator[str]:
+    """Yield the lines of a text."""
     for place, row in read_rows(file):
         if "text" not in row:
-            raise UserError(f'{place} has no column "text". It has: {", ".join(map(str, row))}')
-        some.append(f"{row['text']}\n")
-        size += len(some[-1])
-        if size >= CHARACTERS:
-            yield "".join(some)
-            some, size = [], 0
-    if some:
-        yield "".join(some)
+            raise no_column(place, "text", row)
+        yield f"{row['text']}\n"

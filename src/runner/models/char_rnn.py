@@ -1,4 +1,4 @@
-"""Character language model: a recurrent layer guesses the next character from all before it.
+"""Character language model: a recurrent layer predicts the next character from all previous ones.
 
 Source: Elman, Finding Structure in Time, Cognitive Science 14, 1990, doi:10.1207/s15516709cog1402_1 (rnn);
 Hochreiter and Schmidhuber, Long Short-Term Memory, 1997, doi:10.1162/neco.1997.9.8.1735 (lstm); Cho et al.
@@ -72,8 +72,8 @@ class CharRNN(nn.Module):
         return tuple(torch.where(seen, part.transpose(0, 1), 0.0) for part in parts)
 
     def step(self, token: Tensor, state: State) -> tuple[Tensor, State]:
-        """Read one token more: int64 (B,) and the state to logits of the next token, (B, V), and the state after it."""
-        parts = tuple(part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) each, as torch wants them
+        """Read one more token: int64 (B,) and the state to logits of the next token, (B, V), and the state after it."""
+        parts = tuple(part.transpose(0, 1).contiguous() for part in state)  # (L, B, H) each, as torch expects them
         hidden, after = self.recurrent(self.embedding(token[:, None]), parts if len(parts) > 1 else parts[0])
         parts = after if isinstance(after, tuple) else (after,)
         return self.output(self.dropout(hidden[:, 0])), tuple(part.transpose(0, 1) for part in parts)

@@ -21,7 +21,7 @@ class CNN(nn.Module):
         image_shape: channels, height and width of an image.
         num_outputs: numbers returned for each image: classes or targets.
         num_filters: filters of each convolution, first to last; each is followed by a pooling that halves the sides.
-        kernel_size: side of a filter, in pixels, odd; the borders are filled up, so it changes no side.
+        kernel_size: side of a filter, in pixels, odd; the borders are padded, so the sides stay the same.
         hidden_dim: units of the dense layer.
         dropout: share of the dense layer's units dropped in training, in [0, 1).
         batch_norm: whether the outputs of the convolutions are normalised over the batch.

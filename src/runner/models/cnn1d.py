@@ -21,7 +21,7 @@ class CNN1d(nn.Module):
         num_channels: signals of a window.
         num_outputs: numbers returned for each window: classes or targets.
         num_filters: filters of the convolution.
-        kernel_size: steps a filter spans; the borders are not filled up.
+        kernel_size: steps a filter spans; the borders are not padded.
         dropout: share of the convolution's outputs dropped in training, in [0, 1).
         pool_size: neighbouring steps of which the largest is kept.
         hidden_dim: units of the dense layer.

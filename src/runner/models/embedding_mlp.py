@@ -16,12 +16,12 @@ from runner.models.ranges import check_share, check_size
 
 
 class EmbeddingMLP(nn.Module):
-    """Scores of a short text; every place in the text has its own weights, so word order counts.
+    """Scores of a short text; every position in the text has its own weights, so word order matters.
 
     Args:
         vocab_size: distinct tokens, padding (0) included.
         num_outputs: numbers returned for each text: classes or targets.
-        max_len: words of the longest text; what comes after is not read.
+        max_len: words of the longest text; the rest is ignored.
         embed_dim: length of a word vector.
         hidden_dims: units of each dense layer before the output; none = the output follows at once.
         dropout: share of the word vectors and hidden units dropped in training, in [0, 1).
@@ -54,7 +54,7 @@ class EmbeddingMLP(nn.Module):
         self.output = nn.Linear(sizes[-1], num_outputs)
 
     def load_vectors(self, matrix: Tensor) -> None:
-        """Begin with these word vectors (V, E)."""
+        """Start with these word vectors (V, E)."""
         load_vectors(self.embedding, matrix)
 
     def forward(self, tokens: Tensor) -> Tensor:

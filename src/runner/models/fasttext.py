@@ -2,7 +2,7 @@
 
 Source: Armand Joulin, Edouard Grave, Piotr Bojanowski and Tomas Mikolov, Bag of Tricks for Efficient Text
 Classification, EACL 2017, arXiv:1607.01759, section 2. N-grams have no vocabulary: a hash gives each one of a fixed
-number of vectors. Departures: softmax over all classes instead of a tree; the optimizer is the task's; dropout.
+number of vectors. Departures: softmax over all classes instead of a tree; any optimizer; dropout.
 
 Shape letters: B batch, T time (words), E embedding, K outputs.
 """
@@ -18,7 +18,7 @@ FACTOR = 1_000_003  # of the hash, a prime
 
 
 class NgramEmbedding(nn.Embedding):
-    """Vectors of hashed n-grams; place t of the output belongs to the words t - n + 1 .. t.
+    """Vectors of hashed n-grams; position t of the output belongs to the words t - n + 1 .. t.
 
     Args:
         num_buckets: vectors that the n-grams share.
@@ -75,7 +75,7 @@ class FastText(nn.Module):
         self.output = nn.Linear(embed_dim, num_outputs)
 
     def load_vectors(self, matrix: Tensor) -> None:
-        """Begin with these word vectors (V, E)."""
+        """Start with these word vectors (V, E)."""
         load_vectors(self.embedding, matrix)
 
     def forward(self, tokens: Tensor) -> Tensor:

@@ -49,7 +49,7 @@ class LinearRegression:
         return self.solver.predict(np.asarray(X, dtype=np.float64))
 
     def state(self) -> dict:
-        """What has been learnt, in plain containers and tensors."""
+        """The fitted values, in plain containers and tensors."""
         return {
             "weights": torch.tensor(self.solver.coef_),  # (D, F)
             "bias": torch.tensor(self.solver.intercept_),  # (D,)

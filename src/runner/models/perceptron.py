@@ -22,7 +22,7 @@ class Perceptron(nn.Module):
         in_features: numbers that describe one example; an image counts all its pixels.
         num_outputs: numbers returned for each example: classes or targets.
         bias: whether each unit has a bias.
-        start: value that all weights begin with; None = torch's random scheme.
+        start: initial value of all weights; None = torch's random scheme.
 
     Raises:
         ValueError: a size below 1.

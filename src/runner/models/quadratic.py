@@ -1,4 +1,4 @@
-"""Quadratic: a net of one weight w that answers a*w^2 + b*w + c; to minimise the answer is to find the lowest point.
+"""Quadratic: a net of one weight w that answers a*w^2 + b*w + c; minimising the answer finds the lowest point.
 
 Source: gradient descent on a parabola, as in the course book, chapter 2; Cauchy 1847. The task is `minimise`.
 

@@ -11,10 +11,10 @@ def check_size(minimum: int = 1, **sizes: int) -> None:
 
 
 def check_share(**shares: float) -> None:
-    """Raise ValueError unless every share lies in [0, 1)."""
+    """Raise ValueError unless every share is in [0, 1)."""
     for name, share in shares.items():
         if not 0 <= share < 1:
-            raise ValueError(f"{name} must lie in [0, 1), received {share}")
+            raise ValueError(f"{name} must be in [0, 1), received {share}")
 
 
 def check_choice(allowed: Iterable[str], **choices: str) -> None:

@@ -1,5 +1,5 @@
-"""Recurrent classifier (or regressor): a recurrent net reads tokens or signals step by step, one vector is made of
-what it says, and a dense layer answers.
+"""Recurrent classifier (or regressor): a recurrent net reads tokens or signals step by step, its outputs are pooled
+into one vector, and a dense layer answers.
 
 Sources: the course book, chapters 8 and 9, whose models are settings of this one; the cells are those of
 `layers/cells.py`, each with its source there. Departure: the book's dense layer of chapter 9, section 4, has no
@@ -25,14 +25,14 @@ class RecurrentNet(nn.Module):
         num_outputs: numbers returned for each row: classes or targets.
         vocab_size: distinct tokens of a text, padding (0) included; None = the rows are signals.
         num_channels: signals of a window; None = the rows are texts.
-        embed_dim: length of a word vector; signals are read as they are.
+        embed_dim: length of a word vector; signals are read directly.
         hidden_dim: units of a layer in each direction.
         cell: rnn, lstm, gru, peephole, coupled or minimal.
         num_layers: recurrent layers, one above the other.
         bidirectional: whether each layer also reads from the end to the beginning.
         merge: how the two directions become one: concat, sum, mul (product) or mean.
         pool: which steps answer: the last, the mean, the max, or attention.
-        dense_dim: units of a dense layer with ReLU below the output; None = there is none.
+        dense_dim: units of a dense layer with ReLU before the output; None = no such layer.
         dropout: share of each layer's outputs dropped in training, in [0, 1).
         variational: whether dropout leaves out the same units at every step, of the inputs and the recurrent state of
             each layer too (Gal and Ghahramani 2016); a training step takes several times as long.
@@ -108,10 +108,10 @@ class RecurrentNet(nn.Module):
         return self.pooling.weights(outputs, mask)
 
     def load_vectors(self, matrix: Tensor) -> None:
-        """Begin with these word vectors (V, E).
+        """Start with these word vectors (V, E).
 
         Raises:
-            ValueError: the rows are signals, or the vectors have another length than embed_dim.
+            ValueError: the rows are signals, or the vectors do not have the length embed_dim.
         """
         if self.embedding is None:
             raise ValueError("this net reads signals and has no place for word vectors")

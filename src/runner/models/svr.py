@@ -26,7 +26,7 @@ class SVR:
         epsilon: width of the tube of errors that cost nothing, in the targets' own units, at least 0.
 
     Raises:
-        ValueError: a size below 1 or a knob out of range; in `fit`, data of another size.
+        ValueError: a size below 1 or a setting out of range; in `fit`, data of another size.
     """
 
     def __init__(self, in_features: int, num_targets: int, c: float = 100.0, gamma: float = 0.1, epsilon: float = 0.1):
@@ -66,7 +66,7 @@ class SVR:
         return np.exp(-self.gamma * squared.clip(min=0))
 
     def state(self) -> dict:
-        """What has been learnt, in plain containers and tensors."""
+        """The fitted values, in plain containers and tensors."""
         return {
             "machines": [
                 {"support": torch.tensor(support), "weights": torch.tensor(weights), "bias": bias}

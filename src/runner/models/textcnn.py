@@ -2,7 +2,7 @@
 
 Source: Yoon Kim, Convolutional Neural Networks for Sentence Classification, EMNLP 2014, arXiv:1408.5882,
 section 2, with the four variants of section 3.1. Departures: limiting the norm of the output weights (section 2.1) is
-the regulariser's business (regularise.max_norm), the optimizer is the task's, not AdaDelta by rule; with two channels
+left to the regulariser (regularise.max_norm), the optimizer is chosen freely instead of AdaDelta; with two channels
 a filter has separate weights for each, as for the channels of an image.
 
 Shape letters: B batch, T time (words), E embedding, C channels, N filters of one width, w width in words, K outputs.
@@ -31,11 +31,11 @@ class TextCNN(nn.Module):
         num_filters: filters of each width.
         kernel_sizes: widths of the windows, in words.
         dropout: share of the pooled features dropped in training, in [0, 1).
-        mode: where word vectors come from: rand (learnt from scratch), static (given ones that stay as they are),
+        mode: where word vectors come from: rand (learnt from scratch), static (given ones that stay fixed),
             non_static (given ones that are trained on), multichannel (both side by side).
 
     Raises:
-        ValueError: a size below 1, no kernel size at all, a dropout outside [0, 1), or an unknown mode.
+        ValueError: a size below 1, no kernel sizes, a dropout outside [0, 1), or an unknown mode.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class TextCNN(nn.Module):
         self.needs_vectors = mode != "rand"
 
     def load_vectors(self, matrix: Tensor) -> None:
-        """Begin with these word vectors (V, E), in both channels if there are two.
+        """Start with these word vectors (V, E), in both channels if there are two.
 
         Raises:
             ValueError: the vectors do not fit, or the mode is rand.

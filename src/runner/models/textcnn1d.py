@@ -53,7 +53,7 @@ class TextCNN1d(nn.Module):
         self.kernel_size = kernel_size
 
     def load_vectors(self, matrix: Tensor) -> None:
-        """Begin with these word vectors (V, E)."""
+        """Start with these word vectors (V, E)."""
         load_vectors(self.embedding, matrix)
 
     def forward(self, tokens: Tensor) -> Tensor:

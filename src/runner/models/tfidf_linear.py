@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 
 from runner.models.ranges import check_size
 
-WORD = r"\b\w+\b"  # scikit-learn's own pattern passes words of one letter over, which most Chinese texts are full of
+WORD = r"\b\w+\b"  # scikit-learn's own pattern skips words of one letter, which are frequent in Chinese texts
 
 
 class TfidfLinear:
@@ -62,7 +62,7 @@ class TfidfLinear:
         return self.predict_proba(X).argmax(axis=1)
 
     def state(self) -> dict:
-        """What has been learnt, in plain containers and tensors."""
+        """The fitted values, in plain containers and tensors."""
         return {
             "ngrams": self.vectorizer.get_feature_names_out().tolist(),
             "idf": torch.tensor(self.vectorizer.idf_),  # (V,)

@@ -64,5 +64,5 @@ class TwinLSTM(nn.Module):
         return self.output(torch.relu(self.dense(joined)))  # (B, K)
 
     def load_vectors(self, matrix: Tensor) -> None:
-        """Let the second embedding begin with these vectors (V, F)."""
+        """Start the second embedding with these vectors (V, F)."""
         load_vectors(self.learnt, matrix)

@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from runner.errors import UserError
 
-FUSED_ON_CPU_ONLY = (torch.optim.Adagrad,)  # in older releases of torch; on a GPU the plain one serves all
+FUSED_ON_CPU_ONLY = (torch.optim.Adagrad,)  # in older releases of torch; on a GPU the plain one is used
 
 Builder = Callable[[nn.Module | Iterable[Tensor]], Optimizer]
 
@@ -21,7 +21,7 @@ def optimizer_builder(optim: DictConfig, precision: str | int | None = None) -> 
     """Return a function from a net, or from parameters, to the optimizer of the node `optim`.
 
     Frozen parameters are left out. A net with `parameter_groups()` has the rate of each group multiplied by the
-    group's `lr_factor`; parameters that it puts into no group keep the rate of the node.
+    group's `lr_factor`; parameters that are in none of its groups keep the rate of the node.
 
     Where torch has a fused implementation (one kernel for all parameters, several times quicker on small nets) it is
     used, unless the node says otherwise or 16-bit loss scaling needs the plain one for clipping.
@@ -49,7 +49,7 @@ def optimizer_builder(optim: DictConfig, precision: str | int | None = None) -> 
 
 
 def parameter_groups(trained: nn.Module | Iterable[Tensor]) -> list[dict[str, Any]]:
-    """Return the groups an optimizer is given: {"params", "lr_factor"}, without what is frozen.
+    """Return the groups for an optimizer: {"params", "lr_factor"}, without frozen parameters.
 
     Raises:
         UserError: nothing is left to train.

@@ -1,8 +1,8 @@
 """FTRL-Proximal: follow the regularised leader, with a learning rate for each weight.
 
 Source: McMahan et al., Ad Click Prediction: a View from the Trenches, KDD 2013, doi:10.1145/2487575.2488200,
-algorithm 1 and equation 1. Departures: the weights may begin anywhere (the source begins at zero, where a net cannot
-learn), and the learning rate may change on the way, since sigma is taken as the growth of 1 / rate, as the source
+algorithm 1 and equation 1. Departures: the weights may start anywhere (the source starts at zero, where a net cannot
+learn), and the learning rate may change during training, since sigma is the growth of 1 / rate, as the source
 defines it.
 """
 
@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 
 class FTRL(Optimizer):
-    """The weights that would have been best so far, held near those of earlier steps; exactly zero where l1 says so.
+    """The weights that would have been best so far, kept close to those of earlier steps; l1 makes some exactly zero.
 
     With the gradient g, the sum n of squared gradients and the rate lr / (beta + sqrt(n)) of each weight::
 
@@ -47,7 +47,7 @@ class FTRL(Optimizer):
 
     @torch.no_grad()
     def step(self, closure=None):  # without annotations, as in torch, whose overloads no single one fits
-        """Take one step; `closure` computes the loss anew and returns it."""
+        """Take one step; `closure` recomputes the loss and returns it."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -60,13 +60,13 @@ class FTRL(Optimizer):
         return loss
 
     def move(self, weight: Tensor, group: dict) -> None:
-        """One step of one parameter."""
+        """Update one parameter."""
         lr, beta, l1, l2 = group["lr"], group["beta"], group["l1"], group["l2"]
         state = self.state[weight]
         if not state:
             state["n"] = torch.zeros_like(weight)
             state["slowness"] = torch.full_like(weight, beta / lr)  # 1 / rate
-            state["z"] = -weight * state["slowness"]  # the first centre the weights are held near is where they begin
+            state["z"] = -weight * state["slowness"]  # at first the weights are kept close to where they start
         n, z = state["n"], state["z"]
         n.addcmul_(weight.grad, weight.grad)
         slowness = (n.sqrt() + beta) / lr

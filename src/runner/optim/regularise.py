@@ -1,7 +1,7 @@
 """Regularisation of any net: penalties on weights, biases and activations, other penalties, limits on norms.
 
 The task adds the penalty to the loss it minimises; the loss it reports stays that of the data, so that training and
-validation can be compared, and the penalty is reported beside it.
+validation can be compared, and the penalty is reported separately.
 
 Sources: L2: Hoerl and Kennard 1970; L1: Tibshirani 1996; activations: Merity, McCann and Socher 2017,
 arXiv:1708.01009; max-norm: Srivastava et al. 2014, section 5.1, and Kim 2014, arXiv:1408.5882, section 2.1.
@@ -18,7 +18,7 @@ from runner.config.functions import DottedPath, function
 from runner.errors import UserError
 
 ACTIVATIONS = "torch.nn.modules.activation"  # the module of torch's activation functions
-NO_ACTIVATIONS = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)  # which also live there
+NO_ACTIVATIONS = (nn.MultiheadAttention, nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d)  # which are also there
 
 
 class Regulariser:
@@ -33,10 +33,10 @@ class Regulariser:
         bias_l2: factor of the sum of b^2 over all biases.
         activation_l1: factor of the sum of |a| over an example's activations, mean over the batch.
         activation_l2: factor of the sum of a^2 over an example's activations, mean over the batch.
-        layers: whose weights and biases count; None = all but those of normalisation layers.
+        layers: whose weights and biases count; None = all except normalisation layers.
         activation_layers: whose outputs count; None = all activation functions that are layers of the net.
-        max_norm: {layer: largest norm} of the weights that lead to one unit; longer ones are cut after each step.
-        penalties: functions of the user: dotted paths, from the net to a number, or nodes with `_target_`.
+        max_norm: {layer: largest norm} of the weights to one unit; longer ones are scaled down after each step.
+        penalties: functions of the user, from the net to a number: dotted paths, or nodes with `_target_`.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Regulariser:
         return bool(on_parameters or self.activation_l1 or self.activation_l2 or self.own)
 
     def attach(self, net: nn.Module) -> None:
-        """Find the layers in the net that is about to be trained, and listen to those whose activations count."""
+        """Find the layers in the net before it is trained, and hook those whose activations count."""
         self.detach()
         chosen = [layer for _, layer in layers_of(net, self.layers, "layers")]
         self.weights, self.biases = weights_and_biases(chosen)
@@ -97,13 +97,13 @@ class Regulariser:
             self.hooks = [layer.register_forward_hook(self.listen) for layer in listened]
 
     def detach(self) -> None:
-        """Stop listening."""
+        """Remove the hooks."""
         for hook in self.hooks:
             hook.remove()
         self.hooks, self.activations = [], []
 
     def listen(self, layer: nn.Module, inputs: tuple, output: Any) -> None:
-        """Take the penalty of a layer's output in training; called by torch after each forward pass."""
+        """Add the penalty of a layer's output in training; called by torch after each forward pass."""
         if not (layer.training and torch.is_grad_enabled()):
             return
         values = output[0] if isinstance(output, tuple) else output
@@ -122,7 +122,7 @@ class Regulariser:
 
     @torch.no_grad()
     def limit(self) -> None:
-        """Cut the weights that lead to one unit down to their largest norm."""
+        """Scale the weights that lead to one unit down to their largest norm."""
         for weight, largest in self.limited:
             weight.copy_(weight.renorm(p=2, dim=0, maxnorm=largest))
 
@@ -139,7 +139,7 @@ def norms(tensors: list[Tensor], l1: float, l2: float) -> Tensor:
 
 
 def layers_of(net: nn.Module, patterns: list[str] | None, key: str) -> list[tuple[str, nn.Module]]:
-    """The layers whose name or class is among the patterns; None = all but normalisation layers.
+    """The layers whose name or class is among the patterns; None = all except normalisation layers.
 
     Raises:
         UserError: a pattern fits no layer.

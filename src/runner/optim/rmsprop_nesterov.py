@@ -1,8 +1,8 @@
 """RMSProp with Nesterov momentum.
 
 Source: Goodfellow, Bengio and Courville, Deep Learning, 2016, algorithm 8.6. Departure: a small constant under the
-root, as in the book's plain RMSProp (algorithm 8.5), so that a weight whose gradient has always been zero stays where
-it is.
+root, as in the book's plain RMSProp (algorithm 8.5), so that a weight whose gradient has always been zero does not
+move.
 """
 
 from collections.abc import Iterable
@@ -45,14 +45,14 @@ class RMSpropNesterov(Optimizer):
         if lr < 0 or eps <= 0 or weight_decay < 0:
             raise ValueError(f"lr, eps and weight_decay must be positive, received {lr}, {eps} and {weight_decay}")
         if not (0 <= decay < 1 and 0 <= momentum < 1):
-            raise ValueError(f"decay and momentum lie in 0 .. 1, received {decay} and {momentum}")
+            raise ValueError(f"decay and momentum must be in 0 .. 1, received {decay} and {momentum}")
         super().__init__(
             params, {"lr": lr, "decay": decay, "momentum": momentum, "eps": eps, "weight_decay": weight_decay}
         )
 
     @torch.no_grad()
     def step(self, closure=None):  # without annotations, as in torch, whose overloads no single one fits
-        """Take one step; `closure` computes the loss anew and returns it."""
+        """Take one step; `closure` recomputes the loss and returns it."""
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -64,7 +64,7 @@ class RMSpropNesterov(Optimizer):
         return loss
 
     def move(self, ahead: Tensor, gradient: Tensor, group: dict) -> None:
-        """One step of one parameter."""
+        """Update one parameter."""
         if group["weight_decay"]:
             gradient = gradient.add(ahead, alpha=group["weight_decay"])
         state = self.state[ahead]

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLR
 
 
 def constant(optimizer: Optimizer, total_steps: int, steps_per_epoch: int) -> None:
-    """The learning rate stays as it is."""
+    """The learning rate does not change."""
     return None
 
 
@@ -37,7 +37,7 @@ def cosine(
 def linear(
     optimizer: Optimizer, total_steps: int, steps_per_epoch: int, warmup: float = 0.0, final: float = 0.0
 ) -> LRScheduler:
-    """Climb for a share `warmup` of all steps, then go straight down to the share `final` of the rate."""
+    """Climb for a share `warmup` of all steps, then decrease linearly to the share `final` of the rate."""
     return _warmed_up(optimizer, total_steps, warmup, lambda done: 1 - (1 - final) * done)
 
 
@@ -65,9 +65,9 @@ def warmup(
 
 
 def one_cycle(optimizer: Optimizer, total_steps: int, steps_per_epoch: int, climb: float = 0.3) -> LRScheduler:
-    """Climb to the learning rate for a share `climb` of all steps and come down again (Smith and Topin 2018).
+    """Climb to the learning rate for a share `climb` of all steps and descend again (Smith and Topin 2018).
 
-    Momentum, where the optimizer has any, goes the other way, between 0.85 and 0.95 (arXiv:1708.07120, section 3).
+    Momentum, if there is any, changes the opposite way, between 0.85 and 0.95 (arXiv:1708.07120, section 3).
     """
     if not 0 < climb < 1:
         raise ValueError(f"schedule.climb is a share of all steps, 0 < climb < 1, received {climb}")

@@ -1,4 +1,4 @@
-"""One job of a sweep in this process, composed and run as Hydra's own launchers do it."""
+"""Running one job of a sweep in this process, composed as Hydra's own launchers do, and launching batches of jobs."""
 
 import gc
 import logging
@@ -25,7 +25,7 @@ class Outcome:
     """How a job ended.
 
     Args:
-        status: what became of it.
+        status: its state at the end.
         error: what went wrong, in one line.
     """
 
@@ -36,14 +36,14 @@ class Outcome:
 def run_one_job(
     context: HydraContext, task_function: TaskFunction, config: DictConfig, number: int, overrides: list[str]
 ) -> Outcome:
-    """Compose the job with these overrides and run it in this process, which an interrupt ends."""
+    """Compose the job with these overrides and run it in this process; an interrupt ends the process."""
     setup_globals()
     try:
         job = context.config_loader.load_sweep_config(config, overrides)
         with open_dict(job):
             job.hydra.job.id = job.hydra.job.num = number
         done = run_job(task_function, job, "hydra.sweep.dir", "hydra.sweep.subdir", context)
-    except Exception as error:  # a job that cannot even be composed must not end the others
+    except Exception as error:  # a job that cannot even be composed must not stop the others
         return outcome(error)
     finally:
         configure_log(config.hydra.hydra_logging, config.hydra.verbose)
@@ -54,7 +54,7 @@ def run_one_job(
 
 
 def outcome(error: BaseException | None) -> Outcome:
-    """Return what an error, or none, says of a job."""
+    """Return the outcome of a job that raised this error, or none."""
     if error is None:
         return Outcome(JobState.FINISHED)
     if isinstance(error, Pruned):
@@ -64,7 +64,7 @@ def outcome(error: BaseException | None) -> Outcome:
 
 
 def release_memory() -> None:
-    """Give back what the net and the optimizer of a job have held, on the GPU too."""
+    """Release the memory of the net and the optimizer of a job, on the GPU too."""
     gc.collect()
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_available() and torch.cuda.is_initialized():
@@ -72,14 +72,14 @@ def release_memory() -> None:
 
 
 def job_overrides(state: SweepState, number: int) -> list[str]:
-    """Return the overrides of a job with those that say where it runs, and which run in MLflow it begins or resumes."""
+    """Return the overrides of a job, including those for its folder and its MLflow run."""
     job = state.jobs[number]
     folder = QuotedString(str(state.folder), Quote.single).with_quotes()
     return [*job.overrides, f"resume={job.run_id}", f"hydra.sweep.dir={folder}", f"hydra.sweep.subdir={number}"]
 
 
 class Executor(Protocol):
-    """Who runs the jobs."""
+    """Runs the jobs of a sweep."""
 
     slots: int
 
@@ -87,18 +87,18 @@ class Executor(Protocol):
         """Take a job; at most `slots` of them wait or run at the same time."""
 
     def wait(self) -> tuple[int, Outcome]:
-        """Return the number of a job that has ended, and how."""
+        """Return the number of a job that has ended, and its outcome."""
 
     def stop(self) -> None:
-        """End what still runs."""
+        """End the jobs that still run."""
 
 
 class Batches:
-    """Runs jobs a batch at a time: in this process, or through a launcher of Hydra's.
+    """Runs jobs in batches: in this process, or through one of Hydra's launchers.
 
     Args:
         run: runs the jobs of a batch, (number, overrides) each, and returns how they ended.
-        slots: jobs a batch.
+        slots: jobs per batch.
     """
 
     def __init__(self, run: Callable[[list[tuple[int, list[str]]]], list[Outcome]], slots: int):
@@ -111,21 +111,21 @@ class Batches:
         self.waiting.append((number, overrides))
 
     def wait(self) -> tuple[int, Outcome]:
-        """Run what was started, and return how one job of the batch ended."""
+        """Run the batch, if it has not run yet, and return how one of its jobs ended."""
         if not self.done:
             batch, self.waiting = self.waiting, []
             self.done = list(zip([number for number, _ in batch], self.run(batch), strict=True))
         return self.done.pop(0)
 
     def stop(self) -> None:
-        """Nothing runs between two batches; what a cluster has taken continues there."""
+        """Nothing runs between two batches; jobs that a cluster has accepted continue there."""
 
 
 def launch(launcher: Launcher, batch: list[tuple[int, list[str]]]) -> list[Outcome]:
-    """Hand a batch to a launcher of Hydra's (submitit, Ray, joblib) and return how its jobs ended."""
+    """Hand a batch to one of Hydra's launchers (submitit, Ray, joblib) and return how its jobs ended."""
     try:
         returns = launcher.launch([overrides for _, overrides in batch], initial_job_idx=batch[0][0])
-    except Exception as error:  # of a batch that lost a job, only the folders say what the others have done
+    except Exception as error:  # if a batch lost a job, only the folders show what the others did
         log.error("the launcher failed: %s", error)
         return [Outcome(JobState.LOST, outcome(error).error)] * len(batch)
     return [outcome(one._return_value if one.status == JobStatus.FAILED else None) for one in returns]

@@ -1,4 +1,4 @@
-"""What the jobs of a sweep are compared by: one metric or several, and whether more of it is better or less."""
+"""The metrics that the jobs of a sweep are compared by, and whether larger or smaller values are better."""
 
 from typing import Any
 
@@ -8,15 +8,15 @@ DIRECTIONS = ("min", "max")
 
 
 def read_objectives(settings: dict[str, Any], monitor: str | None, mode: str) -> tuple[list[str], list[str]]:
-    """Return the metrics that the best job is best in, and min or max for each.
+    """Return the metrics that pick the best job, and min or max for each.
 
     Args:
         settings: those of the sweep; `metric` and `direction` are a name, several or None.
-        monitor: the metric that the jobs' task monitors, taken where the settings name none.
+        monitor: the metric that the task of the jobs monitors; used if the settings name none.
         mode: min or max, of `monitor`.
 
     Raises:
-        UserError: it cannot be known whether more or less of a metric is better.
+        UserError: it is not known whether larger or smaller values of a metric are better.
     """
     metrics, directions = as_list(settings["metric"]), as_list(settings["direction"])
     metrics = metrics or [monitor or "val/loss"]
@@ -26,7 +26,7 @@ def read_objectives(settings: dict[str, Any], monitor: str | None, mode: str) ->
         unknown = [metric for metric in metrics if metric not in same]
         if unknown:
             raise UserError(
-                f"sweep.metric={','.join(unknown)}: is more better, or less? Write sweep.direction="
+                f"sweep.metric={','.join(unknown)}: are larger or smaller values better? Write sweep.direction="
                 f"{'max' if len(metrics) == 1 else '[' + ','.join(['max'] * len(metrics)) + ']'}, or min"
             )
         directions = [same[metric] for metric in metrics]

@@ -15,7 +15,7 @@ MANY = 8  # jobs, beyond which bars of more than one key are hard to read
 
 
 def sweep_figures(state: SweepState) -> dict[str, Figure]:
-    """Return {name: figure} of what has finished; {} if nothing has."""
+    """Return {name: figure} of the finished jobs; {} if there are none."""
     done = state.jobs_in(JobState.FINISHED)
     done = {n: job for n, job in done.items() if all(isfinite(job.values.get(name, nan)) for name in state.metrics)}
     if not done or not state.metrics:
@@ -56,19 +56,18 @@ def bars(names: list[str], heights: list[float], metric: str, halves: list[float
     reach = np.array(halves or np.zeros(len(names)))
     low, high = float(np.min(heights - reach)), float(np.max(heights + reach))
     margin = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
-    axes.set_xlim(low - margin, high + margin)  # differences are what a sweep is about; the axis says that it is cut
+    axes.set_xlim(low - margin, high + margin)  # a sweep is about differences, so the axis does not begin at 0
     axes.set_xlabel(f"{metric}{', 95 % interval of the mean' if halves and any(halves) else ''}")
     return figure
 
 
 def scatter(first: np.ndarray, second: np.ndarray, state: SweepState, numbers: list[int]) -> Figure:
-    """Two objectives (N,), (N,); the jobs that no other beats in both are marked."""
+    """Two objectives (N,), (N,); the jobs that no other job beats in both are marked."""
     figure, axes = new_figure()
     best = np.array([number in state.best for number in numbers])
     axes.scatter(first[~best], second[~best], color="tab:grey", label="other jobs")
     axes.scatter(first[best], second[best], color="tab:red", label="not beaten in both")
-    axes.set_xlabel(state.metrics[0])
-    axes.set_ylabel(state.metrics[1])
+    axes.set(xlabel=state.metrics[0], ylabel=state.metrics[1])
     axes.legend()
     return figure
 

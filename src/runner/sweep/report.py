@@ -1,4 +1,4 @@
-"""The end of a sweep: the best jobs are marked, tables and figures drawn, and all of it kept in the parent run."""
+"""The end of a sweep: mark the best jobs, draw tables and figures, and store everything in the parent run."""
 
 import math
 import re
@@ -9,8 +9,8 @@ from runner.sweep.statistics import are_repeated, groups, setting_keys, summarie
 from runner.sweep.table import closing_tables, write_tables
 from runner.tracking.record import Record
 
-WIDTH = 120  # characters of the tables where there is no terminal
-MOST_COLUMNS = 4  # of a table for which nobody has chosen any
+WIDTH = 120  # characters of the tables without a terminal
+MOST_COLUMNS = 4  # of a table if the user has not chosen any
 
 
 def conclude(state: SweepState, columns: list[str] | None, parent: Record) -> None:
@@ -31,7 +31,7 @@ def conclude(state: SweepState, columns: list[str] | None, parent: Record) -> No
 
 
 def mark_best(state: SweepState, parent: Record) -> None:
-    """Find the best jobs and mark them in MLflow; those that no longer are lose the mark."""
+    """Find the best jobs and mark them in MLflow; jobs that are no longer best lose the mark."""
     before, state.best = state.best, best_jobs(state)
     for number in before:
         if number not in state.best and state.jobs[number].run_id:
@@ -44,7 +44,7 @@ def mark_best(state: SweepState, parent: Record) -> None:
 
 
 def best_jobs(state: SweepState) -> list[int]:
-    """Return the job with the best value (the first of equals); of several objectives, all that none beats in all."""
+    """Return the job with the best value (the first of equals); with several objectives, all unbeaten jobs."""
     signs = [-1.0 if direction == "max" else 1.0 for direction in state.directions]
     points: dict[int, list[float]] = {}
     for number, job in state.jobs_in(JobState.FINISHED).items():
@@ -59,14 +59,14 @@ def best_jobs(state: SweepState) -> list[int]:
 
 
 def beats(one: list[float], other: list[float]) -> bool:
-    """Whether `one` is nowhere larger and somewhere smaller."""
+    """Whether `one` is never larger and at least once smaller."""
     return one != other and all(a <= b for a, b in zip(one, other, strict=True))
 
 
 def chosen_columns(state: SweepState, columns: list[str] | None) -> list[str]:
     """Return the metrics for the tables: those asked for, or those of the sweep and the same of the test split.
 
-    The accuracy of classifiers is always told, though the best one is chosen by another metric.
+    The accuracy of classifiers is always shown, even if another metric picks the best one.
     """
     known = {name for job in state.jobs.values() for name in job.values}
     if columns:
@@ -79,7 +79,7 @@ def chosen_columns(state: SweepState, columns: list[str] | None) -> list[str]:
 
 
 def parent_metrics(state: SweepState, columns: list[str]) -> dict[str, float]:
-    """Return what the parent run says in numbers: the best values, and mean, deviation and interval of repetitions."""
+    """Return the metrics of the parent run: the best values, and mean, deviation and interval of repetitions."""
     numbers: dict[str, float] = {}
     for metric, pick in zip(state.metrics, state.directions, strict=True):
         found = [state.jobs[number].values[metric] for number in state.best]
@@ -109,7 +109,7 @@ def write_figures(state: SweepState) -> list[Path]:
 
 
 def print_summary(state: SweepState, columns: list[str]) -> None:
-    """Print the tables, what failed, and where everything lies."""
+    """Print the tables, the failed jobs, and where the results are."""
     from rich.console import Console
 
     console = Console(soft_wrap=True, highlight=False)

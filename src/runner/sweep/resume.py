@@ -1,4 +1,4 @@
-"""`resume_sweep=NAME|last`: continuing a sweep until it has all its jobs."""
+"""`resume_sweep=NAME|last`: continuing a sweep until all its jobs are done."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,12 @@ from runner.sweep.state import find_sweep
 from runner.training.resume import key_of
 
 KEY = "resume_sweep"
-MAY_CHANGE = ("sweep.jobs", "sweep.on_error", "sweep.trials", "sweep.columns")  # the rest would make it another sweep
+MAY_CHANGE = (
+    "sweep.jobs",
+    "sweep.on_error",
+    "sweep.trials",
+    "sweep.columns",
+)  # other settings would make it a different sweep
 
 
 def resumed_sweep(arguments: list[str], outputs: Path) -> list[str]:
@@ -19,7 +24,7 @@ def resumed_sweep(arguments: list[str], outputs: Path) -> list[str]:
         outputs: the folder of all runs.
 
     Raises:
-        UserError: there is no such sweep, it was started elsewhere, or something typed would make it another one.
+        UserError: there is no such sweep, it was started in another folder, or a typed setting may not change.
     """
     typed = {key_of(text): text for text in arguments if not text.startswith("-")}
     state = find_sweep(typed.pop(KEY).split("=", 1)[1], outputs)

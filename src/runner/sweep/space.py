@@ -16,7 +16,7 @@ from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from runner.errors import UserError
 
-OWN_KEYS = ("sweep", "resume_sweep")  # of the sweep as a whole; no job needs them
+OWN_KEYS = ("sweep", "resume_sweep")  # of the sweep as a whole; jobs do not need them
 
 
 @dataclass(frozen=True)
@@ -24,12 +24,12 @@ class Dimension:
     """One key and the values it may take.
 
     Args:
-        key: what stands before `=`, with `+` or `@package` if there is any.
-        values: the values one by one, as they are typed; empty for an interval.
+        key: what comes before `=`, including `+` or `@package`.
+        values: the values one by one, as typed; empty for an interval.
         low: smallest value of an interval.
         high: largest value of an interval.
         whole: whether the values are whole numbers: of an interval, or of a range that Optuna may take steps in.
-        log: whether equal factors, not equal differences, are equally likely.
+        log: whether values are drawn on a logarithmic scale: equal factors are equally likely.
         step: distance of the values of a range; None for choices and intervals.
     """
 
@@ -56,7 +56,7 @@ class Dimension:
 
 @dataclass(frozen=True)
 class Space:
-    """A command split into what every job has and what varies.
+    """A command, split into what all jobs share and what varies.
 
     Args:
         fixed: overrides of every job.
@@ -90,13 +90,13 @@ class Space:
         return [self.job(values) for values in itertools.product(*(dimension.values for dimension in self.dimensions))]
 
     def draw(self, seed: int, number: int) -> list[str]:
-        """Return the overrides of the random job `number`; they depend on nothing but the space and both numbers."""
+        """Return the overrides of the random job `number`; they depend only on the space and both numbers."""
         source = random.Random(f"{seed}/{number}")
         return self.job(dimension.draw(source) for dimension in self.dimensions)
 
 
 def read_space(arguments: list[str], space: Mapping[str, str], parser: OverridesParser) -> Space:
-    """Return what varies.
+    """Return the space of a sweep.
 
     Args:
         arguments: the overrides typed; they win over `space`.
@@ -115,7 +115,7 @@ def dimension(override: Override) -> Dimension:
     """Return the dimension of an override that sweeps.
 
     Raises:
-        UserError: the interval is empty, or cannot be taken logarithmically.
+        UserError: the interval is empty, or cannot be logarithmic.
     """
     key, sweep = override.get_key_element(), override.value()
     log = "log" in getattr(sweep, "tags", ())

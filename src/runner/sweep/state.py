@@ -1,7 +1,7 @@
-"""What a sweep knows of itself: `sweep.json` in its folder, written in one step at every change.
+"""The state of a sweep: `sweep.json` in its folder, written in one step at every change.
 
-The file says which jobs there are, so that a sweep that was cut off is resumed to the same end. What became of a job is
-told by the job itself: its `metrics.json` and its run in MLflow.
+The file lists the jobs, so that an interrupted sweep can be resumed and completed. How a job ended is read from the job
+itself: its `metrics.json` and its run in MLflow.
 """
 
 import json
@@ -21,7 +21,7 @@ FILE = "sweep.json"
 
 
 class JobState(StrEnum):
-    """What became of a job."""
+    """The state of a job."""
 
     WAITING = auto()
     RUNNING = auto()
@@ -29,11 +29,11 @@ class JobState(StrEnum):
     PRUNED = auto()
     FAILED = auto()
     KILLED = auto()
-    LOST = auto()  # whether it finished has to be seen from its folder; never stored
+    LOST = auto()  # whether it finished can only be read from its folder; never stored
 
     @property
     def open(self) -> bool:
-        """Whether a resumed sweep has to run the job; of the others it keeps the result."""
+        """Whether a resumed sweep has to run the job; it keeps the results of the others."""
         return self in (JobState.WAITING, JobState.RUNNING, JobState.KILLED)
 
 
@@ -43,7 +43,7 @@ class Job:
 
     Args:
         overrides: what is composed for it.
-        status: what became of it.
+        status: its state.
         run_id: its run in MLflow, once there is one.
         values: its metrics, once it has finished.
         error: why it failed.
@@ -56,28 +56,28 @@ class Job:
     error: str | None = None
 
     def value(self, key: str) -> str:
-        """What the override of `key` says, as typed; "" if there is none."""
+        """The value of the override of `key`, as typed; "" if there is none."""
         found = [text.split("=", 1)[1] for text in self.overrides if key_of(text) == key]
         return found[-1] if found else ""
 
 
 @dataclass
 class SweepState:
-    """All that a sweep has to know to be resumed.
+    """Everything that is needed to resume a sweep.
 
     Args:
-        folder: where it lies.
-        id: tells it from every other sweep.
+        folder: where it is stored.
+        id: different for every sweep.
         created: local date and time.
         cwd: where the command was typed.
         overrides: what was typed, Hydra's own overrides included.
         config_dir: the folder given with `--config-dir`.
         keys: what varies, without + before it.
-        total: number of jobs it ends with.
+        total: number of jobs when it is complete.
         parent: its run in MLflow.
         processes: names of the processes that write to MLflow for it.
         status: RUNNING, FINISHED, FAILED or KILLED.
-        metrics: what the best job is best in.
+        metrics: what picks the best job.
         directions: min or max, for each metric.
         best: numbers of the best jobs.
         jobs: {number: job}.
@@ -111,7 +111,7 @@ class SweepState:
         return self.folder / str(number)
 
     def save(self) -> None:
-        """Write the file in one step, so that a kill leaves the old one or the new one."""
+        """Write the file in one step, so that a kill leaves either the old or the new one."""
         content = asdict(self) | {"folder": None, "jobs": {str(n): asdict(job) for n, job in self.jobs.items()}}
         write_atomically(self.folder / FILE, json.dumps(content, indent=1))
 
@@ -150,6 +150,6 @@ def find_sweep(which: str, outputs: Path) -> SweepState:
 
 
 def read_metrics(folder: Path) -> dict[str, Any] | None:
-    """Return what `metrics.json` of a job holds, or None if the job has not come to its end."""
+    """Return what `metrics.json` of a job holds, or None if the job has not finished."""
     path = folder / "metrics.json"
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None

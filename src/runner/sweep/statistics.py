@@ -1,4 +1,4 @@
-"""Repetitions: jobs that differ in nothing but seed or fold, put together as mean, deviation and interval."""
+"""Repetitions: jobs that differ only in seed or fold, summarised by mean, deviation and interval."""
 
 import math
 from collections.abc import Iterable
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 from runner.sweep.state import Job, JobState, SweepState
 
-REPEATS = ("seed", "data.fold", "data.split_seed")  # keys whose values are repetitions of one and the same setting
+REPEATS = ("seed", "data.fold", "data.split_seed")  # keys whose values repeat the same setting
 CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
 class Summary:
-    """What repetitions of one measurement say.
+    """Summary of repeated measurements.
 
     Args:
         count: number of repetitions.
@@ -43,7 +43,7 @@ def summarise(values: Iterable[float]) -> Summary:
 
 
 def setting_keys(keys: Iterable[str]) -> list[str]:
-    """Return the keys that vary in a sweep, repetitions left out."""
+    """Return the keys that vary in a sweep, without those of repetitions."""
     return [key for key in keys if key not in REPEATS]
 
 

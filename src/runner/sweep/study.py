@@ -1,4 +1,4 @@
-"""Optuna behind a sweep: it is asked for the next values and told what became of them, nothing more."""
+"""Optuna in a sweep: it suggests the next values and is told the results, nothing more."""
 
 import math
 from typing import Any
@@ -24,7 +24,7 @@ class Search:
     Args:
         space: what varies.
         url: the database of the study.
-        name: of the study, told from all others in the database.
+        name: of the study, different from all others in the database.
         directions: "min" or "max" for each objective.
         settings: the node `sweep` of the configuration: sampler, pruner, their options and the seed.
     """
@@ -45,11 +45,11 @@ class Search:
 
     @property
     def prunes(self) -> bool:
-        """Whether jobs may be cut short: Optuna cannot for several objectives."""
+        """Whether jobs may be pruned: Optuna cannot do that with several objectives."""
         return not isinstance(self.pruner, optuna.pruners.NopPruner) and len(self.study.directions) == 1
 
     def sampler(self, number: int) -> optuna.samplers.BaseSampler:
-        """Return the sampler for a trial, seeded by its number: a resumed sweep draws what it would have drawn."""
+        """Return the sampler for a trial, seeded by its number, so that a resumed sweep draws the same values."""
         name, options, seed = (self.settings[key] for key in ("sampler", "sampler_options", "seed"))
         return make("Sampler", name, options, seed, number)
 
@@ -68,11 +68,11 @@ class Search:
         return {trial.number: (trial._trial_id, self.overrides(trial.params)) for trial in found}
 
     def tell(self, number: int, status: JobState, values: list[float]) -> None:
-        """Say how the job of a trial has ended; a trial that has been told keeps its first answer.
+        """Report how the job of a trial has ended; only the first report counts.
 
         Args:
             number: of the trial.
-            status: what became of the job.
+            status: the state of the job.
             values: its metrics; one that is missing or NaN fails the trial.
         """
         if status == JobState.FINISHED and all(map(math.isfinite, values)):
@@ -82,13 +82,13 @@ class Search:
             self.study.tell(number, state=state, skip_if_finished=True)
 
     def about(self, trial_id: int, url: str, metric: str) -> dict[str, Any]:
-        """What the process of a job needs to ask whether the job is hopeless, JSON-able."""
+        """What the process of a job needs to ask Optuna whether the job is hopeless, JSON-able."""
         pruner = {"name": self.settings["pruner"], "options": self.settings["pruner_options"]}
         return {"storage": url, "study": self.study.study_name, "trial": trial_id, "metric": metric, "pruner": pruner}
 
 
 def distribution(dimension: Dimension) -> optuna.distributions.BaseDistribution:
-    """Return Optuna's name for a dimension; choices are told apart by the text typed, so that lists can be chosen."""
+    """Return Optuna's distribution for a dimension; choices are given as the text typed, so that lists work."""
     if dimension.values and dimension.step is None:
         return optuna.distributions.CategoricalDistribution(dimension.values)
     if dimension.step is not None and dimension.log and dimension.step != 1:

@@ -1,13 +1,12 @@
-"""The run of a sweep: which jobs there are, who does them, what became of them, and what they say together.
+"""Running a sweep: which jobs there are, what runs them, how they ended, and what they show together.
 
-A sweep is one parent run in MLflow with a child for each job. What it has to know to be resumed after a kill is
-in `sweep.json` (state.py); whether a job has finished is told by the job: its `metrics.json` and the status of its run.
+A sweep is one parent run in MLflow with a child for each job. What is needed to resume it after a kill is
+in `sweep.json` (state.py); whether a job has finished is read from its `metrics.json` and the status of its run.
 """
 
 import json
 import logging
 import math
-import os
 import signal
 import sys
 import time
@@ -26,7 +25,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
-from runner.errors import UserError
+from runner.errors import UserError, print_mistake
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
@@ -53,9 +52,9 @@ log = logging.getLogger(__name__)
 
 
 def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig, arguments: list[str]) -> list[int]:
-    """Run the jobs of a command, or those that are missing; return the numbers of the best.
+    """Run the jobs of a command, or the remaining ones; return the numbers of the best.
 
-    Ends the process with 1 if a job has failed, 2 after a mistake of the user, 130 or 143 after a signal.
+    Exits with 1 if a job has failed, 2 after a mistake of the user, 130 or 143 after a signal.
     """
     configure_log(config.hydra.hydra_logging, config.hydra.verbose)
     HydraConfig.instance().set_config(config)
@@ -64,9 +63,7 @@ def sweep(context: HydraContext, task_function: TaskFunction, config: DictConfig
         interrupt.install()
         state = Sweep(context, task_function, config, arguments).run()
     except UserError as error:
-        if os.environ.get("RUNNER_DEBUG"):
-            traceback.print_exc()
-        print(f"runner: {error}", file=sys.stderr)
+        print_mistake(error)
         sys.exit(2)
     except Interrupted as stopped:
         sys.exit(stopped.exit_code)
@@ -79,7 +76,7 @@ class Sweep:
     """One sweep, new or resumed.
 
     Args:
-        context: Hydra's way to compose and its callbacks.
+        context: Hydra's config loader and callbacks.
         task_function: what a job runs.
         config: the composed configuration without what varies.
         arguments: what was typed, Hydra's own overrides left out.
@@ -103,14 +100,14 @@ class Sweep:
         self.reserved: dict[int, RunInfo | Record] = {}  # runs in MLflow for jobs to come
 
     def check_settings(self) -> None:
-        """Raise what would otherwise be found out late."""
+        """Raise errors that would otherwise appear late."""
         for key, allowed in (("method", ("grid", "random", "optuna")), ("on_error", ("continue", "stop"))):
             if self.settings[key] not in allowed:
                 raise UserError(f"sweep.{key}={self.settings[key]}: allowed are {', '.join(allowed)}")
         if "hydra.sweep.subdir" in map(key_of, self.config.hydra.overrides.hydra):
             raise UserError("hydra.sweep.subdir: the folder of a job is its number; hydra/sweeper=basic obeys this key")
 
-    # What there is to do.
+    # What has to be done.
 
     def open_state(self, arguments: list[str]) -> SweepState:
         """Return the state of this sweep: that of its folder if it is resumed, or else a new one."""
@@ -133,7 +130,7 @@ class Sweep:
         )
 
     def plan(self) -> None:
-        """Put all jobs that are known beforehand into the state, and say how many there will be."""
+        """Put all jobs that are known in advance into the state, and set their total number."""
         jobs = self.state.jobs
         if self.method == "grid":
             planned = self.space.grid()
@@ -145,7 +142,7 @@ class Sweep:
         elif self.method == "random":
             planned = [self.space.draw(self.settings["seed"], number) for number in range(self.settings["trials"])]
         else:
-            planned = [[]] * self.settings["trials"]  # Optuna says later what they are
+            planned = [[]] * self.settings["trials"]  # Optuna will choose them later
         self.state.total = max(len(planned), len(jobs))
         for number, overrides in enumerate(planned):
             if self.method != "optuna" and number not in jobs:
@@ -178,16 +175,18 @@ class Sweep:
         return self.state
 
     def wait_for_old_processes(self) -> None:
-        """Wait until what a kill has left behind has stored all it holds: only then it is known which runs exist."""
+        """Wait until processes that survived a kill have stored everything: only then it is known which runs exist."""
         deadline = time.monotonic() + PATIENCE
         while alive := [name for name in self.state.processes if is_alive(name)]:
             if time.monotonic() > deadline:
-                raise UserError(f"processes of this sweep still run: {', '.join(name.split(':')[1] for name in alive)}")
+                raise UserError(
+                    f"processes of this sweep are still running: {', '.join(name.split(':')[1] for name in alive)}"
+                )
             time.sleep(0.1)
         self.state.processes = []
 
     def run_recorded(self) -> None:
-        """Do the jobs under the parent run, and give it its true end."""
+        """Run the jobs under the parent run, and record how it really ended."""
         try:
             self.take_stock()
             executor = self.executor()
@@ -208,7 +207,7 @@ class Sweep:
         self.close("FAILED" if lost else "FINISHED", f"{lost} of {self.state.total} jobs failed" if lost else None)
 
     def open_parent(self) -> Record:
-        """Open the run in MLflow that holds the jobs together; there is one, however often the sweep was killed."""
+        """Open the parent run in MLflow; there is only one, however often the sweep was killed."""
         state, tracking = self.state, self.config.tracking
         self.register(self.tracker.writer)
         if state.parent is None and self.settings["resume"]:
@@ -234,12 +233,12 @@ class Sweep:
         return parent
 
     def register(self, process: str) -> None:
-        """Note a process that writes to MLflow before it does so."""
+        """Remember a process that will write to MLflow, before it does so."""
         self.state.processes.append(process)
         self.state.save()
 
     def take_stock(self) -> None:
-        """Find out what became of each job, from its run in MLflow and its folder."""
+        """Find out how each job ended, from its run in MLflow and its folder."""
         state = self.state
         if self.method == "optuna":
             self.open_study()
@@ -253,7 +252,7 @@ class Sweep:
                 self.keep(number, Outcome(JobState.FINISHED))
             elif run and run.tags.get("runner.pruned") == "true":
                 self.keep(number, Outcome(JobState.PRUNED))
-            elif job.status != JobState.FAILED or self.method != "optuna":  # what Optuna was told stays as it is
+            elif job.status != JobState.FAILED or self.method != "optuna":  # what Optuna was told does not change
                 job.status, job.values, job.error = JobState.WAITING, {}, None
         state.save()
         if ended := sum(not job.status.open for job in state.jobs.values()):
@@ -264,28 +263,30 @@ class Sweep:
         return runs_with_tag(self.config.tracking.uri, self.outputs, "mlflow.parentRunId", self.parent.id)
 
     def open_study(self) -> None:
-        """Open Optuna's study; what it was asked for before a kill is known to it alone."""
+        """Open Optuna's study; only it knows the values that it suggested before a kill."""
         from runner.sweep.study import Search
 
         name = f"{self.state.name}-{self.state.id[:8]}"
         self.search = Search(self.space, self.storage, name, self.state.directions, self.settings)
         if self.settings["pruner"] != "none" and not self.prunes:
-            log.warning("no job is pruned: that takes one objective, a validation metric (sweep.metric=val/...)")
+            log.warning(
+                "no job is pruned: pruning needs a single objective, a validation metric (sweep.metric=val/...)"
+            )
         for number, (_, overrides) in self.search.trials().items():
             self.state.jobs.setdefault(number, Job(overrides))
 
     @property
     def prunes(self) -> bool:
-        """Whether jobs are cut short: their one metric has to be known while they train."""
+        """Whether jobs are pruned: their one metric has to be known while they train."""
         return self.search is not None and self.search.prunes and self.state.metrics[0].startswith("val/")
 
     @property
     def runs_here(self) -> bool:
-        """Whether this process itself does the jobs."""
+        """Whether this process itself runs the jobs."""
         return self.config.hydra.launcher._target_ == BASIC_LAUNCHER and slots(self.settings["jobs"]) == 1
 
     def executor(self) -> Executor:
-        """Return who runs the jobs: this process, workers beside it, or a launcher of Hydra's."""
+        """Return what runs the jobs: this process, workers next to it, or one of Hydra's launchers."""
         if self.runs_here:
             parts = self.context, self.task_function, self.config
             return Batches(lambda batch: [run_one_job(*parts, *job) for job in batch], slots=1)
@@ -313,7 +314,7 @@ class Sweep:
             self.end(number, outcome)
 
     def todo(self) -> Iterator[int]:
-        """Yield the numbers of the jobs to be done, those that were cut off first."""
+        """Yield the numbers of the jobs to run, interrupted ones first."""
         for number in sorted(self.state.jobs):
             if self.state.jobs[number].status.open:
                 yield number
@@ -323,14 +324,14 @@ class Sweep:
             yield number
 
     def begin(self, number: int) -> None:
-        """Give the job its run in MLflow and what it needs in its folder."""
+        """Give the job its run in MLflow and the files it needs in its folder."""
         state, job = self.state, self.state.jobs[number]
         varied = " ".join(f"{key}={short(job.value(key))}" for key in state.keys)
         if job.run_id is None:
             job.run_id = (self.reserved.pop(number, None) or self.reserve(number)).id
         following = number + 1
         known = following in self.reserved or (following in state.jobs and state.jobs[following].run_id)
-        if following < state.total and not known:  # in time, so that it need not be waited for
+        if following < state.total and not known:  # early, so that nothing has to wait for it
             self.reserved[following] = self.reserve(following)
         self.parent.tags({"mlflow.runName": f"{number} {varied}".strip()}, of=job.run_id)
         if self.search is not None and self.prunes:
@@ -348,7 +349,7 @@ class Sweep:
         return self.tracker.reserve(self.config.tracking.experiment, str(number), tags, self.parent.id)
 
     def end(self, number: int, outcome: Outcome) -> None:
-        """Take note of how a job ended."""
+        """Record how a job ended."""
         job = self.state.jobs[number]
         self.keep(number, outcome)
         if job.status == JobState.FAILED:
@@ -360,7 +361,7 @@ class Sweep:
         self.state.save()
 
     def keep(self, number: int, outcome: Outcome) -> None:
-        """Set status and values of a job, and tell Optuna."""
+        """Set the status and values of a job, and tell Optuna."""
         job = self.state.jobs[number]
         job.status, job.error, job.values = outcome.status, outcome.error, {}
         if outcome.status in (JobState.FINISHED, JobState.LOST):
@@ -374,21 +375,21 @@ class Sweep:
             self.search.tell(number, job.status, [job.values.get(metric, math.nan) for metric in self.state.metrics])
 
     def require_metrics(self, job: Job) -> None:
-        """Stop a sweep whose metric no job can have, at the first job that shows it."""
+        """Stop a sweep at the first job that does not have its metric."""
         absent = [metric for metric in self.state.metrics if metric not in job.values]
         if absent and (self.settings["metric"] or self.search is not None):
             known = ", ".join(sorted(name for name in job.values if "/" in name))
             raise UserError(f"sweep.metric={','.join(absent)}: a job has no such metric. It has: {known}")
 
     def verify(self) -> None:
-        """Take no job for finished whose run in MLflow is not."""
+        """Do not count a job as finished if its run in MLflow is not."""
         finished = {run.id for run in self.children() if run.status == "FINISHED"}
         for job in self.state.jobs_in(JobState.FINISHED).values():
             if job.run_id not in finished:
                 job.status, job.error = JobState.FAILED, "MLflow has not stored its end"
 
     def close_unopened(self, job: Job) -> None:
-        """Give the run of a job that failed before it began its end."""
+        """End the run of a job that failed before it began."""
         if any(run.id == job.run_id and run.status == "SCHEDULED" for run in self.children()):
             experiment = self.config.tracking.experiment
             run = self.tracker.start(experiment, "", params={}, tags={}, resume=job.run_id, system_metrics=False)
@@ -404,7 +405,7 @@ class Sweep:
         print(f"runner: resume with: runner -m resume_sweep={self.state.name}", file=sys.stderr)
 
     def close(self, status: Status, error: str | None) -> None:
-        """Set the end of the sweep, here and in MLflow."""
+        """Record the end of the sweep, here and in MLflow."""
         self.state.status = status
         self.state.save()
         self.parent.finish(status, error=error)

@@ -1,4 +1,4 @@
-"""The closing tables of a sweep: every job, and the one a paper would print; as text, Markdown, LaTeX and CSV."""
+"""The closing tables of a sweep: all jobs, and a table for a paper; as text, Markdown, LaTeX and CSV."""
 
 import csv
 import re
@@ -15,7 +15,7 @@ LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\
 
 @dataclass
 class ResultTable:
-    """Cells as they are shown.
+    """A table of text cells.
 
     Args:
         title: what it shows.
@@ -60,7 +60,7 @@ class ResultTable:
 
 
 def job_table(state: SweepState, columns: list[str]) -> ResultTable:
-    """Every job in order: what varies, its metrics, and how it ended where that is not the usual way."""
+    """All jobs in order: what varies, their metrics, and how they ended if not all finished."""
     several = len(state.jobs_in(JobState.FINISHED)) < len(state.jobs)
     header = ["job", *state.keys, *columns, *(["status"] if several else []), "run"]
     rows: list[list[str]] = []
@@ -81,8 +81,8 @@ def setting_table(state: SweepState, columns: list[str], paper: bool) -> ResultT
     Args:
         state: the sweep.
         columns: the metrics.
-        paper: what a paper would print, the datasets side by side; else each dataset has rows of its own, with the
-            number of repetitions and the 95 % interval of each mean.
+        paper: whether it is for a paper, with the datasets side by side; otherwise each dataset has its own rows, with
+            the number of repetitions and the 95 % interval of each mean.
     """
     names = setting_keys(state.keys)
     across = names.index("data") if paper and "data" in names and len(names) > 1 else None
@@ -115,13 +115,13 @@ def setting_table(state: SweepState, columns: list[str], paper: bool) -> ResultT
 
 
 def closing_tables(state: SweepState, columns: list[str]) -> list[ResultTable]:
-    """Every job, after the settings with their intervals if there are repetitions."""
+    """All jobs, preceded by the settings with their intervals if there are repetitions."""
     repeated = [setting_table(state, columns, paper=False)] if are_repeated(state.keys) and groups(state) else []
     return [*repeated, job_table(state, columns)]
 
 
 def direction_of(state: SweepState, name: str) -> str | None:
-    """Return min or max for a metric of the sweep, or the same metric of another split; None where it is not known."""
+    """Return min or max for a metric of the sweep, or the same metric of another split; None if it is not known."""
     known = dict(zip(state.metrics, state.directions, strict=True))
     tails = {metric.split("/", 1)[-1]: direction for metric, direction in known.items()}
     return known.get(name) or tails.get(name.split("/", 1)[-1])
@@ -155,7 +155,7 @@ def number_text(value: float | None) -> str:
 
 
 def mean_text(one: Summary | None) -> str:
-    """Return mean and deviation, both to the same place; the mean alone where nothing is repeated."""
+    """Return mean and deviation, both to the same place; only the mean if nothing is repeated."""
     if one is None or one.count == 1:
         return number_text(one.mean) if one else ""
     mean = number_text(one.mean)
@@ -163,21 +163,21 @@ def mean_text(one: Summary | None) -> str:
 
 
 def interval_text(one: Summary | None) -> str:
-    """Return the ends of the 95 % interval, where something is repeated."""
+    """Return the ends of the 95 % interval; "" if nothing is repeated."""
     return f"{number_text(one.low)} to {number_text(one.high)}" if one and one.count > 1 else ""
 
 
 def short(text: str) -> str:
-    """Return the text of an override, a long number in four digits."""
+    """Return the value of an override, a long number with four digits."""
     return f"{float(text):.4g}" if len(text) > 7 and is_numeric_cell(text) else text
 
 
 def is_numeric_cell(text: str) -> bool:
-    """Say whether a cell holds a number, with or without its deviation."""
+    """Return whether a cell holds a number, with or without its deviation."""
     return re.fullmatch(r"-?\d+(\.\d+)?(e[-+]?\d+)?( ± .*)?", text, re.I) is not None
 
 
 def escape_latex(text: str) -> str:
-    """Return the text with LaTeX's special signs escaped."""
+    """Return the text with LaTeX's special characters escaped."""
     escaped = "".join(LATEX.get(sign, sign) for sign in text)
     return escaped.replace("±", r"$\pm$")

@@ -1,7 +1,7 @@
 """A process that runs jobs of a sweep: `python -m runner.sweep.worker`, started by `runner.sweep.workers`.
 
 It reads jobs from standard input, one JSON object a line, and answers on standard output in the same form. When
-standard input closes, the sweep has ended: the job that runs saves what it has and this process ends.
+standard input closes, the sweep has ended: the running job saves its state and this process ends.
 """
 
 import base64
@@ -37,13 +37,13 @@ def take_jobs(jobs: "Jobs") -> None:
 
 
 def do_jobs(jobs: "Jobs", answer: Callable[[Outcome], None]) -> None:
-    """Run jobs until there are no more; Ctrl-C or SIGTERM ends the one that runs as it would end a single run."""
+    """Run jobs until there are none left; Ctrl-C or SIGTERM ends the running one as it would end a single run."""
     from runner.config.inferred import register_resolvers
     from runner.tracking.tracker import keep_tracker
     from runner.training.job import run
 
     about = jobs.get()
-    assert about is not None, "the sweep says first what all jobs need"
+    assert about is not None, "the first message says what all jobs need"
     sys.argv = about["argv"]
     register_resolvers()
     load_hydra(about["version_base"])
@@ -59,7 +59,7 @@ def do_jobs(jobs: "Jobs", answer: Callable[[Outcome], None]) -> None:
 
 
 def load_hydra(base: str) -> None:
-    """Have Hydra as the sweep has it: its version base, and its plugins, whose schemas the configuration needs."""
+    """Set up Hydra as in the sweep: its version base, and its plugins, whose schemas the configuration needs."""
     from hydra import version
     from hydra.core.plugins import Plugins
     from hydra.core.utils import setup_globals
@@ -70,7 +70,7 @@ def load_hydra(base: str) -> None:
 
 
 def main() -> None:
-    """Serve until the sweep ends, or ends this process."""
+    """Run jobs until the sweep ends."""
     defer()
     pipe = os.dup(1)
     os.dup2(2, 1)  # what jobs print must not look like an answer

@@ -1,4 +1,4 @@
-"""Jobs side by side on one machine: processes that live as long as the sweep, so that imports are paid once."""
+"""Jobs in parallel on one machine: processes that live as long as the sweep, so that imports happen only once."""
 
 import base64
 import json
@@ -35,12 +35,12 @@ def slots(jobs: int | str) -> int:
     if jobs == "auto":
         return max(1, len(gpus()))
     if not isinstance(jobs, int) or jobs < 1:
-        raise UserError(f"sweep.jobs={jobs}: write a number from 1, or auto for one on each GPU")
+        raise UserError(f"sweep.jobs={jobs}: write a number, at least 1, or auto for one job on each GPU")
     return jobs
 
 
 def gpus() -> list[str]:
-    """Return the GPUs that this process may use, without importing torch."""
+    """Return the GPUs that this process may use; torch is not imported."""
     allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
     if allowed is not None:
         return [device.strip() for device in allowed.split(",") if device.strip() not in ("", "-1")]
@@ -62,14 +62,14 @@ def worker_environment(slot: int, count: int) -> dict[str, str]:
 
 
 class Worker:
-    """One process that runs jobs, one after another.
+    """A process that runs jobs, one after another.
 
     Args:
         slot: its number.
-        command: first line of what it reads: all it has to know.
+        command: the first line that it reads: what all jobs need.
         folder: of the sweep; what the jobs print goes to `worker-<slot>.log`.
         environment: its environment variables.
-        answers: where its answers go, as (worker, answer); the answer None says that it has ended.
+        answers: where its answers go, as (worker, answer); an answer of None means that it has ended.
     """
 
     def __init__(self, slot: int, command: bytes, folder: Path, environment: dict[str, str], answers: "Answers"):
@@ -82,7 +82,7 @@ class Worker:
                 stdout=subprocess.PIPE,
                 stderr=output,
                 env=environment,
-                start_new_session=True,  # Ctrl-C comes to the sweep, which passes it on
+                start_new_session=True,  # Ctrl-C goes to the sweep, which passes it on
             )
         self.name = process_name(self.process.pid)
         self.answers = answers
@@ -92,12 +92,12 @@ class Worker:
 
     def send(self, line: bytes) -> None:
         assert self.process.stdin is not None
-        with suppress(BrokenPipeError):  # it has ended, which its last answer says, too
+        with suppress(BrokenPipeError):  # it has ended, as its last answer also says
             self.process.stdin.write(line + b"\n")
             self.process.stdin.flush()
 
     def listen(self) -> None:
-        """Pass answers on until there are no more (in a thread)."""
+        """Pass on answers until there are none left (in a thread)."""
         assert self.process.stdout is not None
         for line in self.process.stdout:
             answer = json.loads(line)
@@ -106,7 +106,7 @@ class Worker:
         self.answers.put((self, None))
 
     def end(self) -> None:
-        """Let go of the process, which has ended or is about to."""
+        """Release the process, which has ended or is about to."""
         assert self.process.stdin is not None and self.process.stdout is not None
         with suppress(BrokenPipeError):
             self.process.stdin.close()
@@ -119,7 +119,7 @@ class Workers:
     """Runs jobs in several processes.
 
     Args:
-        context: Hydra's way to compose and its callbacks.
+        context: Hydra's config loader and callbacks.
         config: the composed configuration of the sweep.
         folder: of the sweep.
         slots: how many processes.
@@ -144,7 +144,7 @@ class Workers:
         worker.send(json.dumps({"job": number, "overrides": overrides}).encode())
 
     def free_worker(self) -> Worker:
-        """Return a worker without a job, a new one if need be."""
+        """Return a worker without a job, a new one if necessary."""
         for slot in range(self.slots):
             worker = self.workers.get(slot)
             if worker is None:
@@ -170,7 +170,7 @@ class Workers:
                 return job, answer
 
     def stop(self) -> None:
-        """End all processes; jobs that run save what they have. A second interrupt ends them at once."""
+        """End all processes; running jobs save their state. A second interrupt ends them immediately."""
         working = [worker for worker in self.workers.values() if worker.job is not None]
         for worker in self.workers.values():
             if worker.job is not None:

@@ -1,4 +1,4 @@
-"""Adversarial training: a generator and a discriminator with an optimizer each, in alternating steps.
+"""Adversarial training: a generator and a discriminator, each with its own optimizer, in alternating steps.
 
 The net has `.generator` (noise (B, Z) -> examples), `.discriminator` (examples -> logits (B,)) and `.latent_dim`.
 Source: Goodfellow et al., Generative Adversarial Nets, NeurIPS 2014, arXiv:1406.2661, algorithm 1; the generator
@@ -19,7 +19,7 @@ from runner.tasks.means import Scalars
 
 
 class Adversarial(Task):
-    """Both players' binary cross-entropy; a grid of samples from fixed noise.
+    """Binary cross-entropy of both players, and a grid of samples from fixed noise.
 
     Args:
         net: has `.generator`, `.discriminator` and `.latent_dim`.
@@ -50,7 +50,7 @@ class Adversarial(Task):
         return torch.randn(rows, self.net.latent_dim, device=self.device)
 
     def inputs(self, batch: Any) -> tuple:
-        """The net is called with as much noise as the batch has examples."""
+        """The net is called with noise, one row for each example of the batch."""
         return (self.noise(len(batch[0])),)
 
     def discriminator_loss(self, real: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Adversarial(Task):
         self.training_means.add(losses, len(real))
 
     def update(self, optimizer: Any, loss: Tensor) -> Tensor:
-        """One step of one player."""
+        """Update one player by one step."""
         optimizer.zero_grad()
         self.manual_backward(loss)
         self.clip(optimizer)

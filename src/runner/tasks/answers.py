@@ -1,4 +1,4 @@
-"""What a model answers for an example: the label and the probability of every class, or the value of each target."""
+"""The answers of a model: the label and the probability of every class, or the value of each target."""
 
 from collections.abc import Iterable
 
@@ -21,7 +21,7 @@ def value_names(data: DataModule) -> list[str]:
 
 
 def class_answers(names: list[str], labels: Iterable[int], probabilities: Iterable[list[float]]) -> list[dict]:
-    """One row an example.
+    """Return one row for each example.
 
     Args:
         names: of the classes.

@@ -1,7 +1,7 @@
-"""What all objectives share: what an objective says of itself, and what a run, a command or a test asks of it.
+"""What all objectives share: what an objective says about itself, and what a run, a command or a test asks of it.
 
 A subclass writes `step(batch) -> {name: scalar}` and, where its examples are not one class for each input, `example`;
-where needed also `inputs`, `evaluation_step`, `answer` and `figures`. How it is trained stands in `runner.tasks.loop`.
+where needed also `inputs`, `evaluation_step`, `answer` and `figures`. How it is trained is in `runner.tasks.loop`.
 
 Shape letters: B batch, T time (tokens).
 """
@@ -62,7 +62,7 @@ class Task(Loop):
     def own_losses(self, batch: Any) -> dict[str, Tensor]:
         """Named losses of a net with a method `losses(inputs, target)`, such as an adaptive softmax or a penalty.
 
-        Its "loss" stands in place of the objective's; all others are added to that.
+        Its "loss" replaces that of the objective; all others are added.
         """
         return dict(self.net.losses(self.inputs(batch), batch[-1])) if hasattr(self.net, "losses") else {}
 
@@ -89,7 +89,7 @@ class Task(Loop):
         return {}
 
     def questions(self) -> dict[str, Question]:
-        """What `predict` may be asked beside raw rows, such as {"sample": ...} for `predict run=last sample=64`."""
+        """What `predict` can be asked besides raw rows, such as {"sample": ...} for `predict run=last sample=64`."""
         return {}
 
     def sample_text(self, data: DataModule) -> str | None:
@@ -109,7 +109,7 @@ class Task(Loop):
         """
 
     def fitted(self) -> dict[str, float]:
-        """Return the fitted numbers by name where they are the result; `metrics.json` holds them as fit/NAME."""
+        """Return the fitted numbers by name if they are the result; `metrics.json` has them as fit/NAME."""
         return self.net.fitted() if hasattr(self.net, "fitted") else {}
 
     # What a run does with an objective.
@@ -117,22 +117,23 @@ class Task(Loop):
     def fit(self, trainer: Trainer, data: DataModule, checkpoint: str | None = None) -> None:
         """Train the net, from the checkpoint if there is one."""
         self.net.train()  # pretrained nets arrive in evaluation mode, where dropout is off
-        # What the imports have made stays until the end: the garbage collector need not look through it after every
-        # few steps.
+        # Objects created by imports stay until the end: the garbage collector need not search them every few steps.
         gc.collect()
         gc.freeze()
         trainer.fit(self, datamodule=data, ckpt_path=checkpoint, weights_only=True)
 
     def evaluate(self, trainer: Trainer, data: DataModule, split: str) -> dict[str, float]:
         """Return the metrics of the split, "val" or "test"."""
-        seed_everything(data.seed, verbose=False)  # an objective that draws numbers scores the same every time
+        seed_everything(
+            data.seed, verbose=False
+        )  # an objective that draws random numbers gives the same scores every time
         run = trainer.validate if split == "val" else trainer.test
         run(self, datamodule=data, verbose=False)
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         return {name: value for name, value in found.items() if name.startswith(f"{split}/")}
 
     def save_weights(self, folder: Path) -> None:
-        """Write the weights, and the files of its own that a net has."""
+        """Write the weights, and the additional files of a net."""
         save_model(self.net, str(folder / "weights.safetensors"))
         if hasattr(self.net, "save_files"):
             (folder / FILES).mkdir(exist_ok=True)
@@ -154,21 +155,21 @@ class Task(Loop):
         return tuple(tensor.to(self.device) for tensor in data.encode(rows))
 
     def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
-        """Return inputs of the net for so many examples, texts of so many tokens, with which an export follows it."""
+        """Return inputs of the net, `rows` examples of `length` tokens, with which an export traces it."""
         return examples.of_length(data, rows, length)
 
     def start_scoring(self) -> None:
-        """Begin the metrics of labelled rows."""
+        """Start computing the metrics of labelled rows."""
         self.on_validation_epoch_start()
 
     @torch.inference_mode()
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
-        """Add raw rows and what is true of them to the metrics."""
+        """Add raw rows and their true labels to the metrics."""
         if data.targets is None or truths is None:
             raise UserError(f"{type(self).__name__} has no labels to compare with: use split=val or split=test")
         batch = (*self.encoded(rows, data), data.targets.encode(np.asarray(truths)).to(self.device))
         self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
-        self.evaluation_means.close()  # sums take no memory
+        self.evaluation_means.close()  # sums take little memory
 
     def scores(self) -> dict[str, float]:
         """Return the metrics of all rows since `start_scoring`."""
@@ -185,7 +186,7 @@ class Task(Loop):
             self.write_sample(Path(self.trainer.default_root_dir) / "samples.txt")
 
     def write_sample(self, path: Path) -> None:
-        """Add this epoch's sample to the log and to a file; a resumed run may come to an epoch again."""
+        """Add this epoch's sample to the log and to a file; a resumed run may repeat an epoch."""
         text = self.sample_text(self.data_module)
         if text is None:
             return

@@ -1,6 +1,6 @@
 """Language modelling from left to right.
 
-The net maps tokens (B, T) to logits (B, T, V); the target is the same text one token further on, -100 where it does not
+The net maps tokens (B, T) to logits (B, T, V); the target is the same text shifted by one token, -100 where it does not
 count.
 """
 
@@ -25,17 +25,17 @@ from runner.text.vocabulary import PAD
 
 
 class CausalLM(Task):
-    """Cross-entropy of the next token; perplexity, and bits per character where the tokens are characters.
+    """Cross-entropy of the next token; perplexity, and bits per character if the tokens are characters.
 
     Args:
-        net: maps tokens (B, T) to logits (B, T, V); one with `start` and `step` writes without reading its text again.
-        context_len: most tokens that a net without `start` and `step` is shown at once when it writes.
-        sample_len: tokens of the sample written after each epoch; 0 = none.
-        method: how a text is written: greedy, sample or beam (see `runner.tasks.decoding`).
+        net: maps tokens (B, T) to logits (B, T, V); one with `start` and `step` generates without rereading its text.
+        context_len: most tokens that a net without `start` and `step` sees at once when it generates.
+        sample_len: tokens of the sample generated after each epoch; 0 = none.
+        method: how a text is generated: greedy, sample or beam (see `runner.tasks.decoding`).
         temperature: of sampling, above 0; below 1 is more careful, above 1 bolder.
         top_k: sampling draws from that many of the likeliest tokens; None = from all.
         top_p: sampling draws from the fewest tokens that together have this probability; None = from all.
-        beam_size: texts that beam search follows at the same time.
+        beam_size: texts that beam search follows in parallel.
         sample_seed: of sampling.
     """
 
@@ -58,7 +58,7 @@ class CausalLM(Task):
         self.sample_len = sample_len
         self.how = Decoding(
             method, sample_len or 200, temperature, top_k, top_p, beam_size, seed=sample_seed
-        )  # other settings are those of translation
+        )  # the other settings are for translation
         self.writer: Any = net if hasattr(net, "step") else Window(net, context_len)
         self.context_len = context_len
         self.token_unit = "token"
@@ -99,7 +99,7 @@ class CausalLM(Task):
         return decode(self.writer, state, last_tokens(prompts), how).tokens[:, 0]
 
     def sample_text(self, data: DataModule) -> str | None:
-        """Continue the beginning of the validation text; the random numbers are its own and disturb no training."""
+        """Continue the beginning of the validation text, with random numbers that do not affect training."""
         if not self.sample_len:
             return None
         self.net.eval()
@@ -109,7 +109,7 @@ class CausalLM(Task):
         return f"{data.decode(prompt[0].tolist())}|{data.decode(written.tolist())}"
 
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
-        """One row an example: the text the model writes after the prompt."""
+        """Return one row for each example: the text that the model generates after the prompt."""
         (prompts,) = self.encoded(rows, data)
         if not (prompts != PAD).any(dim=1).all():
             raise UserError("a language model needs at least one token of text to continue; the text was empty")
@@ -122,7 +122,7 @@ class CausalLM(Task):
 
     @torch.inference_mode()
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
-        """Add texts to the metrics, in windows as in training; a text is its own truth."""
+        """Add texts to the metrics, in windows as in training; no labels are needed."""
         for tokens in self.encoded(rows, data)[0].cpu():
             for batch in Loader(StreamSplit(tokens[tokens != PAD].numpy(), self.context_len), data.eval_rows):
                 batch = type(batch)(*(part.to(self.device) for part in batch))

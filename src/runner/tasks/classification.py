@@ -42,9 +42,9 @@ class Classification(Task):
         loss: the loss function: a name of `runner.tasks.losses`, the dotted path of a function, or a node with
             `_target_`.
         label_smoothing: share of the target probability spread over all classes, 0 .. 1; of cross_entropy.
-        imbalance: what training does for rare classes: output bias, class weights, oversampling, the focal loss, or a
+        imbalance: what training does about rare classes: output bias, class weights, oversampling, the focal loss, or a
             list of them (see `runner.tasks.imbalance`).
-        threshold: how two classes are told apart: by the larger logit ("argmax"), or by the probability that gives the
+        threshold: how one of two classes is chosen: by the larger logit ("argmax"), or by the probability with the
             best balanced accuracy on the validation split ("validation").
     """
 
@@ -65,7 +65,7 @@ class Classification(Task):
         if threshold not in ("argmax", "validation"):
             raise UserError(f"task.threshold is argmax or validation, received {threshold!r}")
         if threshold == "validation" and num_outputs != 2:
-            raise UserError(f"task.threshold=validation tells two classes apart; this data has {num_outputs}")
+            raise UserError(f"task.threshold=validation is for two classes; this data has {num_outputs}")
         self.num_classes = num_outputs
         self.remedies = remedies(imbalance)
         self.loss = class_loss(loss, label_smoothing, focal="focal" in self.remedies)
@@ -89,7 +89,7 @@ class Classification(Task):
         self.mistakes = Mistakes()
 
     def connect(self, data: DataModule) -> None:
-        """Take the class names; and before training, what the remedies need of the training split."""
+        """Take the class names and, before training, what the remedies need from the training split."""
         self.data, self.class_names = data, data.class_names
         if self.remedies and data.is_set_up:
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
@@ -109,7 +109,7 @@ class Classification(Task):
         return self.scalars(logits, target)
 
     def judge(self, logits: Tensor, target: Tensor) -> None:
-        """Count what the larger logit decides."""
+        """Update the metrics with the class of the larger logit."""
         self.metrics.update(logits.float().softmax(dim=1), target)
         self.confusion.update(logits, target)
 
@@ -127,7 +127,7 @@ class Classification(Task):
         return {"loss": loss, "accuracy": (logits.argmax(dim=1) == target).float().mean()}
 
     def on_validation_epoch_start(self) -> None:
-        super().on_validation_epoch_start()  # which testing begins with, too
+        super().on_validation_epoch_start()  # which also begins testing
         self.confusion.reset()
         self.mistakes.reset()
         if self.threshold is not None:
@@ -144,7 +144,7 @@ class Classification(Task):
             self.judge(self.threshold.shifted(logits), target)
         with warnings.catch_warnings():
             for text in ("No (positive|negative) samples", "Average precision score for one or more classes"):
-                warnings.filterwarnings("ignore", message=text)  # answered below
+                warnings.filterwarnings("ignore", message=text)  # handled below
             metrics = super().evaluation_metrics()
         if not self.confusion.compute().sum(dim=1).all():  # ranking a class needs examples of it
             metrics |= {"auroc": math.nan, "average_precision": math.nan}
@@ -152,7 +152,7 @@ class Classification(Task):
 
     @torch.inference_mode()
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
-        """One row an example: the label and the probability of every class."""
+        """Return one row for each example: the label and the probability of every class."""
         logits = self.net(*self.encoded(rows, data)).float()  # (B, K)
         decided = (logits if self.threshold is None else self.threshold.shifted(logits)).argmax(dim=1)
         return class_answers(class_names(data), decided.tolist(), logits.softmax(dim=1).tolist())
@@ -161,7 +161,7 @@ class Classification(Task):
         return class_columns(class_names(data))
 
     def own_state(self) -> dict[str, Tensor]:
-        """What belongs to the model beside its net: the class weights of the loss and the threshold."""
+        """What belongs to the model besides its net: the class weights of the loss and the threshold."""
         found = {} if self.class_weights is None else {"class_weights": self.class_weights}
         return found | ({} if self.threshold is None else {"threshold": self.threshold.value})
 

@@ -1,16 +1,16 @@
-"""Writing with a net, token by token: greedy, sampling, beam search.
+"""Generating text with a net, token by token: greedy, sampling, beam search.
 
-What a net that writes has to offer, for B rows at once:
+What a net that generates has to provide, for B rows at once:
     state = net.start(*inputs)               what it has read: nested tuples of tensors, each with the batch first
-    logits, state = net.step(token, state)   reads one token more, int64 (B,); logits of the next one, (B, V)
+    logits, state = net.step(token, state)   reads one more token, int64 (B,); logits of the next one, (B, V)
 A language model starts from prompts, int64 (B, T) with padding at the end, and leaves the last token of each for the
-first step (`last_tokens`). An encoder-decoder starts from its source, and its first step is given the start mark.
-A net that looks back may say where it looked in the step that made a state: net.step_attention(state) -> (B, S).
+first step (`last_tokens`). An encoder-decoder starts from its source, and its first step gets the start mark.
+A net with attention may say where it looked in the step that produced a state: net.step_attention(state) -> (B, S).
 
 Sources: beam search with a length penalty, Wu et al. 2016, arXiv:1609.08144, equation 14; top-k sampling, Fan et al.
 2018, arXiv:1805.04833; nucleus (top-p) sampling, Holtzman et al. 2020, arXiv:1904.09751.
 
-Shape letters: B rows, N paths of a row (what may become its answers), V vocabulary, L tokens written, S source places.
+Shape letters: B rows, N paths of a row (possible answers), V vocabulary, L tokens generated, S source places.
 """
 
 from collections.abc import Callable
@@ -27,14 +27,14 @@ State: TypeAlias = "Tensor | tuple[State, ...]"
 
 
 class Writer(Protocol):
-    """A net that writes; its `start`, whose inputs differ from net to net, has been called already."""
+    """A net that generates; its `start`, whose inputs differ from net to net, has already been called."""
 
     def step(self, token: Tensor, state: Any) -> tuple[Tensor, Any]: ...
 
 
 @dataclass(frozen=True)
 class Decoding:
-    """How a text is written.
+    """How a text is generated.
 
     Args:
         method: greedy (the likeliest token each time), sample (drawn at random) or beam (the likeliest whole texts).
@@ -42,7 +42,7 @@ class Decoding:
         temperature: of sampling, above 0; below 1 is more careful, above 1 bolder.
         top_k: sampling draws from that many of the likeliest tokens, at least 1; None = from all.
         top_p: sampling draws from the fewest tokens that together have this probability, in (0, 1]; None = from all.
-        beam_size: texts that beam search follows at the same time, at least 1.
+        beam_size: texts that beam search follows in parallel, at least 1.
         length_penalty: 0 = texts are compared by their log-probability, which favours short ones; larger favours
             longer ones, 0.6 to 1 being usual.
         n_best: answers for each row: 1 for greedy, at most beam_size for beam.
@@ -83,9 +83,9 @@ class Decoding:
 
 
 class Decoded(NamedTuple):
-    """What has been written: for each of B rows N answers, the best one first (samples: in the order of drawing).
+    """The generated texts: for each of B rows N answers, the best one first (samples: in the order of drawing).
 
-    `tokens`, int64 (B, N, L), hold the end mark, where there is one, and padding behind it. `scores` (B, N) are
+    `tokens`, int64 (B, N, L), include the end mark, if there is one, and padding after it. `scores` (B, N) are
     log-probabilities over the length penalty. `attention` (B, N, L, S) is None unless the net says where it looked.
     """
 
@@ -96,7 +96,7 @@ class Decoded(NamedTuple):
 
 @torch.inference_mode()
 def decode(net: Writer, state: State, first: Tensor, how: Decoding) -> Decoded:
-    """Write from a state and the first token to read, int64 (B,). What a row gets does not depend on the others."""
+    """Generate from a state and the first token to read, int64 (B,). No row depends on the others."""
     rows, paths = len(first), how.beam_size if how.method == "beam" else how.n_best  # B, N
     row = torch.arange(rows, device=first.device).unsqueeze(1)  # (B, 1)
     copies = row.expand(rows, paths).flatten()  # (BN,): 0 0 0 1 1 1 ...
@@ -106,7 +106,7 @@ def decode(net: Writer, state: State, first: Tensor, how: Decoding) -> Decoded:
     tokens = first.new_empty(rows * paths, 0)  # (BN, L), L = 0 so far
     total = torch.zeros(rows, paths, device=first.device)  # log-probability of each path
     if how.method == "beam":
-        total[:, 1:] = -torch.inf  # all paths are still one and the same: only the first counts
+        total[:, 1:] = -torch.inf  # all paths are still the same: only the first counts
     length = torch.zeros_like(total)
     ended = torch.zeros_like(total, dtype=torch.bool)
 
@@ -140,7 +140,7 @@ def decode(net: Writer, state: State, first: Tensor, how: Decoding) -> Decoded:
     return Decoded(tokens[:, best], scores[:, best], attention)
 
 
-# One token more for each path: from log-probabilities and scores of all next tokens, (B, N, V) each, to the path that
+# One more token for each path: from log-probabilities and scores of all next tokens, (B, N, V) each, to the path that
 # is continued and the token it is continued with, int64 (B, N) each.
 
 
@@ -207,11 +207,11 @@ def last_tokens(prompts: Tensor) -> Tensor:
 
 
 class Window:
-    """Lets a language model without `start` and `step` write: its state is the text, which it reads again at each step.
+    """Lets a language model without `start` and `step` generate: its state is the text, which it rereads at each step.
 
     Args:
         net: maps tokens (B, T) to logits (B, T, V).
-        length: most tokens it is shown at once.
+        length: most tokens it sees at once.
     """
 
     def __init__(self, net: Callable[[Tensor], Tensor], length: int):
@@ -223,7 +223,7 @@ class Window:
         return tokens.masked_fill(place >= lengths(tokens) - 1, PAD)
 
     def step(self, token: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
-        """Put a token (B,) behind each text and return the logits of the next one (B, V)."""
+        """Append a token (B,) to each text and return the logits of the next one (B, V)."""
         text = torch.cat([state, torch.full_like(state[:, :1], PAD)], dim=1)  # (B, T + 1)
         text = text.scatter(1, lengths(state), token.unsqueeze(1))
         first = (lengths(text) - self.length).clamp(min=0)  # (B, 1): where the window begins

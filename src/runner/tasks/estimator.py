@@ -1,7 +1,7 @@
-"""Estimators: fit and predict in one step, without epochs; scikit-learn and its like.
+"""Estimators: fit and predict in one step, without epochs, as in scikit-learn.
 
-The net is any object with `fit(X, y)` and `predict(X)`; one with `predict_proba(X)` is a classifier. It keeps what it
-has learnt in `state()`, plain containers and arrays, so that it is stored and loaded without running anybody's code.
+The net is any object with `fit(X, y)` and `predict(X)`; one with `predict_proba(X)` is a classifier. Its fitted
+values are in `state()`, plain containers and arrays, so that it is stored and loaded without running foreign code.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ class Estimator(Task):
     by_gradient = False
     monitor = None
     asked: list[dict]  # labelled rows of `score`
-    truths: list  # and what is true of them
+    truths: list  # and their true labels
     data: DataModule | None = None
 
     def __init__(self, net: Any):
@@ -46,9 +46,9 @@ class Estimator(Task):
         self.class_names = data.class_names
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
-        """Raw examples and targets that follow from them."""
+        """Return raw examples and targets that depend on them."""
         numbers = np.random.default_rng(0)
-        rows *= 10  # a fit from too few examples says nothing
+        rows *= 10  # a fit to too few examples shows nothing
         classes = np.arange(rows) % (facts.get("num_classes") or 2)
         if "vocab_size" in read:
             words = np.array(["film", "plot", "actor", "scene", "music"])
@@ -66,7 +66,7 @@ class Estimator(Task):
         return {f"{split}/{name}": value for name, value in self.judged(*data.examples(split)).items()}
 
     def judged(self, examples: Any, actual: Any) -> dict[str, float]:
-        """Metrics of examples as scikit-learn takes them."""
+        """Return the metrics of examples in the form scikit-learn takes."""
         scores = self.class_scores if self.classifies else self.value_scores
         return {name: float(value) for name, value in scores(examples, np.asarray(actual)).items()}
 
@@ -74,7 +74,7 @@ class Estimator(Task):
         self.asked, self.truths = [], []
 
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
-        """Keep labelled rows: an estimator takes all at once."""
+        """Keep labelled rows: an estimator is given all of them at once."""
         self.data = data
         self.asked += rows
         self.truths += [] if truths is None else list(truths)
@@ -86,7 +86,7 @@ class Estimator(Task):
         return self.judged(self.data.plain_features(self.asked), truths[:, 0] if single else truths)
 
     def class_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:
-        """Metrics of class numbers (N,); without examples of every class there is no AUROC and no average precision."""
+        """Metrics of class numbers (N,); without examples of every class AUROC and average precision are left out."""
         probabilities = self.net.predict_proba(rows)  # (N, K)
         classes = np.arange(probabilities.shape[1])
         predicted = probabilities.argmax(axis=1)
@@ -118,7 +118,7 @@ class Estimator(Task):
         }
 
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
-        """One row an example: label and class probabilities, or the predicted values."""
+        """Return one row for each example: label and class probabilities, or the predicted values."""
         examples = data.plain_features(rows)  # texts, or a matrix (N, F)
         if not self.classifies:
             values = np.asarray(self.net.predict(examples)).reshape(len(rows), -1)  # (N, D)

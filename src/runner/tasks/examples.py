@@ -1,4 +1,4 @@
-"""Small made-up batches from the facts of the data alone: what contracts, `runner doctor` and exports are tried on.
+"""Small made-up batches from the facts of the data alone: for contracts, `runner doctor` and exports.
 
 Shape letters: B batch, T time (tokens), D targets.
 """
@@ -32,7 +32,7 @@ def with_values(facts: Facts, read: set[str], rows: int, draw: torch.Generator) 
 
 
 def with_next_tokens(facts: Facts, read: set[str], rows: int, draw: torch.Generator) -> Stream:
-    """Tokens and, as their targets, the same tokens one step further on, both (B, T)."""
+    """Tokens and, as their targets, the same tokens shifted by one step, both (B, T)."""
     stream, real = texts(facts, rows, draw)
     return Stream(torch.where(real, stream[:, :-1], PAD), torch.where(real, stream[:, 1:], IGNORE))
 
@@ -65,7 +65,7 @@ def texts(facts: Facts, rows: int, draw: torch.Generator) -> tuple[Tensor, Tenso
 
 
 def of_length(data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
-    """Random inputs like those that raw rows of this data become: so many rows and, if they are tokens, so long."""
+    """Random inputs like the encoded rows of this data: `rows` of them and, if they are tokens, `length` long."""
     draw = torch.Generator().manual_seed(0)
     vocabulary = getattr(data.inputs, "vocabulary", None)
     made = []

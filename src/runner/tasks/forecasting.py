@@ -1,7 +1,7 @@
 """Forecasting: the next values of a series from a window of the last ones.
 
-The net returns (B, D), D days ahead, on the scale of the targets; metrics are in the data's own units. Beside each
-stands the error of the naive forecast "tomorrow is like today", which a useful model has to undercut.
+The net returns (B, D), D days ahead, on the scale of the targets; metrics are in the data's own units. Next to each
+is the error of the naive forecast "tomorrow is like today", which a useful model has to beat.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from runner.tasks.regression import Regression
 
 
 class Forecasting(Regression):
-    """Regression on the values that follow a window, and what the last value of the window would have done.
+    """Regression on the values that follow a window, compared with repeating the last value of the window.
 
     Args:
         net: returns (B, D).
@@ -54,7 +54,7 @@ class Forecasting(Regression):
         self.channel_std.fill_(float(data.inputs.std[self.channel]))
 
     def last_values(self, windows: Tensor) -> Tensor:
-        """The last value of each window (B, T, C), in the data's own units, once for each value ahead, (B, D)."""
+        """The last value of each window (B, T, C), in the data's own units, repeated for each value ahead, (B, D)."""
         last = windows[:, -1, self.channel] * self.channel_std + self.channel_mean  # (B,)
         return last.unsqueeze(1).repeat(1, self.num_targets)
 

@@ -31,17 +31,17 @@ def remedies(chosen: Remedy | list[Remedy]) -> set[Remedy]:
                             f"Allowed: {', '.join(REMEDIES)}, or several as [bias,class_weight]")  # fmt: skip
     found = set(words) - {"none"}
     if {"class_weight", "oversample"} <= found:
-        raise UserError("task.imbalance: class_weight and oversample both make up for rare classes; take one of them")
+        raise UserError("task.imbalance: class_weight and oversample both compensate for rare classes; use one of them")
     return found
 
 
 def prepare(chosen: set[Remedy], net: nn.Module, data: Any, num_classes: int) -> Tensor | None:
-    """Do what the remedies do before the first step; return the class weights of the loss (K,), or None.
+    """Apply the remedies before the first step; return the class weights of the loss (K,), or None.
 
     Args:
         chosen: the remedies.
         net: gets its output bias ("bias").
-        data: gives the targets of the training split, and draws its rows as it is told ("oversample").
+        data: gives the targets of the training split; its rows are then drawn with weights ("oversample").
         num_classes: number of classes K.
     """
     targets = torch.from_numpy(np.asarray(data.targets_of("train"), dtype=np.int64))
@@ -54,17 +54,17 @@ def prepare(chosen: set[Remedy], net: nn.Module, data: Any, num_classes: int) ->
 
 
 def class_counts(targets: Tensor, num_classes: int) -> Tensor:
-    """Rows of each class (K,), float64; a class without any counts as one row, so that no weight is infinite."""
+    """Rows of each class (K,), float64; a class without rows counts as one row, so that no weight is infinite."""
     return torch.bincount(targets, minlength=num_classes).double().clamp(min=1)
 
 
 def class_weights(counts: Tensor) -> Tensor:
-    """total / (K * n) for each class of n rows, float32 (K,): all classes weigh the same, and the mean weight is 1."""
+    """total / (K * n) for each class of n rows, float32 (K,): equal weight for all classes, mean weight 1."""
     return (counts.sum() / (len(counts) * counts)).float()
 
 
 def row_weights(targets: Tensor, counts: Tensor) -> Tensor:
-    """How often each row is drawn, relative to the others, so that all classes come equally often; float64 (N,)."""
+    """How often each row is drawn, relative to the others, so that all classes are equally frequent; float64 (N,)."""
     return (1 / counts)[targets]
 
 
@@ -80,7 +80,7 @@ def set_output_bias(net: nn.Module, counts: Tensor) -> None:
         found = ", ".join(f"{each.in_features}-{each.out_features}" for each in sizes) or "none"
         raise UserError(
             f"task.imbalance=bias needs a linear layer with a bias and {len(counts)} outputs, one for each class; "
-            f"{type(net).__name__} has none (linear layers: {found}). Take class_weight or oversample."
+            f"{type(net).__name__} has none (linear layers: {found}). Use class_weight or oversample."
         )
     fitting[-1].bias.copy_((counts / counts.sum()).log())
 
@@ -96,7 +96,7 @@ class AveragePrecision(BinaryAveragePrecision):
 
 
 class Threshold(nn.Module):
-    """From which probability on a row is called class 1: where balanced accuracy on the validation split is largest.
+    """The probability from which a row counts as class 1: that with the best balanced accuracy on validation.
 
     The threshold is a buffer, so a checkpoint holds the one that belongs to its weights.
     """
@@ -127,7 +127,7 @@ class Threshold(nn.Module):
         self.value.copy_(best_threshold(probability, self.targets.compute().long()))
 
     def shifted(self, logits: Tensor) -> Tensor:
-        """Logits (B, 2) whose larger one is what the threshold decides; the order of the rows stays."""
+        """Logits (B, 2) whose larger one is the class chosen by the threshold; the order of the rows stays the same."""
         shift = torch.stack([torch.zeros_like(self.value), -torch.logit(self.value, eps=1e-6)])
         return logits + shift
 
@@ -140,7 +140,7 @@ def best_threshold(probability: Tensor, target: Tensor) -> Tensor:
         target: class numbers, 0 or 1, (N,).
 
     Returns:
-        a scalar; 0.5 where one of the classes is absent.
+        a scalar; 0.5 if one of the classes is absent.
     """
     positives = target.sum()
     negatives = len(target) - positives

@@ -1,4 +1,4 @@
-"""How Lightning trains an objective: steps, their running means, optimizers, what a checkpoint holds beside weights."""
+"""How Lightning trains an objective: steps, running means, optimizers, what a checkpoint holds besides weights."""
 
 import inspect
 import math
@@ -19,7 +19,7 @@ from runner.tasks.means import RunningMeans, Scalars, value_of
 
 
 class Loop(LightningModule):
-    """The training loop of an objective, which `runner.tasks.base.Task` completes with what it says of itself.
+    """The training loop of an objective, which `runner.tasks.base.Task` completes with what it says about itself.
 
     Args:
         net: the module that is trained.
@@ -51,10 +51,10 @@ class Loop(LightningModule):
         augment: Augmentation | None = None,
         regularise: Regulariser | None = None,
     ) -> None:
-        """Take what the configuration gives to every objective, whatever it is.
+        """Take the settings that every objective gets from the configuration.
 
         Raises:
-            UserError: what the objective has no use for.
+            UserError: the objective cannot use one of them.
         """
         if mode not in ("min", "max"):
             raise UserError(f"task.mode is min or max, received {mode!r}")
@@ -64,7 +64,7 @@ class Loop(LightningModule):
         self.optimizer, self.schedule, self.monitor, self.mode = optimizer, schedule, monitor, mode
         self.augment, self.regularise = augment, regularise
 
-    # What `runner.tasks.base.Task` says more of.
+    # Described in `runner.tasks.base.Task`.
 
     by_gradient = True  # whether it learns by steps of an optimizer; False = it fits in one call
 
@@ -81,13 +81,13 @@ class Loop(LightningModule):
         return len(batch[-1])
 
     def training_state(self) -> dict:
-        """What training has to remember beside weights and optimizers, plain containers and tensors."""
+        """What training has to remember besides weights and optimizers, plain containers and tensors."""
         return {}
 
     def load_training_state(self, state: dict) -> None:
-        """Take up what `training_state` returned."""
+        """Restore what `training_state` returned."""
 
-    # What Lightning's trainer knows without declaring it.
+    # What Lightning's trainer has without declaring it.
 
     @property
     def data_module(self) -> DataModule:
@@ -127,7 +127,7 @@ class Loop(LightningModule):
         if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):
             return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
         if self.monitor is None or not self.automatic_optimization:
-            raise UserError("schedule=plateau watches task.monitor, and this task has none. Take another schedule.")
+            raise UserError("schedule=plateau watches task.monitor, and this task has none. Choose another schedule.")
         how = {"scheduler": scheduler, "interval": "epoch", "monitor": self.monitor}
         if self.monitor.startswith("val/"):
             how |= {"frequency": self.trainer.check_val_every_n_epoch or 1, "strict": False}  # known after a validation
@@ -243,12 +243,12 @@ class Loop(LightningModule):
         self.report("test", self.evaluation_metrics())
 
     def evaluation_metrics(self) -> dict[str, float]:
-        """Return the metrics of the split that has just been gone through."""
+        """Return the metrics of the split that has just been evaluated."""
         means = self.evaluation_means.pop()
         return means | {name: float(value) for name, value in self.metrics.compute().items()}
 
     def report(self, split: str, values: dict[str, float]) -> None:
-        """Hand the metrics of an epoch to the callbacks (early stopping, checkpoints) and to the record of the run."""
+        """Pass the metrics of an epoch to the callbacks (early stopping, checkpoints) and to the record of the run."""
         values = {f"{split}/{name}": value for name, value in values.items()}
         self.log_dict(values, logger=False)
         if self.trainer.logger and self.trainer.state.fn == "fit":
@@ -256,7 +256,7 @@ class Loop(LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         if (self.trainer.fit_loop.batch_idx + 1) % self.window == 0:
-            self.close_window()  # which `on_train_batch_end` is about to do
+            self.close_window()  # as `on_train_batch_end` is about to do
         self.refuse_lost(self.training_means.waiting())
         checkpoint["training_means"] = self.training_means.state_dict()
         checkpoint["training_state"] = self.training_state()
@@ -265,7 +265,7 @@ class Loop(LightningModule):
         self.training_means.load_state_dict(checkpoint["training_means"])
         self.load_training_state(checkpoint["training_state"])
 
-    # What follows only makes Lightning's share of a step smaller: for a small net it is most of the step.
+    # The rest only reduces Lightning's overhead in a step: for a small net it is most of the step.
 
     def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: torch.optim.Optimizer) -> None:
         for group in optimizer.param_groups:
@@ -280,11 +280,11 @@ class Loop(LightningModule):
         return super()._apply_batch_transfer_handler(batch, device, dataloader_idx)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if name == "_current_fx_name":  # set some forty times a step, each time through torch's search for parameters
+        if name == "_current_fx_name":  # set about forty times a step, each time through torch's search for parameters
             self.__dict__[name] = value
         else:
             super().__setattr__(name, value)
 
 
-# Lightning looks at the signature before every step; this spares it the work of finding out.
+# Lightning inspects the signature before every step; storing it saves that work.
 setattr(Loop.training_step, "__signature__", inspect.signature(Loop.training_step))  # noqa: B010, mypy knows no such attribute

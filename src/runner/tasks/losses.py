@@ -1,7 +1,7 @@
-"""Loss functions: what training makes small.
+"""Loss functions: what training minimises.
 
-All take (prediction, target, reduction), where reduction "mean" gives one number and "none" one number an example, as
-in torch. Hinge losses and binary cross-entropy read class scores as yes-or-no questions, see `questions`.
+All take (prediction, target, reduction), where reduction "mean" gives one number and "none" one number for each
+example, as in torch. Hinge losses and binary cross-entropy treat class scores as yes-or-no questions, see `questions`.
 
 Shape letters: B batch, K classes, D targets.
 Sources: hinge: Cortes and Vapnik 1995; squared hinge: Chang, Hsieh and Lin 2008; pairwise ranking hinge: Weston and
@@ -27,7 +27,7 @@ ValueLoss = Literal["mse", "mae", "huber"]
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
-    """Losses (B,) as they are ("none") or their mean ("mean")."""
+    """Losses (B,) unchanged ("none") or their mean ("mean")."""
     return losses.mean() if reduction == "mean" else losses
 
 
@@ -67,23 +67,22 @@ def pairwise_ranking_hinge(logits: Tensor, target: Tensor, reduction: str = "mea
 
 
 def focal(logits: Tensor, target: Tensor, reduction: str = "mean", gamma: float = 2.0) -> Tensor:
-    """Cross-entropy times (1 - p)^gamma, where p is the probability of the right class: easy examples count little."""
+    """Cross-entropy times (1 - p)^gamma, where p is the probability of the right class: easy examples count less."""
     log_p = F.log_softmax(logits, dim=1).gather(1, target.unsqueeze(1)).squeeze(1)  # (B,)
     return reduced(-((1 - log_p.exp()) ** gamma) * log_p, reduction)
 
 
 def by_row(function: Callable, output: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """A loss of torch over outputs (B, D): one number an example is the mean over its targets."""
+    """A loss of torch over outputs (B, D): the number of an example is the mean over its targets."""
     if reduction == "mean":
         return function(output, target)
     return function(output, target, reduction="none").flatten(1).mean(dim=1)
 
 
 def half_squared_error(output: Tensor, target: Tensor) -> Tensor:
-    """Half the sum of the squared errors of outputs (B, D), added up over the batch as in textbooks on gradient
-    descent.
+    """Half the sum of the squared errors of outputs (B, D), summed over the batch as in textbooks on gradient descent.
 
-    Its gradient is the sum of error times input, so that the step grows with the batch.
+    Its gradient is the sum of error times input, so the step grows with the size of the batch.
     """
     return (output - target).square().sum() / 2
 
@@ -109,12 +108,12 @@ def class_loss(choice: str | dict[str, Any], label_smoothing: float = 0.0, focal
     Args:
         choice: a name in CLASS_LOSSES, a dotted path, or a node with `_target_`.
         label_smoothing: share of the target probability spread over all classes; of cross_entropy.
-        focal: whether the focal loss takes the place of cross_entropy.
+        focal: whether the focal loss replaces cross_entropy.
     """
     if not 0 <= label_smoothing <= 1:
-        raise UserError(f"task.label_smoothing lies in 0 .. 1, received {label_smoothing}")
+        raise UserError(f"task.label_smoothing must be in 0 .. 1, received {label_smoothing}")
     if focal and choice not in ("cross_entropy", "focal"):
-        raise UserError(f"task.imbalance=focal is a loss of its own and does not go with task.loss={choice}")
+        raise UserError(f"task.imbalance=focal is itself a loss and does not go with task.loss={choice}")
     choice = "focal" if focal else choice
     if label_smoothing and choice != "cross_entropy":
         raise UserError(f"task.label_smoothing belongs to task.loss=cross_entropy, not to {choice}")

@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Mean(NamedTuple):
-    """A mean over something else than the examples of a batch, such as its tokens, and over how many of them."""
+    """A mean over something other than the examples of a batch, such as its tokens, and their number."""
 
     value: Tensor
     weight: Tensor | int
@@ -22,7 +22,7 @@ def value_of(scalar: Tensor | Mean) -> Tensor:
 
 
 class RunningMeans:
-    """Means of named scalars, each weighted by what it counts; nothing is computed until they are asked for."""
+    """Means of named scalars, each weighted by what it counts; nothing is computed until they are needed."""
 
     def __init__(self) -> None:
         self.pending: list[dict[str, Mean]] = []
@@ -30,12 +30,12 @@ class RunningMeans:
         self.weights: dict[str, float] = {}
 
     def add(self, scalars: Scalars, rows: int) -> None:
-        """Add the scalars of a batch of so many examples."""
+        """Add the scalars of a batch with this number of examples."""
         means = {name: scalar if isinstance(scalar, Mean) else Mean(scalar, rows) for name, scalar in scalars.items()}
         self.pending.append({name: Mean(mean.value.detach(), mean.weight) for name, mean in means.items()})
 
     def close(self) -> dict[str, float]:
-        """Take what is pending into the sums, in one transfer from the device, and return its means alone."""
+        """Add what is pending to the sums, in one transfer from the device, and return the means of that part."""
         if not self.pending:
             return {}
         names, values, weights = self.table()
@@ -59,13 +59,13 @@ class RunningMeans:
         """Names, values and weights of what is pending, both (N, names), float64, on the CPU."""
         names = list(self.pending[0])
         means = [mean for batch in self.pending for mean in (batch[name] for name in names)]
-        device = means[-1].value.device  # what a checkpoint has brought lies on the CPU
+        device = means[-1].value.device  # values restored from a checkpoint are on the CPU
         values = torch.stack([mean.value.to(device, torch.float32) for mean in means]).cpu()
         weights = torch.tensor([float(mean.weight) for mean in means], dtype=torch.float64)
         return names, values.double().view(-1, len(names)), weights.view(-1, len(names))
 
     def pop(self) -> dict[str, float]:
-        """Return the means over all processes since the last call, and start anew."""
+        """Return the means over all processes since the last call, and start again."""
         self.close()
         names = list(self.sums)
         both = torch.tensor([*self.sums.values(), *self.weights.values()], dtype=torch.float64)

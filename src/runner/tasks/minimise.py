@@ -1,7 +1,7 @@
-"""Minimisation: the answer of the net is itself what is made as small as possible.
+"""Minimisation: the answer of the net is itself what is minimised.
 
-The net returns (B, 1); the target of the batch is not used. For problems of which only the lowest point is wanted, such
-as a parabola.
+The net returns (B, 1); the target of the batch is not used. For problems where only the lowest point is of interest,
+such as a parabola.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""Several optimizers on one problem: copies of one net, the same batches, an optimizer each."""
+"""Several optimizers on one problem: copies of one net, the same batches, one optimizer each."""
 
 import copy
 from pathlib import Path
@@ -22,9 +22,9 @@ class OptimizerComparison(Task):
     """Cross-entropy and accuracy of one net under each optimizer, from the same weights and on the same batches.
 
     Args:
-        net: returns logits (B, K); each optimizer trains a copy of it, so they should not draw numbers (no dropout).
+        net: returns logits (B, K); each optimizer trains a copy of it, so it should not be random (no dropout).
         num_outputs: number of classes K.
-        optimizers: {name: node of an optimizer}, each with a learning rate of its own.
+        optimizers: {name: node of an optimizer}, each with its own learning rate.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class OptimizerComparison(Task):
         super().__init__(net)
         if len(optimizers) < 2:
             raise UserError(
-                "task.optimizers has to name two or more to compare; one is added by +optim@task.optimizers.mine=adam"
+                "task.optimizers has to name at least two to compare; one is added by +optim@task.optimizers.mine=adam"
             )
         self.automatic_optimization = False
         self.builders = {name: optimizer_builder(OmegaConf.create(node)) for name, node in optimizers.items()}

@@ -26,7 +26,7 @@ from runner.tasks.means import Scalars
 def explained(actual: Tensor, predicted: Tensor) -> float:
     """R2: the share of the variance of values (N, D) that is explained, mean over D; NaN for a single row.
 
-    In float64: sums of squares of values far from zero, such as years, leave nothing of their variance in float32.
+    In float64: in float32 the variance of values far from zero, such as years, is lost in the sums of squares.
     """
     errors = (actual - predicted).square().sum(dim=0)  # (D,)
     variation = (actual - actual.mean(dim=0)).square().sum(dim=0)  # (D,)
@@ -34,7 +34,7 @@ def explained(actual: Tensor, predicted: Tensor) -> float:
 
 
 class Regression(Task):
-    """Squared, absolute, Huber or any other error; MSE, RMSE, MAE and R2 on validation and test.
+    """Squared, absolute, Huber or other error; MSE, RMSE, MAE and R2 on validation and test.
 
     Args:
         net: returns (B, D).
@@ -70,7 +70,7 @@ class Regression(Task):
         self.target_std.copy_(data.target_std)
 
     def unscale(self, values: Tensor) -> Tensor:
-        """From standardised values (B, D) back to the data's own units."""
+        """Convert standardised values (B, D) back to the data's own units."""
         return values * self.target_std + self.target_mean
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
@@ -112,7 +112,7 @@ class Regression(Task):
 
     @torch.inference_mode()
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
-        """One row an example: the value of each target in the data's own units."""
+        """Return one row for each example: the value of each target in the data's own units."""
         values = self.unscale(self.net(*self.encoded(rows, data)).float())  # (B, D)
         return [dict(zip(self.answer_columns(data), row, strict=True)) for row in values.tolist()]
 

@@ -1,7 +1,7 @@
 """Variational autoencoding: maximise the evidence lower bound.
 
-The net maps inputs to (logits of the pixels, mean, log-variance of the code); the target of the batch only colours
-figures. Source: Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114, equation 10 and
+The net maps inputs to (logits of the pixels, mean, log-variance of the code); the target of the batch is used only to
+colour figures. Source: Kingma and Welling, Auto-Encoding Variational Bayes, ICLR 2014, arXiv:1312.6114, equation 10 and
 appendix B.
 """
 
@@ -50,7 +50,7 @@ class Variational(Task):
         return self.scalars(batch, x_hat, mean, log_var)
 
     def scalars(self, batch: Any, x_hat: Tensor, mean: Tensor, log_var: Tensor) -> Scalars:
-        """The bound and its two parts, means over the batch of sums over pixels and code."""
+        """Return the bound and its two parts, means over the batch of sums over pixels and code."""
         rows = len(mean)
         reconstruction = F.binary_cross_entropy_with_logits(x_hat, batch[0], reduction="sum") / rows
         kl = (mean.square() + log_var.exp() - 1 - log_var).sum() / (2 * rows)
@@ -71,7 +71,7 @@ class Variational(Task):
 
     @torch.inference_mode()
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
-        """One row an example: the mean of its code."""
+        """Return one row for each example: the mean of its code."""
         _, mean, _ = self.net(*self.encoded(rows, data))
         return [dict(zip(self.answer_columns(data), row, strict=True)) for row in mean.tolist()]
 

@@ -1,4 +1,4 @@
-"""How a text becomes tokens, as a run has settled it, and as its model takes it along."""
+"""How a text becomes tokens, as set by a run and stored with its model."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -17,8 +17,8 @@ class TokenSettings:
     Args:
         tokenizer: word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function text -> tokens or of
             a class that learns one.
-        stopwords: language whose stop words are left out; None = none are.
-        stem: language whose stemmer cuts the words; None = they stay as they are.
+        stopwords: language whose stop words are left out; None = none.
+        stem: language whose stemmer cuts the words; None = no stemming.
     """
 
     tokenizer: str = "word"
@@ -31,12 +31,12 @@ class TokenSettings:
         return hasattr(tokenizer(self.tokenizer), "learn")
 
     def learnt_from(self, texts: Iterable[str], vocab_size: int, min_count: int) -> Learning:
-        """Return the tokeniser that has learnt from these texts."""
+        """Return the tokeniser, trained on these texts."""
         return cast(type[Learning], tokenizer(self.tokenizer)).learn(texts, vocab_size, min_count)
 
     @property
     def finds_words(self) -> bool:
-        """Whether the words are others than those that stand between blanks and marks in the text."""
+        """Whether the tokens are not simply the words between spaces and punctuation."""
         return self.tokenizer not in ("word", "regex", "penn") or bool(self.stopwords or self.stem)
 
 
@@ -45,10 +45,10 @@ class Pipeline:
 
     Args:
         settings: how texts are cut into tokens.
-        max_len: tokens kept of a text; None = all.
+        max_len: tokens of a text that are kept; None = all.
         truncate: which part of a longer text is kept: head, tail or both.
         learnt: the state of a tokeniser that learns; None for others, and before it has learnt.
-        left_out: the stop words, where they are known already: a model takes its own list along.
+        left_out: the stop words, if they are already known: a model stores its own list.
 
     Raises:
         UserError: a name is not known, a package is missing, or pieces of words are to be stemmed.
@@ -74,7 +74,7 @@ class Pipeline:
 
     @cached_property
     def cut(self) -> Tokenizer:
-        """The tokeniser itself, found when the first text comes."""
+        """The tokeniser itself, loaded for the first text."""
         found = tokenizer(self.settings.tokenizer)
         if self.learnt is None:
             assert not self.settings.learns, "the pieces have to be learnt first"
@@ -82,7 +82,7 @@ class Pipeline:
         return cast(type[Learning], found)(self.learnt)
 
     def __call__(self, text: str, marks: int = 0) -> list[str]:
-        """Return the tokens of a text that a net gets to see, so many less that there is room for `marks` more."""
+        """Return the tokens of a text that a net sees, leaving room for `marks` more."""
         tokens = self.cut(text)
         if self.left_out:
             tokens = [token for token in tokens if token not in self.left_out]
@@ -91,7 +91,7 @@ class Pipeline:
         return truncated(tokens, None if self.max_len is None else max(self.max_len - marks, 0), self.truncate)
 
     def joined(self, tokens: list[str]) -> str:
-        """Return the text of tokens, as far as they still tell it."""
+        """Return the text of tokens, as far as they determine it."""
         if self.settings.tokenizer in ("char", "jieba"):
             return "".join(tokens)
         join = getattr(tokenizer(self.settings.tokenizer), "joined", " ".join)

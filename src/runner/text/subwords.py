@@ -17,7 +17,7 @@ JOINED = "##"  # begins a piece of WordPiece that does not begin a word
 
 
 class Subwords:
-    """Pieces of words. A subclass says how they are found.
+    """Pieces of words. A subclass defines how they are found.
 
     Args:
         learnt: what `learn` or an earlier run has found, as the package tokenizers writes it.
@@ -47,8 +47,8 @@ class Subwords:
 
         Args:
             texts: of the training split.
-            vocab_size: pieces at most, the special ones included.
-            min_count: a pair that is rarer is not joined.
+            vocab_size: at most this many pieces, including the special ones.
+            min_count: rarer pairs are not joined.
             specials: the special tokens.
         """
         made, trainer = cls.untrained(
@@ -87,7 +87,7 @@ class Subwords:
 
 
 class BytePairs(Subwords):
-    """Byte-pair encoding: a piece that begins a word begins with a low line.
+    """Byte-pair encoding: a piece at the beginning of a word begins with a low line.
 
     Args:
         learnt: see `Subwords`.
@@ -109,7 +109,7 @@ class BytePairs(Subwords):
 
 
 class WordPieces(Subwords):
-    """WordPiece: a piece that does not begin a word begins with ##.
+    """WordPiece: a piece that is not at the beginning of a word begins with ##.
 
     Args:
         learnt: see `Subwords`.

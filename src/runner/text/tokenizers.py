@@ -1,6 +1,6 @@
 """Tokenisers: functions from a text to its tokens, or classes that learn such a function from the training split.
 
-Any function of the user's text -> tokens can be named by its dotted path, and so can a class like those of
+Any function text -> tokens of the user can be named by its dotted path, and so can a class like those of
 `runner.text.subwords` (`Learning` says what it needs).
 """
 
@@ -9,7 +9,7 @@ import importlib
 import importlib.util
 import re
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol, Self
 
 from runner.config import safety
@@ -52,7 +52,7 @@ def word(text: str) -> list[str]:
 
 
 def regex(text: str) -> list[str]:
-    """Return the words in lower case and every punctuation mark as a token of its own."""
+    """Return the words in lower case and every punctuation mark as a separate token."""
     return _WORD_OR_MARK.findall(text.lower())
 
 
@@ -62,15 +62,15 @@ def penn(text: str) -> list[str]:
 
 
 def char(text: str) -> list[str]:
-    """Return the characters as they are."""
+    """Return the characters."""
     return list(text)
 
 
 def jieba(text: str) -> list[str]:
-    """Return the words of a Chinese text in lower case; blanks and punctuation are dropped.
+    """Return the words of a Chinese text in lower case; spaces and punctuation are dropped.
 
     Source: the package jieba: the likeliest path through a graph of all words of a dictionary, and a hidden Markov
-    model for what is not in it.
+    model for unknown words.
 
     Raises:
         UserError: the package is not installed.
@@ -88,7 +88,7 @@ def _chinese() -> Tokenizer:
         from jieba import Tokenizer, setLogLevel
     setLogLevel("WARNING")
     segmenter = Tokenizer()
-    folder = cache.folder() / "jieba"  # where it keeps its dictionary; it would take the common folder for files
+    folder = cache.folder() / "jieba"  # for its dictionary; by default it would use the common temporary folder
     folder.mkdir(parents=True, exist_ok=True)
     segmenter.tmp_dir = str(folder)
     return segmenter.lcut
@@ -132,3 +132,13 @@ def truncated(tokens: list, max_len: int | None, keep: str = "head") -> list:
         last = max_len // 2
         return tokens[: max_len - last] + tokens[len(tokens) - last :]
     raise UserError(f'data.truncate="{keep}" is not known. Allowed: head, tail, both.')
+
+
+def blocks(texts: Iterator[str], size: int) -> Iterator[str]:
+    """Join short texts to blocks of at least `size` characters; the last block may be shorter."""
+    while first := next(texts, None):
+        block, length = [first], len(first)
+        while length < size and (text := next(texts, None)) is not None:
+            block.append(text)
+            length += len(text)
+        yield "".join(block)

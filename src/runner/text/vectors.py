@@ -1,14 +1,14 @@
-"""Pretrained word vectors, for the first weights of a net's embedding: GloVe and word2vec.
+"""Pretrained word vectors, as initial weights of a net's embedding: GloVe and word2vec.
 
-A net that can begin with such vectors has `load_vectors(matrix)`, where the rows of the matrix (V, D) follow the
-vocabulary of the training split; one that makes no sense without them has `needs_vectors = True`. The file is read
+A net that can start with such vectors has `load_vectors(matrix)`, where the rows of the matrix (V, D) follow the
+vocabulary of the training split; one that needs them has `needs_vectors = True`. The file is read
 once, before training; from then on the vectors are weights of the net, and a trained model never asks for the file.
 
 Sources: GloVe: Jeffrey Pennington, Richard Socher and Christopher Manning, EMNLP 2014; word2vec: Tomas Mikolov et al.,
 2013, arXiv:1310.4546. Words without a vector are drawn from a uniform distribution with the variance of the known
-ones, as in Kim 2014, arXiv:1408.5882, section 3.3. Centring, then one length for all: a few numbers are far from 0 in
-nearly all words and say little (Jiaqi Mu and Pramod Viswanath 2018, arXiv:1702.01417), and the length is mostly how
-frequent a word is (Omer Levy, Yoav Goldberg and Ido Dagan 2015, section 3.3).
+ones, as in Kim 2014, arXiv:1408.5882, section 3.3. Centring, then one length for all: a few components are far from
+0 in nearly all words and say little (Jiaqi Mu and Pramod Viswanath 2018, arXiv:1702.01417), and the length mostly
+reflects how frequent a word is (Omer Levy, Yoav Goldberg and Ido Dagan 2015, section 3.3).
 
 Shape letters: V words of the vocabulary, D numbers of a vector, W words of a file.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from runner.errors import UserError
 from runner.files import progress, sources
 from runner.files.tables import missing
-from runner.text import PAD, SPECIALS
+from runner.text.vocabulary import PAD, SPECIALS
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ FORMATS = ("glove", "word2vec", "word2vec_binary")
 CHUNK = 1 << 16  # bytes read at a time
 
 
-class Found(NamedTuple):
+class WordMatrix(NamedTuple):
     """Vectors for a vocabulary, (V, D) float32, and the share of its words that the source knows, 0 .. 1."""
 
     matrix: np.ndarray
@@ -46,7 +46,7 @@ class Vectors:
 
     Args:
         dim: declared numbers of a vector.
-        length: the mean of the vocabulary is taken off, then each vector is brought to this length; None = vectors as
+        length: the mean of the vocabulary is subtracted, then each vector is scaled to this length; None = vectors as
             they are read.
     """
 
@@ -61,8 +61,8 @@ class Vectors:
         """Yield (number, vector (D,)) for the words of `wanted` (word -> number) that the source has."""
         raise NotImplementedError(f"{type(self).__name__} has to define read(wanted)")
 
-    def find(self, tokens: list[str], seed: int = 0) -> Found:
-        """Return a vector for every token; see `Found`.
+    def find(self, tokens: list[str], seed: int = 0) -> WordMatrix:
+        """Return a vector for every token; see `WordMatrix`.
 
         Args:
             tokens: the vocabulary in the order of its numbers, PAD and UNK first.
@@ -77,7 +77,7 @@ class Vectors:
         for number, vector in self.read(wanted):
             if len(vector) != self.dim:
                 raise UserError(f"vectors.dim={self.dim}, but {self} has {len(vector)}: set vectors.dim={len(vector)}")
-            if not known[number]:  # of a word that comes twice the first vector counts: it is the more frequent one
+            if not known[number]:  # of a word that occurs twice the first vector counts: it is the more frequent one
                 matrix[number], known[number] = vector, True
         if not known.any():
             raise UserError(f"{self} has no vector for any of the {len(wanted)} words of the vocabulary")
@@ -89,7 +89,7 @@ class Vectors:
         matrix[PAD] = 0
         coverage = known.sum() / max(len(wanted), 1)
         log.info("Word vectors: %s knows %d of %d words (%.1f %%)", self, known.sum(), len(wanted), 100 * coverage)
-        return Found(matrix, float(coverage))
+        return WordMatrix(matrix, float(coverage))
 
 
 class PackagedGlove(Vectors):
@@ -117,10 +117,10 @@ class PackagedGlove(Vectors):
 
 
 class VectorFile(Vectors):
-    """A file of word vectors in the text format of GloVe, or the text or binary format of word2vec, packed or not.
+    """A file of word vectors in the text format of GloVe, or the text or binary format of word2vec, compressed or not.
 
     Args:
-        path: the file; one that ends in .gz is unpacked on the way.
+        path: the file; one that ends in .gz is decompressed.
         dim: declared numbers of a vector.
         format: glove (a line a word), word2vec (the same after a line with two counts), word2vec_binary; None =
             recognised by the first lines.
@@ -175,7 +175,7 @@ class VectorFile(Vectors):
         return len(fields) == 2 and all(field.isdigit() for field in fields)
 
     def lines(self, file: BufferedIOBase, header: bool) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield (word, vector) of a text file; some words of GloVe's largest file have blanks in them."""
+        """Yield (word, vector) of a text file; some words in GloVe's largest file contain spaces."""
         for number, line in enumerate(file, start=1):
             if header and number == 1:
                 continue
@@ -194,7 +194,7 @@ class VectorFile(Vectors):
             yield word.decode("utf-8", "replace"), vector
 
     def binary(self, file: BufferedIOBase) -> Iterator[tuple[str, np.ndarray]]:
-        """Yield (word, vector) of a binary file: a word, a blank, and the numbers as float32 of four bytes."""
+        """Yield (word, vector) of a binary file: a word, a space, and the numbers as float32."""
         header = file.readline(CHUNK)
         if not self.is_header(header):
             raise UserError(f"{self.path} does not begin with two counts, as a file of word2vec does: {header[:40]!r}")
@@ -212,7 +212,7 @@ class VectorFile(Vectors):
 
 
 def centred(vectors: np.ndarray, length: float) -> np.ndarray:
-    """Take the mean vector off and bring each vector (V, D) to one length; one that equals the mean stays zero."""
+    """Subtract the mean vector and scale each vector (V, D) to one length; one that equals the mean stays zero."""
     vectors = vectors - vectors.mean(axis=0)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return length * vectors / np.where(norms > 0, norms, 1)
@@ -227,19 +227,19 @@ def is_number(text: bytes) -> bool:
 
 
 def give_vectors(net: Any, vectors: Vectors | None, data: Any) -> float | None:
-    """Let a net begin with the vectors of the configuration; return the share of the vocabulary that has one.
+    """Start a net with the vectors of the configuration; return the share of the vocabulary that has one.
 
     Raises:
-        UserError: the net has no place for vectors, or needs them and there are none; or the data are not words.
+        UserError: the net cannot use vectors, or needs them and there are none; or the data are not words.
     """
     name = type(net).__name__
     if vectors is None:
         if getattr(net, "needs_vectors", False):
-            raise UserError(f"{name} as it is set needs word vectors: type vectors=glove, or vectors=file")
+            raise UserError(f"{name} with these settings needs word vectors: type vectors=glove, or vectors=file")
         return None
     vocabulary = getattr(data.inputs, "vocabulary", None)
     if not hasattr(net, "load_vectors") or vocabulary is None:
-        raise UserError(f"{name} on this data has no place for word vectors: leave vectors= out")
+        raise UserError(f"{name} on this data cannot use word vectors: leave vectors= out")
     import torch  # late: the sources above are read without it
 
     found = vectors.find(vocabulary.tokens)

@@ -6,14 +6,14 @@ from itertools import chain
 from runner.errors import UserError
 
 PAD = 0  # the token that fills short rows
-UNK = 1  # the token for whatever is not in the vocabulary
+UNK = 1  # the token for everything that is not in the vocabulary
 SPECIALS = ("<pad>", "<unk>")
-START, END, MASK = "<start>", "<end>", "<mask>"  # further ones that a dataset may ask for
+START, END, MASK = "<start>", "<end>", "<mask>"  # further ones that a dataset may use
 UNREADABLE = "\ufffd"  # what an unknown token is shown as
 
 
 class Vocabulary:
-    """Tokens by number. PAD is 0, UNK (whatever is not in the vocabulary) is 1; further special tokens have names, too.
+    """Tokens by number. PAD is 0, UNK (everything outside the vocabulary) is 1; further special tokens have names.
 
     Args:
         tokens: all tokens in the order of their numbers, the special ones first.
@@ -32,7 +32,7 @@ class Vocabulary:
         return len(self.tokens)
 
     def special(self, token: str) -> int | None:
-        """Return the number of a special token; None if this vocabulary has no such one."""
+        """Return the number of a special token; None if this vocabulary does not have it."""
         return self.specials.index(token) if token in self.specials else None
 
     @classmethod
@@ -43,11 +43,11 @@ class Vocabulary:
         min_count: int = 1,
         specials: Sequence[str] = SPECIALS,
     ) -> "Vocabulary":
-        """Keep the most frequent tokens, equally frequent ones in alphabetical order: the result is unique.
+        """Keep the most frequent tokens, ordered alphabetically if equally frequent, so that the result is unique.
 
         Args:
             counts: how often each token occurs in the training split.
-            size: entries at most, the special ones included; None = all.
+            size: at most this many entries, including the special ones; None = all.
             min_count: rarer tokens become UNK.
             specials: the special tokens.
         """

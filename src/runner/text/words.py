@@ -1,4 +1,4 @@
-"""Words that say little, and words cut down to their stems."""
+"""Stop words, and reducing words to their stems."""
 
 import functools
 import importlib.util
@@ -17,7 +17,7 @@ CODES = {
 
 
 def stop_words(language: str) -> list[str]:
-    """Return the stop words of a language, sorted: scikit-learn's for English, those of stopwords-iso for others.
+    """Return the stop words of a language, sorted: scikit-learn's for English, otherwise those of stopwords-iso.
 
     Args:
         language: its English name, such as "english" or "chinese".

@@ -1,1 +1,1 @@
-"""The record of runs in MLflow: a training process sends messages, a writer process of its own writes them."""
+"""The record of runs in MLflow: the training process sends messages, a separate writer process writes them."""

@@ -1,4 +1,4 @@
-"""What a tracker, a database or a server, has stored of a run beyond its settings: files, curves, the model."""
+"""What a tracker (a database or a server) has stored of a run besides its settings: files, curves, the model."""
 
 import logging
 import tempfile
@@ -14,7 +14,7 @@ MODEL_TAG = "runner.model_uri"
 
 
 def client(uri: str | None, outputs: Path) -> Any:
-    """Return MLflow's client of the tracker, and make it the one that MLflow's other functions ask."""
+    """Return MLflow's client for the tracker, and make it the one that MLflow's other functions use."""
     quiet_mlflow()
     import mlflow
     from mlflow.tracking import MlflowClient
@@ -46,7 +46,7 @@ def model_uri(run: RunInfo) -> str:
     """Return MLflow's address of the model of a run, `models:/m-...`.
 
     Raises:
-        UserError: the run has stored none.
+        UserError: the run has not stored a model.
     """
     if MODEL_TAG not in run.tags:
         raise UserError(
@@ -57,7 +57,7 @@ def model_uri(run: RunInfo) -> str:
 
 
 def model_folder(run: RunInfo, uri: str | None, outputs: Path) -> Path:
-    """Return the folder `model/` of a run: that of its run folder, or, from another machine, the tracker's copy."""
+    """Return the folder `model/` of a run: that of its run folder, or, on another machine, the tracker's copy."""
     if run.folder is not None and (run.folder / "model").is_dir():
         return run.folder / "model"
     if MODEL_TAG not in run.tags:

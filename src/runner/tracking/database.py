@@ -1,4 +1,4 @@
-"""MLflow's database in a file: made, or brought up to date, by one process while the others wait."""
+"""MLflow's database file: created or upgraded by one process while the others wait."""
 
 import os
 import shutil
@@ -10,9 +10,9 @@ from filelock import FileLock
 
 
 def prepare_database(file: Path, artifact_root: str) -> None:
-    """Create the database, or bring an older one up to date, while no other process does the same.
+    """Create the database, or upgrade an older one, while no other process does the same.
 
-    A new database is built beside its place and then renamed, so that nobody meets one that is half made.
+    A new database is created under another name and then renamed, so that no process sees an incomplete one.
     """
     # The slow imports come before the lock: processes that start together wait for the database only.
     from mlflow.store.db.utils import _get_latest_schema_revision
@@ -37,13 +37,13 @@ def schema_version(file: Path) -> str:
     with closing(sqlite3.connect(file, timeout=20.0)) as database:
         tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
         if tables and "alembic_version" not in tables:
-            raise RuntimeError(f"{file} is a database of something else")
+            raise RuntimeError(f"{file} is a database of another program")
         found = database.execute("SELECT version_num FROM alembic_version").fetchone() if tables else None
     return found[0] if found else ""
 
 
 def upgrade(file: Path) -> None:
-    """Bring the tables of an older MLflow up to date. A copy is kept, and put back if that fails."""
+    """Upgrade the tables of an older MLflow. A copy is kept, and restored if that fails."""
     from mlflow.store.db.utils import _upgrade_db, create_sqlalchemy_engine
 
     before = file.with_name(f"{file.name}.before-upgrade")

@@ -45,7 +45,7 @@ def environment(context: dict[str, Any]) -> tuple[dict[str, str], str]:
 
 
 def user() -> str:
-    """Return the name of the user; in a container it may be a number only."""
+    """Return the name of the user; in a container it may be only a number."""
     try:
         return getpass.getuser()
     except (KeyError, OSError):
@@ -66,7 +66,7 @@ def process_name(pid: int) -> str:
 
 
 def is_from_here(name: str) -> bool:
-    """Whether `name` is the `own_name` of a process of this machine; of other machines nothing is known."""
+    """Whether `name` is the `own_name` of a process of this machine; nothing is known about other machines."""
     return name.startswith(f"{socket.gethostname()}:")
 
 

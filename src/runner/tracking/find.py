@@ -1,14 +1,12 @@
-"""Finding recorded runs (`run=last`, `run=ID`), and MLflow's page on the right database."""
+"""Finding recorded runs: `run=last`, `run=ID` ..."""
 
 import json
 import os
-import socket
 import sqlite3
-import sys
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 from urllib.parse import quote
 
 from runner.errors import UserError, closest
@@ -31,7 +29,7 @@ class RunInfo:
     Args:
         id: MLflow's id.
         name: its name.
-        folder: the run folder, or None if the run was not made by `runner`. It may have been moved since.
+        folder: the run folder, or None if the run was not made by `runner`. It may have been moved later.
         status: RUNNING, FINISHED, FAILED or KILLED; UNKNOWN for a folder that the database does not know.
         artifact_uri: where its artifacts are.
         params: the flat config.
@@ -57,7 +55,7 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
         status: the status (or statuses) it may have; "last" is then the last one of those. None allows all.
 
     Raises:
-        UserError: if there is no such run, more than one, or it has another status.
+        UserError: there is no such run, there are several, or it has another status.
     """
     uri, _ = resolve_uri(uri, outputs)
     which = str(which)
@@ -105,28 +103,6 @@ def recent_runs(outputs: Path, count: int = 20) -> list[str]:
     uri, _ = resolve_uri(None, outputs)
     rows = _all_runs(uri) if uri.startswith("sqlite:///") else []
     return [row["id"] for row in rows if row["status"] == "FINISHED"][:count]
-
-
-def ui(uri: str | None, outputs: Path, host: str = "127.0.0.1", port: int = 5000) -> NoReturn:
-    """Become MLflow's server on the database of the runs (created if there is none). Does not return."""
-    uri, artifact_root = resolve_uri(uri, outputs)
-    if uri.startswith("http"):
-        raise UserError(f"the runs are on a server that has a page already: open {hide_password(uri)} in a browser")
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise UserError(f"cannot listen on {host}:{port} ({error.strerror}). Try port={port + 1}") from error
-    quiet_mlflow()
-    if uri.startswith("sqlite:///"):
-        from runner.tracking.database import prepare_database
-
-        prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
-    print(f"MLflow on {hide_password(uri)}: http://{host}:{port}  (Ctrl-C ends it)", flush=True)
-    options = ["--backend-store-uri", uri, "--default-artifact-root", artifact_root]
-    options += ["--host", host, "--port", str(port), "--workers", "1"]
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *options])
 
 
 def _folder_of(which: str) -> tuple[Path | None, str | None]:

@@ -1,6 +1,7 @@
 """What git knows about the folder a run was started in: commit, dirty flag and the uncommitted changes."""
 
 import os
+import re
 import shutil
 import subprocess
 import tempfile
@@ -8,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_DIFF = 10_000_000  # characters of the stored diff; anything beyond is cut, with a line that says so
-MAX_UNTRACKED_FILE = 200_000  # bytes; larger new files (data, weights) are only named
+MAX_DIFF = 10_000_000  # characters of the stored diff; the rest is cut off, with a line that says so
+MAX_UNTRACKED_FILE = 200_000  # bytes; larger new files (data, weights) are only listed
 MAX_UNTRACKED_FILES = 200
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's name for a folder without files
 
@@ -36,8 +37,8 @@ class GitState:
 def git_state(folder: Path, exclude: Sequence[Path] = ()) -> GitState | None:
     """Return the state of the repository around `folder`; None without a repository or without git.
 
-    New files that git does not ignore belong to the state: a model somebody is writing is usually not yet
-    added. Files under the folders in `exclude` (the outputs of runs) do not count.
+    New files that git does not ignore belong to the state: a model that is being written is usually not added
+    yet. Files under the folders in `exclude` (the outputs of runs) do not count.
     """
     top = _git(folder, "rev-parse", "--show-toplevel")
     if top is None:
@@ -72,7 +73,7 @@ def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None
 
 
 def _diff(root: Path, commit: str | None, paths: list[str]) -> str:
-    """Return all changes since the commit, new text files included; large new files are only named."""
+    """Return all changes since the commit, new text files included; large new files are only listed."""
     listed = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths) or ""
     new = [name for name in listed.split("\0") if name and not name.endswith("/")]
     small = [name for name in new[:MAX_UNTRACKED_FILES] if _is_small(root / name)]
@@ -94,18 +95,14 @@ def _is_small(file: Path) -> bool:
 
 
 def _exclusions(root: Path, folders: Sequence[Path]) -> list[str]:
-    """Return git's way of writing "not these folders", for those that lie inside the repository."""
+    """Return git's way of writing "not these folders", for those inside the repository."""
     inside = [folder.resolve() for folder in folders if folder.resolve().is_relative_to(root.resolve())]
     return [f":(exclude){folder.relative_to(root.resolve())}" for folder in inside if folder != root.resolve()]
 
 
 def _without_password(address: str | None) -> str | None:
     """Return `https://name:secret@host/x` as `https://host/x`: addresses may hold a token."""
-    if address is None or "://" not in address:
-        return address
-    scheme, rest = address.split("://", 1)
-    host, slash, path = rest.partition("/")
-    return f"{scheme}://{host.rpartition('@')[2]}{slash}{path}"
+    return address and re.sub(r"://[^/]*@", "://", address, count=1)
 
 
 def _line(text: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""The folder that MLflow calls a pyfunc model, written quickly: nothing is imported, guessed or tried out."""
+"""The folder that MLflow calls a pyfunc model, written quickly: nothing is imported, inferred or tested."""
 
 import importlib.util
 from importlib import metadata

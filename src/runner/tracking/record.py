@@ -1,7 +1,7 @@
 """The record of one run, as the training process sees it.
 
 A method marked `@message` travels: its name and its arguments go through a pipe to the writer (writer.py), which calls
-the method of the same name of `StoredRun` (store.py). `start` and `reserve` of the tracker open a run in the same way.
+the method of `StoredRun` (store.py) with the same name. `start` and `reserve` of the tracker open a run the same way.
 """
 
 import inspect
@@ -19,8 +19,8 @@ from runner.tracking.uri import advice
 P = ParamSpec("P")
 Message = dict[str, Any]
 Status = Literal["FINISHED", "FAILED", "KILLED"]
-METRIC_NAME = re.compile(r"^(?![/.])[\w.\- :/]{1,250}$")  # what MLflow takes on every file system
-OPEN_SECONDS = 180.0  # eight first runs on a slow machine make one database
+METRIC_NAME = re.compile(r"^(?![/.])[\w.\- :/]{1,250}$")  # what MLflow accepts on every file system
+OPEN_SECONDS = 180.0  # time for eight first runs on a slow machine to create one database
 
 
 class TrackingError(UserError):
@@ -35,11 +35,11 @@ class Sender(Protocol):
     waits: bool
 
     def post(self, message: Message | threading.Event | None, urgent: bool = True) -> None:
-        """Put a message on its way."""
+        """Send a message."""
 
 
 def message(method: Callable[P, None]) -> Callable[P, None]:
-    """Send a call to the writer, once the body of the method has found nothing wrong with it."""
+    """Send a call to the writer, after the body of the method has checked it."""
     signature = inspect.signature(method)
 
     @wraps(method)
@@ -54,7 +54,7 @@ def message(method: Callable[P, None]) -> Callable[P, None]:
 
 
 class Record:
-    """A run in MLflow. Made by `Tracker.start`.
+    """A run in MLflow, created by `Tracker.start`.
 
     Args:
         tracker: the way to the writer.
@@ -78,8 +78,8 @@ class Record:
         """Record values at a step; NaN and infinity are allowed.
 
         Raises:
-            ValueError: for a name that MLflow does not take.
-            TrackingError: if the run cannot be recorded any more.
+            ValueError: a name is not allowed in MLflow.
+            TrackingError: the run can no longer be recorded.
         """
         if not self._names.issuperset(values):
             self._check_names(values)
@@ -102,7 +102,7 @@ class Record:
 
         Args:
             name: name of the dataset.
-            source: where the data came from, one line.
+            source: where the data came from, in one line.
             digest: SHA-256 of the source, hexadecimal.
             sizes: rows of each split.
             columns: input columns and their types.
@@ -121,18 +121,18 @@ class Record:
         """Store a folder as the pyfunc model of the run. It is copied later, so it must stay.
 
         Args:
-            folder: what the model is made of; the python model finds it as `context.artifacts["run"]`.
+            folder: what the model is made from; the python model finds it as `context.artifacts["run"]`.
             python_model: a class with `load_context(context)` and `predict(context, table)`; its name is stored.
             inputs: input columns and their types: "string", "double", "long" or "tensor" (nested lists).
             outputs: the same for the columns of the answer.
             example: a few rows of the input.
-            code: folders of packages that travel with the model, beside `runner` itself.
+            code: folders of packages that are stored with the model, in addition to `runner` itself.
         """
 
     def finish(self, status: Status, error: str | None = None, timeout: float = 120.0) -> None:
-        """Store all that waits, set status and end time. A second call does nothing.
+        """Store everything that is pending, set the status and the end time. A second call does nothing.
 
-        A tracker that is held open for many runs is not waited for: `Tracker.wait` does that for all of them.
+        With a tracker that is kept open for many runs this does not wait: `Tracker.wait` waits for all of them.
 
         Args:
             status: how the run ended.
@@ -140,7 +140,7 @@ class Record:
             timeout: seconds to wait.
 
         Raises:
-            TrackingError: if not everything could be stored.
+            TrackingError: not everything could be stored.
         """
         if self._finished:
             return
@@ -154,7 +154,7 @@ class Record:
         """MLflow's id of the run; waits until the writer has opened it.
 
         Raises:
-            TrackingError: if the server or the database cannot be reached.
+            TrackingError: the server or the database cannot be reached.
         """
         if self._resumed and not self._tracker.waits:
             self._check()
@@ -166,7 +166,7 @@ class Record:
         return self._id
 
     def flush(self, timeout: float = 30.0) -> None:
-        """Wait until the writer has all that was recorded: from here on a kill of this process loses nothing."""
+        """Wait until the writer has received everything: from then on a kill of this process loses nothing."""
         self._check()
         handed_over = threading.Event()
         self._tracker.post(handed_over)
@@ -180,7 +180,7 @@ class Record:
         """Wait until the end of the run is stored; a run that has not finished is not waited for.
 
         Raises:
-            TrackingError: if not everything could be stored.
+            TrackingError: not everything could be stored.
         """
         if not self._finished:
             return
@@ -190,7 +190,7 @@ class Record:
             raise TrackingError(self._trouble)
 
     def send(self, do: str, **content: Any) -> None:
-        """Put a message on its way. Metrics may wait a tenth of a second: together they cost less."""
+        """Send a message. Metrics may wait a tenth of a second, since sending them together costs less."""
         self._check()
         envelope = {"do": do, "run": self._key, "time_ms": time.time_ns() // 1_000_000}
         self._tracker.post(envelope | packed(content), urgent=do != "metrics")
@@ -221,7 +221,7 @@ class Record:
 
 
 def packed(value: Any) -> Any:
-    """Return a copy as JSON knows it: arrays as lists, a path as absolute text, a class as its dotted name."""
+    """Return a copy that JSON can represent: arrays as lists, a path as absolute text, a class as its dotted name."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, Mapping):

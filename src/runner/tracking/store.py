@@ -1,4 +1,4 @@
-"""What the writer does in MLflow: calls wait out a busy database, texts are cut to what MLflow takes."""
+"""What the writer does in MLflow: calls wait for a busy database, texts are cut to the length MLflow accepts."""
 
 import json
 import tempfile
@@ -19,13 +19,13 @@ PARAMS_A_BATCH = 100
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 DIGEST_LENGTH = 36
-PATIENCE = 60.0  # seconds a busy database or a silent server is asked again
+PATIENCE = 60.0  # seconds for which calls to a busy database or a silent server are repeated
 PASSING = ("locked", "disk is full", "disk i/o", "max retries exceeded", "connection", "timed out", "status code 5")
 LOST = "the process and its writer vanished (power cut, or a whole job killed at once)"
 
 
 class PatientClient:
-    """MLflow's client; a call that fails for a reason that may pass, such as a busy database, is made again.
+    """MLflow's client; a call that fails for a temporary reason, such as a busy database, is repeated.
 
     Args:
         client: the client of MLflow that makes each call once.
@@ -39,7 +39,7 @@ class PatientClient:
 
 
 def again(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Return what `call` returns; an error that may pass is waited out."""
+    """Return what `call` returns; after a temporary error it is called again."""
     deadline = time.monotonic() + PATIENCE
     pause = 0.05
     while True:
@@ -58,7 +58,7 @@ class Store:
     Args:
         uri: tracking URI, absolute. An SQLite database is created or upgraded first.
         artifact_root: URI of the folder for the artifacts of new experiments; "" leaves it to the server.
-        warn: called with what the user has to know.
+        warn: called with what the user should know.
     """
 
     def __init__(self, uri: str, artifact_root: str, warn: Callable[[str], None]):
@@ -70,7 +70,7 @@ class Store:
         if uri.startswith("sqlite:///"):
             prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
         self.client = PatientClient(MlflowClient(uri))
-        self.client.once.search_experiments(max_results=1)  # now rather than later: does it answer?
+        self.client.once.search_experiments(max_results=1)  # find out now whether it answers
 
     def start(
         self,
@@ -85,7 +85,7 @@ class Store:
         context: dict[str, Any],
         time_ms: int,
     ) -> None:
-        """Open a new run, or an old one again; `opened` gets it once it has an id, for which the training waits."""
+        """Open a new run, or an old one again; `opened` receives it as soon as it has an id."""
         found, diff = environment(context)
         tags = {**tags, "runner.writer": own_name(), **({"mlflow.parentRunId": parent} if parent else {})}
         if resume:
@@ -113,7 +113,7 @@ class Store:
         return StoredRun(self, run.info.run_id, experiment_id)
 
     def experiment_id(self, name: str) -> str:
-        """Return the id of the experiment; of processes that find none at once, one creates it."""
+        """Return the id of the experiment; if several processes need a new one, only one creates it."""
         from mlflow.exceptions import MlflowException
 
         found = self.client.get_experiment_by_name(name)
@@ -133,7 +133,7 @@ class Store:
     ) -> tuple["StoredRun", dict[str, str]]:
         """Set an old or reserved run to RUNNING; return it and its new params.
 
-        MLflow never changes a param: those that differ go to a tag, as does what differs in `found`, the environment.
+        MLflow never changes a param: the differences go to a tag, and so do those of `found`, the environment.
         """
         old = self.client.get_run(run_id)
         resumed = old.info.status != "SCHEDULED"
@@ -148,7 +148,7 @@ class Store:
             "runner.changed_environment": changed_values(old.data.tags, found),
         }
         tags = tags if resumed else {**found, **tags}
-        # The tags first: a run that is RUNNING with the name of its old writer would be taken for lost.
+        # The tags come first: a run that is RUNNING with the name of its old writer would be considered lost.
         self.set_tags(run_id, {**tags, **{name: json.dumps(change) for name, change in changes.items() if change}})
         self.client.update_run(run_id, status="RUNNING")
         for name in {"runner.error", "runner.ended"} & set(old.data.tags):
@@ -159,10 +159,10 @@ class Store:
         return StoredRun(self, run_id, old.info.experiment_id, last_steps, resumed), new
 
     def close_lost_runs(self, experiment_id: str) -> None:
-        """Mark runs of the experiment KILLED that no process of this machine writes any more (power cut)."""
+        """Mark runs of the experiment KILLED that no process on this machine writes any longer (power cut)."""
         for run in self.client.search_runs([experiment_id], "attributes.status = 'RUNNING'"):
             run_id = run.info.run_id
-            # Asked again: it may have finished, and its writer ended, after the search. A dead writer changes nothing.
+            # Asked again: it may have finished, and its writer ended, after the search. A dead writer cannot change it.
             if has_lost_writer(run) and has_lost_writer(self.client.get_run(run_id)):
                 self.set_tags(run_id, {"runner.ended": LOST})
                 self.client.set_terminated(run_id, "KILLED")
@@ -177,7 +177,7 @@ class Store:
 
 @dataclass
 class StoredRun:
-    """A run that is being written. What `Record` declares as a message is done by the method of the same name.
+    """A run that is being written. Each message that `Record` declares is handled by the method of the same name.
 
     Args:
         store: where it is written.
@@ -186,8 +186,8 @@ class StoredRun:
         last_steps: for a resumed run, the last step of each metric in the database; those are not repeated.
         resumed: whether the run had begun before.
         time_ms: when the message was sent that is being carried out, in milliseconds since 1970.
-        points: metric points that wait for the next batch.
-        warned: whether the user knows that they wait because the database does not answer.
+        points: metric points that are pending until the next batch.
+        warned: whether the user has been told that the database does not answer.
         monitor: MLflow's thread for system metrics.
     """
 
@@ -259,17 +259,17 @@ class StoredRun:
         self.store.set_tags(self.id, {"runner.model_uri": f"models:/{model.model_id}"})
 
     def finish(self, status: str, error: str | None = None, ended: str | None = None) -> None:
-        """Store all that waits, and set the status."""
+        """Store everything that is pending, and set the status."""
         tags = {"runner.error": (error or "")[-TAG_LENGTH:], "runner.ended": ended or ""}
         try:
             self.stop_monitor()
             self.flush()
-        finally:  # the status must be true even where points are lost
+        finally:  # the status must be right even if points are lost
             self.store.set_tags(self.id, {name: text for name, text in tags.items() if text})
             self.store.client.set_terminated(self.id, status, end_time=self.time_ms)
 
     def params(self, params: dict[str, str]) -> None:
-        """Store params, uncut as far as MLflow allows."""
+        """Store params, cut only if MLflow requires it."""
         from mlflow.entities import Param
 
         for batch in batches([Param(key, value[:PARAM_LENGTH]) for key, value in params.items()], PARAMS_A_BATCH):
@@ -278,7 +278,7 @@ class StoredRun:
             self.store.warn(f"MLflow keeps {PARAM_LENGTH} characters of the parameter {name}; the config has all")
 
     def flush(self, patient: bool = True) -> None:
-        """Store the points that wait; what cannot be stored keeps waiting, and the error is raised."""
+        """Store the pending points; those that cannot be stored stay pending, and the error is raised."""
         client = self.store.client if patient else self.store.client.once
         while self.points:
             batch = self.points[:METRICS_A_BATCH]
@@ -294,7 +294,7 @@ class StoredRun:
         self.monitor.start()
 
     def stop_monitor(self) -> None:
-        """Stop the thread, after one last sample, so that a run of a few seconds has one too."""
+        """Stop the thread after one last sample, so that even a run of a few seconds has one."""
         if self.monitor is not None:
             self.monitor.finish()
             self.monitor.collect_metrics()

@@ -6,7 +6,7 @@
     run.finish("FINISHED")
     tracker.close()
 
-No call but `run.id`, `run.flush` and `run.finish` waits for anything. find.py is the reading side.
+Only `run.id`, `run.flush` and `run.finish` wait. Recorded runs are read by find.py.
 """
 
 import atexit
@@ -24,6 +24,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from runner.config.nodes import flat
 from runner.tracking.environment import process_name
 from runner.tracking.record import Message, Record
 from runner.tracking.uri import resolve_uri, writer_environment
@@ -35,7 +36,7 @@ _kept: list["Tracker"] = []  # of a process that does many runs, see `keep_track
 
 
 class Tracker:
-    """The way to the writer process; it serves any number of runs, one after another or at the same time.
+    """The connection to the writer process; it serves any number of runs, one after another or at the same time.
 
     Args:
         uri: MLflow tracking URI; None for the SQLite database in `outputs`.
@@ -82,7 +83,7 @@ class Tracker:
             experiment: name of the MLflow experiment; created if there is none.
             name: name of the run.
             params: the config, nested; it is stored flat, `model.embed_dim`.
-            tags: tags of the run, beside those about git, versions, host and command, which are added.
+            tags: tags of the run, besides those about git, versions, host and command, which are added.
             parent: id of the run that this one belongs to (a sweep).
             resume: id of a run to resume. It keeps its params, those that differ go to the tag
                 `runner.changed_params`, and points up to the last stored step of a metric are not repeated.
@@ -93,7 +94,7 @@ class Tracker:
             "start",
             experiment=experiment,
             name=name,
-            params=flatten(params),
+            params=as_params(params),
             tags=tags,
             parent=parent,
             resume=resume,
@@ -103,7 +104,7 @@ class Tracker:
         return run
 
     def reserve(self, experiment: str, name: str, tags: Mapping[str, str], parent: str) -> Record:
-        """Create a run whose turn has not come: MLflow calls it SCHEDULED.
+        """Create a run that will begin later; MLflow calls it SCHEDULED.
 
         `start(resume=id)`, from this or any other process, begins it.
         """
@@ -117,7 +118,7 @@ class Tracker:
         return self._runs[key]
 
     def wait(self) -> None:
-        """Wait until all runs that have finished are stored."""
+        """Wait until all finished runs are stored."""
         for run in list(self._runs.values()):
             run.wait()
 
@@ -127,7 +128,7 @@ class Tracker:
         return process_name(self._process.pid)
 
     def close(self, timeout: float = 60.0) -> None:
-        """End the writer once it has stored everything; a run that was not finished becomes KILLED."""
+        """End the writer after it has stored everything; a run that was not finished becomes KILLED."""
         atexit.unregister(self.close)
         if self.closed:
             return
@@ -137,7 +138,7 @@ class Tracker:
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
-            log.warning("MLflow's writer needs more than %.0f s to store the rest; it continues by itself", timeout)
+            log.warning("MLflow's writer needs more than %.0f s to store the rest; it continues on its own", timeout)
             return
         for thread in self._threads:
             thread.join()
@@ -151,7 +152,7 @@ class Tracker:
         self.close()
 
     def post(self, message: Message | threading.Event | None, urgent: bool = True) -> None:
-        """Put a message on its way. One that is not urgent costs less and may wait a tenth of a second."""
+        """Send a message. One that is not urgent costs less and may wait a tenth of a second."""
         self._messages.append(message)
         if urgent:
             self._wake.put(None)
@@ -175,7 +176,7 @@ class Tracker:
                     else:
                         pipe.write(json.dumps(message).encode() + b"\n")
                 pipe.flush()
-        except OSError as error:  # the writer ended; `_receive` finds out why and tells
+        except OSError as error:  # the writer ended; `_receive` finds out why and reports it
             log.debug("the pipe to the writer is closed: %s", error)
 
     def _receive(self) -> None:
@@ -198,7 +199,7 @@ class Tracker:
 
 @contextmanager
 def keep_tracker(uri: str | None, outputs: Path) -> Iterator[Tracker]:
-    """Hold one tracker open for all runs of this process: MLflow is imported once, and no run waits for another."""
+    """Keep one tracker open for all runs of this process: MLflow is imported once, and no run waits for another."""
     with Tracker(uri, outputs) as tracker:
         tracker.waits = False
         _kept.append(tracker)
@@ -211,7 +212,7 @@ def keep_tracker(uri: str | None, outputs: Path) -> Iterator[Tracker]:
 
 @contextmanager
 def tracker_for(uri: str | None, outputs: Path) -> Iterator[Tracker]:
-    """The tracker that this process holds open for `uri`, or else one for as long as this lasts."""
+    """The tracker that this process keeps open for `uri`, or else one that is closed at the end of the block."""
     place, _ = resolve_uri(uri, outputs)
     kept = next((tracker for tracker in _kept if tracker.uri == place and not tracker.closed), None)
     if kept is not None:
@@ -221,14 +222,11 @@ def tracker_for(uri: str | None, outputs: Path) -> Iterator[Tracker]:
             yield tracker
 
 
-def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, str]:
+def as_params(config: Mapping[str, Any]) -> dict[str, str]:
     """Return {"model.embed_dim": "128"}: each value as one would type it as an override."""
-    flat = {}
-    for key, value in config.items():
-        name = NOT_IN_A_PARAM_NAME.sub("_", f"{prefix}{key}")
-        if isinstance(value, Mapping) and value:
-            flat.update(flatten(value, f"{prefix}{key}."))
-        else:
-            known = isinstance(value, bool | int | float | list | tuple | dict) or value is None
-            flat[name] = json.dumps(value, default=str, ensure_ascii=False) if known else str(value)
-    return flat
+    found = {}
+    for name, value in flat(config).items():
+        known = isinstance(value, bool | int | float | list | tuple | dict) or value is None
+        text = json.dumps(value, default=str, ensure_ascii=False) if known else str(value)
+        found[NOT_IN_A_PARAM_NAME.sub("_", name)] = text
+    return found

@@ -11,7 +11,7 @@ ARTIFACTS = "mlartifacts"
 MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the writer asks again by itself
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",  # the writer repeats calls itself
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
 }
 
@@ -37,12 +37,12 @@ def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
 
 
 def hide_password(uri: str) -> str:
-    """Return the URI without the password it may hold."""
+    """Return the URI without the password it may contain."""
     return re.sub(r"(://[^/@:]+):[^@/]*@", r"\1:***@", uri)
 
 
 def quiet_mlflow() -> None:
-    """Set how MLflow behaves in this process, where the user has not; to be called before it is imported."""
+    """Set how MLflow behaves in this process, unless the user has set it; call this before importing MLflow."""
     for name, value in MLFLOW_SETTINGS.items():
         os.environ.setdefault(name, value)
 
@@ -65,7 +65,7 @@ def writer_environment() -> dict[str, str]:
     }
     environment = {**defaults, **os.environ, **fixed}
     for name in ("MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID", "MLFLOW_EXPERIMENT_NAME", "MLFLOW_TRACKING_URI"):
-        environment.pop(name, None)  # they would win over what the messages say
+        environment.pop(name, None)  # they would override what the messages say
     return environment
 
 

@@ -38,12 +38,12 @@ class RecordWriter:
         self.artifact_root = artifact_root
         self.answers = answers
         self.runs: dict[int, StoredRun] = {}
-        self.refused: set[int] = set()  # runs that could not be opened: what comes for them is dropped
+        self.refused: set[int] = set()  # runs that could not be opened: their messages are dropped
         self.connected: Store | None = None
         self.trouble: Exception | None = None
 
     def connect(self) -> None:
-        """Reach the store before the first message asks for it; trouble is kept until then."""
+        """Connect to the store before the first message needs it; an error is kept until then."""
         try:
             self.connected = Store(self.uri, self.artifact_root, warn=lambda text: self.answer(warning=text))
         except Exception as error:  # whatever a database, a server or a file system may answer
@@ -51,7 +51,7 @@ class RecordWriter:
 
     @property
     def store(self) -> Store:
-        """Where runs are written. If it could not be reached, this says why, and tries again the next time."""
+        """Where runs are written. If it could not be reached, the reason is raised, and the next access tries again."""
         if self.connected is None and self.trouble is None:
             self.connect()
         if self.connected is None:
@@ -67,7 +67,7 @@ class RecordWriter:
             try:
                 message = messages.get(timeout=0.5)
             except queue.Empty:
-                # A forked worker of a killed training may keep the pipe open: so look at the parent as well.
+                # A forked worker of a killed training may keep the pipe open, so check the parent as well.
                 ended = VANISHED if os.getppid() != parent else ""
             else:
                 ended = message.get("ended", "")
@@ -81,7 +81,7 @@ class RecordWriter:
             self.carry_out("finish", key, time.time_ns() // 1_000_000, status="KILLED", ended=ended)
 
     def carry_out(self, do: str, run: int, time_ms: int, **content: Any) -> None:
-        """Call the method that the message names; a failure is answered, never raised.
+        """Call the method that the message names; an error is sent as an answer, never raised.
 
         Args:
             do: name of the method.
@@ -112,7 +112,7 @@ class RecordWriter:
             self.answer(run=run, done=True, **failed)
 
     def start(self, key: int, **content: Any) -> None:
-        """Open a run and answer its id."""
+        """Open a run and answer with its id."""
 
         def opened(run: StoredRun) -> None:
             self.runs[key] = run
@@ -123,18 +123,18 @@ class RecordWriter:
             self.store.close_lost_runs(self.runs[key].experiment_id)
 
     def reserve(self, key: int, **content: Any) -> None:
-        """Create a run that another process, or this one later, will begin, and answer its id."""
+        """Create a run that this or another process will begin later, and answer with its id."""
         self.answer(run=key, id=self.store.reserve(**content), done=True)
 
     def answer(self, **answer: Any) -> None:
-        """Send one answer; a training process that has ended needs none."""
+        """Send one answer; if the training process has ended, answers are discarded."""
         try:
             os.write(self.answers, json.dumps(answer).encode() + b"\n")
         except BrokenPipeError:
             self.answers = os.open(os.devnull, os.O_WRONLY)
 
     def flush(self, run: StoredRun) -> None:
-        """Store the points that wait if the store answers now; else they keep waiting, with one warning."""
+        """Store the pending points if the store answers now; otherwise they stay pending, with one warning."""
         try:
             run.flush(patient=False)
         except Exception as error:
@@ -144,10 +144,10 @@ class RecordWriter:
 
 
 class Answers(logging.Handler):
-    """Sends the warnings of libraries to the training process, which prints them in its own way.
+    """Sends the warnings of libraries to the training process, which logs them.
 
     Args:
-        writer: whose answers they become.
+        writer: sends them as answers.
     """
 
     def __init__(self, writer: RecordWriter):
@@ -166,7 +166,7 @@ def in_one_line(error: BaseException) -> str:
 
 
 def take_messages(messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """Take messages from the pipe as fast as they come, so that the training process never waits."""
+    """Read messages from the pipe as fast as they come, so that the training process never waits."""
     ended = VANISHED
     for line in sys.stdin.buffer:
         if not line.endswith(b"\n"):
@@ -183,13 +183,13 @@ def main() -> None:
     """Serve until the training process ends."""
     uri, artifact_root, parent = sys.argv[1:]
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the training process decides when it is over
+        signal.signal(number, signal.SIG_IGN)  # the training process decides when to stop
     answers = os.dup(1)
     os.dup2(2, 1)  # what libraries print must not look like an answer
     messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
     threading.Thread(target=take_messages, args=(messages,), daemon=True).start()
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # failures come as exceptions and are answered once
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # failures are exceptions and are reported once
     writer = RecordWriter(uri, artifact_root, answers)
     logging.basicConfig(handlers=[Answers(writer)], level=logging.WARNING)
     try:
@@ -198,7 +198,7 @@ def main() -> None:
     except Exception:
         writer.answer(fatal=traceback.format_exc())
         os._exit(1)
-    os._exit(0)  # all is stored; unloading hundreds of modules would cost a second
+    os._exit(0)  # everything is stored; unloading hundreds of modules would take a second
 
 
 if __name__ == "__main__":

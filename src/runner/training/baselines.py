@@ -1,4 +1,4 @@
-"""Other models beside the trained one: fitted on the same training rows, scored and drawn on the same test rows."""
+"""Other models for comparison: fitted on the same training rows, scored and drawn on the same test rows."""
 
 from pathlib import Path
 from typing import Any, cast
@@ -13,12 +13,12 @@ from runner.tasks.base import Task
 
 
 class Baselines(Callback):
-    """Scores estimators of real values beside the trained net: `test/NAME_mse` and `figures/side_by_side.png`.
+    """Scores estimators of real values next to the trained net: `test/NAME_mse` and `figures/side_by_side.png`.
 
     Args:
-        models: estimators (`fit` and `predict`) by name; they are given the inputs as the net sees them, and the
-            targets in the data's own units.
-        raw: estimators by name that are given the columns as they are in the source, not standardised.
+        models: estimators (`fit` and `predict`) by name; they get the inputs as the net sees them, and the targets
+            in the data's own units.
+        raw: estimators by name that get the columns as they are in the source, not standardised.
     """
 
     def __init__(self, models: dict[str, Any], raw: dict[str, Any] | None = None):
@@ -29,7 +29,7 @@ class Baselines(Callback):
             raise UserError(f"callbacks.baselines: {', '.join(sorted(both))} is in models and in raw.")
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Fit, score and draw, once the test split has been gone through."""
+        """Fit, score and draw, after the test split has been evaluated."""
         task = cast(Task, pl_module)
         data = task.data_module
         if data.target_names is None or len(data.target_names) != 1:
@@ -39,7 +39,7 @@ class Baselines(Callback):
         for name, model in self.models.items():
             predicted[name] = np.ravel(model.fit(*data.examples("train")).predict(data.examples("test")[0]))
         for name, model in self.raw.items():
-            rows = {split: table(data.raw(split, data.sizes[split])) for split in ("train", "test")}
+            rows = {split: as_matrix(data.raw(split, data.sizes[split])) for split in ("train", "test")}
             predicted[name] = np.ravel(model.fit(rows["train"], data.examples("train")[1]).predict(rows["test"]))
         errors = {name: float(((values - actual) ** 2).mean()) for name, values in predicted.items()}
         task.log_dict(
@@ -51,11 +51,11 @@ class Baselines(Callback):
             tables.panels_of_models(actual, predicted).savefig(folder / "side_by_side.png")
 
     def answers(self, task: Task, data: DataModule, rows: int) -> np.ndarray:
-        """What the trained net says to the test rows, in the data's own units (N,)."""
+        """The predictions of the trained net for the test rows, in the data's own units (N,)."""
         (name,) = cast(list[str], data.target_names)
         return np.array([row[name] for row in task.answer(data.raw("test", rows), data)])
 
 
-def table(rows: list[dict]) -> np.ndarray:
+def as_matrix(rows: list[dict]) -> np.ndarray:
     """Raw rows as a matrix (N, F)."""
     return np.array([list(row.values()) for row in rows], dtype=np.float64)

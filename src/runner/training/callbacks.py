@@ -49,7 +49,7 @@ class EarlyStopping(callbacks.EarlyStopping):
         return True
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        super().load_state_dict(state_dict | {"patience": self.patience})  # a resumed run may be given more
+        super().load_state_dict(state_dict | {"patience": self.patience})  # a resumed run may have been given more
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.enabled and self.wait_count >= max(1, self.patience):  # it had stopped before it was interrupted
@@ -59,7 +59,7 @@ class EarlyStopping(callbacks.EarlyStopping):
 
 
 class StopOnSignal(Callback):
-    """When a signal has come, saves a checkpoint at the end of the step, or of the validation, and ends the run.
+    """After a signal, saves a checkpoint at the end of the step or of the validation, and ends the run.
 
     Args:
         interrupt: remembers the signal.
@@ -70,7 +70,7 @@ class StopOnSignal(Callback):
         self.told = False
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.interrupt.install()  # Lightning has put its own handler before: it would end the run unsaved, with code 0
+        self.interrupt.install()  # Lightning has installed its own handler, which ends the run unsaved, with code 0
         self.interrupt.training = True
 
     def on_train_batch_end(
@@ -83,11 +83,11 @@ class StopOnSignal(Callback):
 
     def on_validation_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         if self.interrupt.received is not None and not self.told:
-            log.info("stopping when this validation is over; another Ctrl-C stops at once")
+            log.info("stopping after this validation; press Ctrl-C again to stop immediately")
             self.told = True
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.asked(trainer):  # the epoch before has been saved at its end
+        if self.asked(trainer):  # the previous epoch was saved at its end
             self.end(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -96,7 +96,7 @@ class StopOnSignal(Callback):
             self.end(trainer)
 
     def asked(self, trainer: Trainer) -> bool:
-        """Whether any of the processes has got a signal: all of them have to stop at the same step."""
+        """Whether any of the processes has received a signal: all of them have to stop at the same step."""
         asked = trainer.strategy.reduce_boolean_decision(self.interrupt.received is not None, all=False)
         if asked and self.interrupt.received is None:
             self.interrupt.received = signal.SIGTERM
@@ -111,7 +111,7 @@ class StopOnSignal(Callback):
 
 
 class KeepStatistics(Callback):
-    """Keeps frozen normalisation layers from following the batches they see.
+    """Keeps frozen normalisation layers from adapting to the batches they see.
 
     Args:
         layers: the layers.
@@ -126,21 +126,21 @@ class KeepStatistics(Callback):
 
 
 class ShowProgress(Callback):
-    """A bar while an epoch runs, on a terminal; one line in the log when it ends; and the training speed.
+    """Shows a progress bar during an epoch, on a terminal, and measures the training speed.
 
-    The bar is redrawn four times a second at most, so that it costs no step anything.
+    The bar is redrawn at most four times a second, so that it does not slow down the steps.
     """
 
     def __init__(self):
         self.bar: Progress | None = None
         self.drawn_at = 0.0
-        self.started_at: float | None = None  # of the training steps since the last validation
+        self.started_at: float | None = None  # start of the training steps since the last validation
         self.samples = 0
         self.seconds = 0.0
 
     @property
     def samples_per_second(self) -> float:
-        """Examples trained on a second, validation and checkpoints left out."""
+        """Training examples per second, without validation and checkpoints."""
         return self.samples / self.seconds if self.seconds else 0.0
 
     def open(self, text: str, total: int | float) -> None:
@@ -196,16 +196,8 @@ class ShowProgress(Callback):
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.open("test", sum(trainer.num_test_batches))
 
-    def on_test_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *rest: Any
-    ) -> None:
-        self.advance(batch_idx + 1)
-
-    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.close()
-
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         self.close()
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.close()
+    on_test_batch_end = on_validation_batch_end  # type: ignore[assignment]  # Lightning's two signatures differ
+    on_test_epoch_end = on_fit_end = on_validation_epoch_end

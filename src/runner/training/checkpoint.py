@@ -1,6 +1,6 @@
-"""Checkpoints that survive anything: written beside the old one, synced, renamed, enough to resume exactly.
+"""Checkpoints that survive anything: written next to the old one, synced, renamed, enough to resume exactly.
 
-A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the last but one, in case the last is damaged) and
+A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the one before, in case the last is damaged) and
 `best.ckpt` (the best value of the monitored validation metric so far). All hold plain containers and tensors only, so
 that they load with `weights_only=True`.
 """
@@ -41,7 +41,7 @@ def random_state() -> dict:
 
 
 def set_random_state(state: dict) -> None:
-    """Put every random number generator back into a state that `random_state` returned."""
+    """Restore every random number generator to a state that `random_state` returned."""
     random.setstate(state["python"])
     name, keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, gauss))
@@ -51,7 +51,7 @@ def set_random_state(state: dict) -> None:
 
 
 def load_checkpoint(path: Path) -> dict:
-    """Return a checkpoint without running any code of whoever wrote it; on the CPU."""
+    """Return a checkpoint, on the CPU, without running any code that it may contain."""
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except UnpicklingError as error:
@@ -59,12 +59,12 @@ def load_checkpoint(path: Path) -> dict:
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
-    """Return the newest checkpoint in `folder` that can be read, with a word about one that cannot.
+    """Return the newest checkpoint in `folder` that can be read; log a warning for one that cannot.
 
-    None means that there is no checkpoint yet: the run was ended before its first.
+    None means that there is no checkpoint yet: the run ended before its first one.
 
     Raises:
-        UserError: there are checkpoints, and none can be read.
+        UserError: there are checkpoints, but none can be read.
     """
     found = [path for name in ("last.ckpt", "previous.ckpt") if (path := folder / name).exists()]
     for path in found:
@@ -75,7 +75,7 @@ def newest_checkpoint(folder: Path) -> Path | None:
         except Exception as error:  # whatever a damaged file makes the reader raise
             log.warning("%s is damaged (%s)", path, type(error).__name__)
         else:
-            if checkpoint["best"]:  # the kill may have come before it got its second name
+            if checkpoint["best"]:  # a kill may have come before it got its second name
                 link(path, folder / "best.ckpt")
             return path
     if found:
@@ -99,10 +99,10 @@ def monitored(monitor: str, metrics: dict[str, Any]) -> float:
 
 
 def can_save(trainer: Trainer) -> bool:
-    """Whether a checkpoint made now, after a batch, can be resumed exactly.
+    """Whether a run can be resumed exactly from a checkpoint made now, after a batch.
 
-    Before a validation it cannot: Lightning would leave it out. The end of the epoch saves then, or the next step.
-    Between batches whose gradients are added up it cannot either, since a checkpoint holds no gradients.
+    Before a validation it cannot: Lightning would skip the validation. A checkpoint is then saved at the end of the
+    epoch or after the next step. While gradients are accumulated it cannot either: a checkpoint holds no gradients.
     """
     loop = trainer.fit_loop.epoch_loop
     fetcher = trainer.fit_loop._data_fetcher
@@ -114,7 +114,7 @@ def can_save(trainer: Trainer) -> bool:
 class AtomicWriter(CheckpointIO):
     """Writes checkpoints in the background; at any instant the folder holds a complete one.
 
-    The caller waits for a copy of the tensors only. `storage_options={"best": True}` makes the file the best one, too.
+    The caller only waits for a copy of the tensors. `storage_options={"best": True}` also makes the file the best one.
     """
 
     def __init__(self):
@@ -128,7 +128,7 @@ class AtomicWriter(CheckpointIO):
         self.thread.start()
 
     def write(self, checkpoint: dict, path: Path, best: bool) -> None:
-        """Write to a temporary name, sync, rename; the old last one becomes the previous one."""
+        """Write to a temporary name, sync, rename; the last checkpoint becomes the previous one."""
         part = path.with_suffix(".part")
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -147,8 +147,8 @@ class AtomicWriter(CheckpointIO):
             self.error = self.explained(error, path)
 
     def explained(self, error: Exception, path: Path) -> Exception:
-        """What to tell the user when a checkpoint could not be written."""
-        full = isinstance(error, OSError) or "PytorchStreamWriter" in str(error)  # so torch reports a full disk
+        """The error to report when a checkpoint could not be written."""
+        full = isinstance(error, OSError) or "PytorchStreamWriter" in str(error)  # how torch reports a full disk
         if not full:
             return error
         there = next(folder for folder in path.absolute().parents if folder.exists())
@@ -159,7 +159,7 @@ class AtomicWriter(CheckpointIO):
         )
 
     def wait(self) -> None:
-        """Return when the file is safe on the disk; raise what went wrong if it is not."""
+        """Wait until the file is safely on the disk; raise the error if it could not be written."""
         if self.thread is not None:
             self.thread.join()
             self.thread = None
@@ -191,7 +191,7 @@ def link(source: Path, target: Path) -> None:
 
 
 def copied(value: Any) -> Any:
-    """A copy of nested containers whose tensors are the copy's own, on the CPU."""
+    """A copy of nested containers and of their tensors, on the CPU."""
     if isinstance(value, torch.Tensor):
         return value.detach().to("cpu", copy=True)
     if isinstance(value, dict):
@@ -202,7 +202,7 @@ def copied(value: Any) -> Any:
 
 
 class Checkpoint(callbacks.Checkpoint):
-    """Saves after every epoch, and on request every so many steps or minutes; keeps the best and the last.
+    """Saves after every epoch, and on request every few steps or minutes; keeps the best and the last.
 
     Args:
         monitor: the validation metric that picks the best; None = the last one is the best.
@@ -224,7 +224,7 @@ class Checkpoint(callbacks.Checkpoint):
         self.every_n_minutes = every_n_minutes
         self.best_score: float | None = None
         self.best_epoch: int | None = None
-        self.about: dict[str, Any] = {}  # the run's id and configuration, filled in by the run
+        self.about: dict[str, Any] = {}  # the configuration and the folder, filled in by the run
         self.score: float | None = None  # of the last validation, until the end of the epoch
         self.saved_at = time.monotonic()
         self.saved_step = 0
@@ -241,7 +241,7 @@ class Checkpoint(callbacks.Checkpoint):
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
 
     def is_best(self, trainer: Trainer) -> bool:
-        """Whether this epoch is the best so far; remembers it if so. One without a validation is not."""
+        """Whether this epoch is the best so far; remembers it if so. An epoch without a validation is not."""
         score = None
         if self.monitor is not None:
             score = self.score if self.monitor.startswith("val/") else monitored(self.monitor, trainer.callback_metrics)
@@ -301,17 +301,19 @@ class Checkpoint(callbacks.Checkpoint):
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
         done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], trainer.max_epochs
         if wanted not in (None, -1) and done > wanted:
-            raise UserError(f"the run has trained {done} epochs already; give it more: trainer.max_epochs={2 * done}")
+            raise UserError(
+                f"the run has trained {done} epochs already; give it more epochs: trainer.max_epochs={2 * done}"
+            )
         self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
         if isinstance(trainer.logger, History):
             trainer.logger.replay(checkpoint["history"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
-        if self.restored is not None:  # as late as possible: nothing may draw a number before the first step
+        if self.restored is not None:  # as late as possible: no random number may be drawn before the first step
             random_numbers, progress = self.restored
             set_random_state(random_numbers)
             loader: Any = trainer.train_dataloader
-            # Lightning restores the loader itself, but not if a schedule has asked for the number of steps before.
+            # Lightning restores the loader itself, unless a schedule has already asked for the number of steps.
             loader.load_state_dict(progress)
             self.restored = None

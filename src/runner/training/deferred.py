@@ -1,8 +1,8 @@
-"""Two modules that Lightning imports and a training does not use, put off until somebody does.
+"""Two modules that Lightning imports but training does not use, loaded only when they are needed.
 
 `import pytorch_lightning` takes longer than `import torch`; most of that is torch._dynamo (the compiler, for one class
-in an `isinstance`; optimizers ask it for two functions that do nothing where nothing is compiled) and scipy.signal
-(torchmetrics looks whether a function has kept its old name). After `defer()` both are modules that hold these few
+in an `isinstance`; optimizers use two of its functions, which do nothing unless something is compiled) and scipy.signal
+(torchmetrics checks whether a function still has its old name). After `defer()` both are modules that hold these few
 names; asking for any other name, or for a module inside, executes the real one.
 """
 
@@ -21,17 +21,17 @@ LOCK = threading.RLock()
 
 
 class Deferred(ModuleType):
-    """A module that is executed when it is asked for a name that it does not hold yet."""
+    """A module that is executed when a name is requested that it does not have yet."""
 
     def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # somebody looks through all modules
+        if name.startswith("__"):  # something inspects all modules
             raise AttributeError(name)
         fill(self)
         return getattr(self, name)
 
 
 def fill(module: ModuleType) -> None:
-    """Make a deferred module the real one; any other is left as it is."""
+    """Make a deferred module the real one; any other module is left unchanged."""
     with LOCK:
         if not isinstance(module, Deferred):
             return
@@ -46,7 +46,7 @@ def fill(module: ModuleType) -> None:
 
 
 class Waiting(Loader):
-    """Makes a deferred module.
+    """Creates a deferred module.
 
     Args:
         real: the loader of the module.
@@ -63,7 +63,7 @@ class Waiting(Loader):
 
 
 class There(Loader):
-    """Hands over a module that has been imported while it was being looked for.
+    """Returns a module that was imported while it was being searched for.
 
     Args:
         module: the module.
@@ -80,7 +80,7 @@ class There(Loader):
 
 
 class Finder(MetaPathFinder):
-    """Finds the modules of `HELD` as deferred ones; a module inside one of them needs the real one first."""
+    """Finds the modules of `HELD` as deferred ones; a module inside one of them first needs the real one."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
@@ -91,7 +91,7 @@ class Finder(MetaPathFinder):
             if fullname not in sys.modules:
                 return None
             module = sys.modules[fullname]
-            module.__spec__ = spec_from_loader(fullname, There(module))  # this is the one that Python takes then
+            module.__spec__ = spec_from_loader(fullname, There(module))  # this is the one that Python then uses
             return module.__spec__
         if fullname not in HELD:
             return None
@@ -102,16 +102,16 @@ class Finder(MetaPathFinder):
 
 
 def defer() -> None:
-    """From now on, import the modules of `HELD` only when they are used."""
+    """Import the modules of `HELD` only when they are used, from now on."""
     if not any(isinstance(finder, Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, Finder())
 
 
-# What the modules hold until then.
+# What the deferred modules contain.
 
 
 class OfDynamo(type):
-    """Makes `isinstance` say what it would say of the real class: nothing is compiled before torch._dynamo is there."""
+    """Makes `isinstance` answer as for the real class: nothing is compiled before torch._dynamo is there."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         dynamo = sys.modules["torch._dynamo"]
@@ -127,7 +127,7 @@ def graph_break(msg: str = "") -> None:
 
 
 def disable(function: Callable | None = None, *arguments: Any, **options: Any) -> Any:
-    """Let a function be called as it is until there is a compiler that must not follow it."""
+    """Call a function unchanged until there is a compiler that must not trace it."""
     dynamo = import_module("torch._dynamo")
     if not isinstance(function, FunctionType):
         fill(dynamo)
@@ -142,7 +142,7 @@ def disable(function: Callable | None = None, *arguments: Any, **options: Any) -
 
 
 def hamming(*arguments: Any, **options: Any) -> Any:
-    """The window under the name it had in older releases, to which torchmetrics gives it."""
+    """The window under the name it had in older releases, which torchmetrics sets."""
     return import_module("scipy.signal.windows").hamming(*arguments, **options)
 
 

@@ -2,8 +2,8 @@
 
     runner model=textcnn lr_find=true find_batch_size=true
 
-The trials work on a copy of the net, and the state of every random number generator is put back: the training that
-follows is the one that would have been with the found values typed. They are kept in `found.json` in the run folder, so
+The trials work on a copy of the net, and the state of every random number generator is restored: the training that
+follows is the same as if the found values had been typed. They are stored in `found.json` in the run folder, so
 that a resumed run does not search again.
 
 Source of the range test: Leslie N. Smith, Cyclical Learning Rates for Training Neural Networks, WACV 2017,
@@ -36,23 +36,23 @@ from runner.optim.build import optimizer_builder, set_learning_rate
 from runner.tasks.base import Task
 from runner.tracking.record import Record
 from runner.training.checkpoint import random_state, set_random_state
-from runner.training.lightning import NoProfiler
+from runner.training.lightning import PLAIN, NoProfiler
 
 log = logging.getLogger(__name__)
 
 FOUND = "found.json"
-LOWEST_RATE, HIGHEST_RATE, RATES = 1e-6, 10.0, 100  # the last one at most: the test ends where the loss blows up
+LOWEST_RATE, HIGHEST_RATE, RATES = 1e-6, 10.0, 100  # at most: the test ends where the loss diverges
 SMOOTHING = 0.9  # weight of the past in the running mean of the loss
 DIVERGED = 4.0  # times the lowest loss: larger rates are not tried
 FEWEST_POINTS = 10
 STEPS_AN_EPOCH = 10  # a batch is at most this part of the training rows
-MEMORY_SHARE = 0.8  # of the memory that is left, for the largest batch on the CPU
+MEMORY_SHARE = 0.8  # of the free memory, for the largest batch on a CPU
 KEPT_FLAGS = ("accelerator", "precision", "accumulate_grad_batches", "deterministic")
 CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 
 
 def find_settings(cfg: DictConfig, folder: Path, task: Task, data: DataModule, record: Record | None = None) -> None:
-    """Find what `cfg.find_batch_size` and `cfg.lr_find` ask for and put it into `cfg`, `data` and `task`.
+    """Find the settings that `cfg.find_batch_size` and `cfg.lr_find` ask for and set them in `cfg`, `data` and `task`.
 
     Raises:
         UserError: the objective has no such setting.
@@ -62,7 +62,7 @@ def find_settings(cfg: DictConfig, folder: Path, task: Task, data: DataModule, r
     if not isinstance(task.net, torch.nn.Module):
         raise UserError(f"{type(task.net).__name__} is not trained in steps: leave lr_find and find_batch_size out.")
     file = folder / FOUND
-    if file.exists():  # this run is resumed, or another process of it has searched
+    if file.exists():  # this run is resumed, or another of its processes has searched
         use(json.loads(file.read_text(encoding="utf-8")), cfg, task, data)
         return
     before = random_state()
@@ -84,7 +84,7 @@ def find_settings(cfg: DictConfig, folder: Path, task: Task, data: DataModule, r
 
 
 def use(found: dict[str, float | int], cfg: DictConfig, task: Task, data: DataModule) -> None:
-    """Put found values where the training takes them from."""
+    """Set the found values where the training reads them."""
     for key, value in found.items():
         OmegaConf.update(cfg, key, value, force_add=True)
     if "data.batch_size" in found:
@@ -97,7 +97,7 @@ def use(found: dict[str, float | int], cfg: DictConfig, task: Task, data: DataMo
 
 
 class RangeTest(Callback):
-    """Raises the learning rate from step to step and keeps the smoothed loss.
+    """Raises the learning rate at every step and records the smoothed loss.
 
     Args:
         rates: the rate of each step, growing.
@@ -130,7 +130,7 @@ class RangeTest(Callback):
 def best_rate(cfg: DictConfig, task: Task, data: DataModule, folder: Path) -> float | None:
     """Return the rate at which the loss falls most steeply and draw `figures/lr_find.png`; None if it never falls."""
     if not task.automatic_optimization:
-        raise UserError("lr_find follows one loss and one optimizer; this objective has more. Leave it out.")
+        raise UserError("lr_find works with one loss and one optimizer; this objective has more. Leave it out.")
     if "lr" not in cfg.optim:
         raise UserError(f"{cfg.optim._target_} has no lr in its settings: write +optim.lr=0.001 or leave lr_find out.")
     rates = np.geomspace(LOWEST_RATE, HIGHEST_RATE, RATES)
@@ -141,7 +141,9 @@ def best_rate(cfg: DictConfig, task: Task, data: DataModule, folder: Path) -> fl
     drawn = charts.range_test(rates[: len(test.losses)], np.array(test.losses), rate)
     drawn.savefig(folder / "figures" / "lr_find.png")
     if rate is None:
-        log.warning("lr_find: the loss falls at no rate (figures/lr_find.png); optim.lr stays %s", cfg.optim.lr)
+        log.warning(
+            "lr_find: the loss does not fall at any rate (figures/lr_find.png); optim.lr stays %s", cfg.optim.lr
+        )
         return None
     log.info("lr_find: optim.lr=%.3g instead of %s (figures/lr_find.png); this run uses it", rate, cfg.optim.lr)
     return rate
@@ -150,7 +152,7 @@ def best_rate(cfg: DictConfig, task: Task, data: DataModule, folder: Path) -> fl
 def steepest(rates: np.ndarray, losses: list[float]) -> float | None:
     """Return the rate at which the loss falls fastest over the logarithm of the rate; two digits are enough.
 
-    It is at most a tenth of the rate with the lowest loss: on a noisy curve the steepest place may be the brink.
+    It is at most a tenth of the rate with the lowest loss: on a noisy curve the steepest place may be at the very end.
     """
     values = np.array(losses)
     first, last = FEWEST_POINTS, int(values.argmin()) + 1 if len(values) else 0  # the first means hold few losses
@@ -201,7 +203,7 @@ def largest_batch(cfg: DictConfig, task: Task, data: DataModule) -> int:
 
 
 def memory_left() -> int:
-    """Bytes this process may still take: what the machine has, or what its container allows."""
+    """Bytes this process may still use: what the machine has, or what its container allows."""
     left = psutil.virtual_memory().available
     limit, used = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory.current")
     if limit.is_file() and used.is_file() and (text := limit.read_text().strip()).isdigit():
@@ -210,7 +212,7 @@ def memory_left() -> int:
 
 
 def peak_memory() -> int:
-    """The most bytes this process has held at any time."""
+    """The most bytes this process has used at any time."""
     info = psutil.Process().memory_info()
     if hasattr(info, "peak_wset"):  # Windows
         return info.peak_wset
@@ -223,10 +225,10 @@ def peak_memory() -> int:
 
 
 def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: Sequence[Callback] = ()) -> None:
-    """Train a copy of the task for some steps: neither the task nor anything on the disk changes."""
-    twin = copy.deepcopy(task, {id(data): data})  # some tasks know their data, which need not be copied
+    """Train a copy of the task for some steps: neither the task nor any file changes."""
+    twin = copy.deepcopy(task, {id(data): data})  # some tasks refer to their data, which need not be copied
     twin.schedule = None
-    vars(twin)["close_window"] = lambda: None  # a loss that is not a number ends a training, here it is expected
+    vars(twin)["close_window"] = lambda: None  # a loss that is not finite ends a training; here it is expected
     flags = as_dict(cfg.trainer, resolve=True)
     names = KEPT_FLAGS + (CLIPPING if task.automatic_optimization else ())
     kept: dict[str, Any] = {name: flags[name] for name in names if name in flags}
@@ -240,9 +242,7 @@ def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: 
         callbacks=list(callbacks),
         profiler=NoProfiler(),
         enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
+        **PLAIN,
     )
     try:
         trainer.fit(twin, data.train_dataloader(), data.val_dataloader())

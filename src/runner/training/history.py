@@ -1,4 +1,4 @@
-"""The curve of a run: every metric with its step, sent on to MLflow as it comes."""
+"""The curves of a run: every metric with its step, passed on to MLflow as it comes."""
 
 import math
 import time
@@ -38,7 +38,7 @@ class History(Logger):
             self.record.metrics(metrics, step=step or 0)
 
     def replay(self, history: list[list]) -> None:
-        """Take over the points of the run up to a checkpoint; the record leaves out those it already has."""
+        """Take over the points of the run up to a checkpoint; the record skips those it already has."""
         self.history = [list(point) for point in history]
         if self.record is not None:
             for step, _, metrics in self.history:

@@ -1,4 +1,4 @@
-"""Why a run ends early. Ctrl-C and SIGTERM: a training finishes its step and saves, all else ends at once."""
+"""Why a run ends early. After Ctrl-C or SIGTERM a training finishes its step and saves; all else ends immediately."""
 
 import signal
 from typing import Any
@@ -24,11 +24,11 @@ class Interrupted(BaseException):
 
 
 class Pruned(UserError):
-    """The run was cut short because other jobs of its sweep were clearly better by then."""
+    """The run was stopped because other jobs of its sweep were clearly better at that point."""
 
 
 class Interrupt:
-    """Remembers a signal that comes while a training runs, until the step is over; a second one ends at once."""
+    """Remembers a signal that comes while a training runs, until the step is over; a second one ends it immediately."""
 
     def __init__(self):
         self.training = False
@@ -40,8 +40,11 @@ class Interrupt:
         signal.signal(signal.SIGTERM, self.handle)
 
     def handle(self, number: int, frame: Any) -> None:
-        """Take a signal."""
-        again, self.received = self.received is not None, number  # kept: what is raised in a destructor is lost
+        """Handle a signal."""
+        again, self.received = (
+            self.received is not None,
+            number,
+        )  # remembered, since what is raised in a destructor is lost
         if again or not self.training:
             raise Interrupted(number)
 

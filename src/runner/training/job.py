@@ -1,10 +1,9 @@
-"""One job of the command line: the record of a run from its first moment to its true end.
+"""One job of the command line: recording a run from its beginning to its real end.
 
-The record is opened before torch is imported, so that both are got ready at the same time.
+The record is opened before torch is imported, so that both are prepared at the same time.
 """
 
 import logging
-import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -17,9 +16,10 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from runner.config.catalog import RECORDED
 from runner.config.inferred import settle
 from runner.config.nodes import as_dict
-from runner.errors import UserError
+from runner.errors import UserError, print_mistake
 from runner.files import sources
 from runner.tracking.record import Record
 from runner.tracking.tracker import tracker_for
@@ -53,7 +53,7 @@ def run(cfg: DictConfig) -> float | None:
         with only_process(folder):
             result = run_recorded(cfg, folder, dict(hydra.runtime.choices), overrides)
     if hydra.runtime.choices["hydra/sweeper"] != "runner" or not multirun:
-        closing_table(result, folder)  # a sweep closes with one of its own
+        closing_table(result, folder)  # a sweep prints its own
     return result.get(cfg.task.get("monitor") or "val/loss")
 
 
@@ -63,19 +63,18 @@ def run_recorded(
     """Train in `folder` with a record in MLflow; continue the run `cfg.resume` if there is one."""
     interrupt = Interrupt()
     interrupt.install()
-    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it has begun
+    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
         note_changes(folder, cfg)
     else:
         clean(folder)
     OmegaConf.save(cfg, folder / "config.yaml")
     OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
-    groups = ("model", "data", "task", "optim", "schedule", "experiment")
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         record = tracker.start(
             experiment=cfg.tracking.experiment,
             name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
             params={key: value for key, value in as_dict(cfg).items() if key != "resume"},
-            tags={f"runner.{group}": choices[group] for group in groups if choices.get(group)}
+            tags={f"runner.{group}": choices[group] for group in RECORDED if choices.get(group)}
             | {"runner.folder": str(folder), **(tags or {})}
             | ({"runner.init_from": cfg.init_from} if cfg.get("init_from") else {}),
             resume=cfg.resume,
@@ -95,7 +94,7 @@ def run_beside(cfg: DictConfig, folder: Path) -> None:
     from runner.training.callbacks import StopOnSignal
     from runner.training.train import train
 
-    logging.getLogger().setLevel(logging.WARNING)  # the first process says the rest for all
+    logging.getLogger().setLevel(logging.WARNING)  # the first process logs the rest for all
     interrupt = Interrupt()
     interrupt.install()
     train(cfg, folder, stop=StopOnSignal(interrupt))
@@ -108,14 +107,14 @@ def run_frozen(config: Path) -> None:
 
 
 def note_changes(folder: Path, cfg: DictConfig) -> None:
-    """Say what differs from the configuration the run began with; refuse what would make it another run."""
+    """Log what differs from the configuration the run began with; refuse what would make it a different run."""
     for key, (was, now) in changes(cast(DictConfig, OmegaConf.load(folder / "config.yaml")), cfg).items():
         log.warning("resumed with %s: %s -> %s", key, was, now)
     (folder / "metrics.json").unlink(missing_ok=True)
 
 
 def clean(folder: Path) -> None:
-    """Take away what an earlier run in this folder has left."""
+    """Remove the files of an earlier run in this folder."""
     for name in ("metrics.json", "samples.txt", "run_id", "found.json"):
         (folder / name).unlink(missing_ok=True)
     for stale in folder.glob("checkpoints/*"):
@@ -124,7 +123,7 @@ def clean(folder: Path) -> None:
 
 @contextmanager
 def only_process(folder: Path) -> Iterator[None]:
-    """Hold the folder, so that no second process works on the same run or sweep."""
+    """Lock the folder, so that no second process works on the same run or sweep."""
     folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock", timeout=0)
     try:
@@ -139,7 +138,7 @@ def only_process(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def recorded(record: Record) -> Iterator[None]:
-    """Give the record its true end: FINISHED, FAILED with the error, or KILLED."""
+    """Record how the run really ended: FINISHED, FAILED with the error, or KILLED."""
     try:
         yield
     except Interrupted as stopped:
@@ -157,25 +156,24 @@ def recorded(record: Record) -> Iterator[None]:
 
 @contextmanager
 def ending(multirun: bool) -> Iterator[None]:
-    """Turn every way a run can end into what the user sees and the exit code of the command."""
+    """Turn the end of a run into a message for the user and the exit code of the command."""
     try:
         yield
     except Interrupted as stopped:
         print(f"runner: stopped by {stopped}" + "; continue with: runner resume=last" * (not multirun), file=sys.stderr)
         sys.exit(stopped.exit_code)
     except Exception as error:
-        mistake = isinstance(error, UserError)
-        if mistake and not os.environ.get("RUNNER_DEBUG"):
-            print(f"runner: {error}", file=sys.stderr)
+        if isinstance(error, UserError):
+            print_mistake(error)
         else:
             traceback.print_exc()
         if multirun:
             raise
-        sys.exit(2 if mistake else 1)
+        sys.exit(2 if isinstance(error, UserError) else 1)
 
 
 def closing_table(result: dict[str, Any], folder: Path) -> None:
-    """Print the metrics of the validation and test splits and where everything lies."""
+    """Print the metrics of the validation and test splits and where the results are."""
     from rich.console import Console
     from rich.table import Table
 

@@ -1,4 +1,4 @@
-"""Lightning as this program wants it: quiet, and with the profiler that `trainer.profiler` names."""
+"""Lightning as this program needs it: quiet, and with the profiler that `trainer.profiler` names."""
 
 import logging
 import warnings
@@ -13,7 +13,7 @@ from runner.errors import UserError, closest
 
 NOISE = (
     ".*LeafSpec.*deprecated.*",  # inside Lightning
-    ".*smaller than the logging interval.*",  # the curve gets a point at the end of each epoch anyway
+    ".*smaller than the logging interval.*",  # the curve has a point at the end of each epoch anyway
     ".*GPU available but not used.*",
     ".*`srun` command is available.*",
     ".*You requested to overfit.*",  # our loader keeps the order itself, see DataModule.train_dataloader
@@ -22,10 +22,12 @@ NOISE = (
 )
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 NOTHING = nullcontext()
+# Flags of every trainer of this program.
+PLAIN: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
 
 
 def silence() -> None:
-    """Leave out Lightning's advertisements and the warnings that do not concern a user of this program."""
+    """Silence Lightning's advertisements and the warnings that do not concern the user of this program."""
     for name in ("pytorch_lightning", "lightning_fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for text in NOISE:
@@ -33,7 +35,7 @@ def silence() -> None:
 
 
 class NoProfiler(Profiler):
-    """Measures nothing and costs nothing; Lightning's own default builds a context manager some thirty times a step."""
+    """Measures nothing and costs nothing; Lightning's own default builds about thirty context managers a step."""
 
     def start(self, action_name: str) -> None:
         """Nothing to start."""

@@ -1,7 +1,7 @@
-"""Which of several processes of one run this is, and how the others come to the same configuration.
+"""Which of several processes of one run this is, and how the others get the same configuration.
 
 The first process composes once. Lightning starts the others with the same command line; they find the file with the
-resolved configuration in their environment and never look at the command line. Processes that torchrun or SLURM start
+resolved configuration in their environment and ignore the command line. Processes that torchrun or SLURM start
 compose for themselves, and only the first one records and writes.
 """
 
@@ -19,7 +19,7 @@ LAUNCH = ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT",
 
 
 def started_as(module: str) -> None:
-    """Remember the module of the command line, also for the workers of a sweep, which start with another one."""
+    """Remember the module of the command line, also for the workers of a sweep, which run another module."""
     os.environ[PROGRAM] = module
 
 
@@ -37,13 +37,13 @@ def rank() -> int:
 
 
 def throwaway_folder() -> list[str]:
-    """Overrides that keep every process but the first from making a run folder of its own."""
+    """Overrides that keep all processes but the first from creating run folders."""
     return [f"hydra.run.dir='{tempfile.mkdtemp(prefix='runner-rank-')}'", "hydra.output_subdir=null"]
 
 
 @contextmanager
 def launching(config: Path) -> Iterator[None]:
-    """Let the processes that Lightning starts find `config`; leave no trace for the next run of this process."""
+    """Let the processes that Lightning starts find `config`; restore the environment afterwards."""
     before = {name: os.environ.get(name) for name in LAUNCH}
     os.environ[FROZEN] = str(config)
     main = sys.modules["__main__"]
@@ -63,7 +63,7 @@ def launching(config: Path) -> Iterator[None]:
 
 
 def end_process_group() -> None:
-    """Take leave of the other processes; torch is not imported for it, it may have been cut off in its import."""
+    """Leave the group of processes; torch is not imported for it, since its import may have been interrupted."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

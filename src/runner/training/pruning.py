@@ -1,4 +1,4 @@
-"""Cutting hopeless jobs short: after every validation the metric goes to Optuna, which compares it with other jobs'."""
+"""Stopping hopeless jobs early: after every validation the metric goes to Optuna, which compares it with other jobs."""
 
 import json
 from pathlib import Path
@@ -41,7 +41,7 @@ class Prune(Callback):
 
 
 def pruning(folder: Path) -> list[Callback]:
-    """Return the callback of a job that may be pruned; none for any other."""
+    """Return the callback of a job that may be pruned; an empty list for any other."""
     if not (folder / TRIAL_FILE).exists():
         return []
     from runner.training.trial import RunningTrial

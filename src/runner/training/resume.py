@@ -5,12 +5,12 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from runner.config.nodes import as_dict
+from runner.config.nodes import as_dict, flat
 from runner.errors import UserError
 from runner.tracking.find import RunInfo, find_run
 
 UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
-# The rest would make the continuation meaningless.
+# Any other change would make the continuation meaningless.
 MAY_CHANGE = ("trainer.", "callbacks.", "tracking.", "allow", "offline", "resume")
 
 
@@ -44,7 +44,7 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
     """Return the run to continue; None if `which` is auto and there is none.
 
     Raises:
-        UserError: if the run does not exist, or has finished and is not given more epochs.
+        UserError: the run does not exist, or it has finished and is not given more epochs.
     """
     if which == "auto":
         return started_alike(overrides, uri, outputs)
@@ -56,7 +56,7 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
         wanted = next((o.split("=", 1)[1] for o in overrides if key_of(o) == "trainer.max_epochs"), str(epochs))
         if wanted.isdigit() and int(wanted) <= epochs:
             raise UserError(
-                f"run {run.id} has finished; there is nothing to resume. To train it longer, give it more than its "
+                f"run {run.id} has finished; there is nothing to resume. To train it longer, set more than its "
                 f"{epochs} epochs: trainer.max_epochs={2 * epochs}"
             )
     return run
@@ -75,7 +75,7 @@ def first_overrides(folder: Path) -> list[str]:
 
 
 def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
-    """Return the unfinished run in the folder asked for, or else the last one, if it began with this command."""
+    """Return the unfinished run in the folder asked for, or else the last one, if it was started by this command."""
     folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides if key_of(o) == "hydra.run.dir"), None)
     try:
         run = find_run(uri, outputs, str(Path(folder).absolute()) if folder else "last", status=UNFINISHED)
@@ -91,9 +91,9 @@ def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
     """Return {key: (value before, value now)} for all settings that differ.
 
     Raises:
-        UserError: if one of them would make the continuation meaningless.
+        UserError: one of them would make the continuation meaningless.
     """
-    old, new = flat(as_dict(before)), flat(as_dict(now))
+    old, new = ({key: value for key, value in flat(as_dict(cfg)).items() if value != {}} for cfg in (before, now))
     differing = {
         key: (old.get(key), new.get(key))
         for key in sorted(old.keys() | new.keys())
@@ -103,17 +103,6 @@ def changes(before: DictConfig, now: DictConfig) -> dict[str, tuple[Any, Any]]:
     if refused:
         raise UserError(
             f"a resumed run can change trainer, callbacks and tracking only; received {'; '.join(refused)}. "
-            "Leave resume= away to start a new run with these settings"
+            "Leave resume= out to start a new run with these settings"
         )
     return differing
-
-
-def flat(node: dict[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return {"model.embed_dim": 128, ...}."""
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, dict):
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found

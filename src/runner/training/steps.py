@@ -1,8 +1,8 @@
-"""A training step without Lightning's share of it, for the usual case: one device, full precision, one loss.
+"""A training step without Lightning's overhead, for the usual case: one device, full precision, one loss.
 
-Lightning asks some forty questions a step whose answers stay the same for a whole run (which callbacks do anything at
-this point, is there a profiler, are gradients scaled or added up, does another process wait?). For a small net that is
-half the time. Here they are asked once an epoch, and what is left of a step is written out.
+In every step Lightning makes about forty checks whose results stay the same for a whole run (which callbacks do
+anything here, is there a profiler, are gradients scaled or accumulated, is another process waiting?). For a small net
+that takes half the time. Here they are made once an epoch, and the rest of the step is written out.
 """
 
 from typing import Any, cast
@@ -19,18 +19,18 @@ from runner.training.lightning import NoProfiler
 
 HOOKS = ("on_train_batch_start", "on_before_zero_grad", "on_before_backward", "on_after_backward",
          "on_before_optimizer_step", "on_train_batch_end")  # fmt: skip
-# What an objective may not have changed, since it is left out or written out here.
+# What an objective must not override, since it is left out or written out here.
 LEFT_OUT = ("on_train_batch_start", "on_before_batch_transfer", "backward", "configure_gradient_clipping")
 WRITTEN_OUT = ("training_step", "optimizer_step")
 
 
 def redefines(owner: Any, name: str, base: type) -> bool:
-    """Whether an object does anything else than its base class at the hook `name`."""
+    """Whether an object overrides the hook `name` of its base class."""
     return name in vars(owner) or getattr(type(owner), name) is not getattr(base, name)
 
 
 class Steps(_TrainingEpochLoop):
-    """Lightning's loop over the batches of an epoch; in the usual case with a step of its own, equal bit for bit."""
+    """Lightning's loop over the batches of an epoch; usually with the step written here, equal bit for bit."""
 
     usual = False
 
@@ -77,13 +77,13 @@ class Steps(_TrainingEpochLoop):
             self.update_lr_schedulers("epoch", update_plateau_schedulers=False)
         self.call("on_train_batch_end", {"loss": loss}, batch, number)
         self.batch_progress.increment_completed()
-        if next(iter(self._results.valid_items()), None) is not None:  # something has been logged in this step
+        if next(iter(self._results.valid_items()), None) is not None:  # something was logged in this step
             trainer._logger_connector.on_batch_end()
             trainer._logger_connector.update_train_step_metrics()
         self._results.batch = self._results.batch_size = None
 
     def optimise(self, trainer: Trainer, task: Loop, batch: Any, number: int) -> Tensor:
-        """One step of the optimizer; the loss before it."""
+        """Take one step of the optimizer; return the loss before it."""
         progress, optimizer = self.automatic_optimization.optim_progress.optimizer, trainer.optimizers[0]
         result: list[Tensor] = []
 

@@ -25,7 +25,7 @@ from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.training.find_settings import find_settings
 from runner.training.history import History
-from runner.training.lightning import profiler, silence
+from runner.training.lightning import PLAIN, profiler, silence
 from runner.training.pruning import pruning
 from runner.training.steps import Steps
 from runner.training.warm_start import freeze, warm_start
@@ -40,7 +40,7 @@ def train(
 
     Args:
         cfg: the resolved configuration.
-        folder: where all that the run leaves behind goes.
+        folder: where all files of the run go.
         record: the MLflow record of the run; None = only the folder.
         stop: the callback that ends the training on a signal.
 
@@ -75,7 +75,7 @@ def train(
     task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()
     trainer.strategy.barrier()
-    folder = Path(trainer.strategy.broadcast(str(folder)))  # a process that torchrun started has another one
+    folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
     best = load_best(task, folder)
     metrics = history.latest("train/")
     for split in [split for split in ("val", "test") if split in data.sizes]:
@@ -88,11 +88,11 @@ def train(
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
         "duration_seconds": round(time.time() - started, 3),
     }
-    # in every process: what they show is gathered from all of them
+    # in every process: the data they show are gathered from all of them
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         bundle = save_bundle(folder, cfg, task, data)
-        draw(folder, drawn, task.monitor, history, best)
+        save_figures(folder, drawn, task.monitor, history, best)
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
@@ -131,7 +131,7 @@ def build_trainer(
     """Lightning's Trainer with the callbacks of the configuration and of the run."""
     callbacks = callbacks + [instantiate(node) for node in cfg.callbacks.values() if node is not None]
     flags = as_dict(cfg.trainer, resolve=True)
-    if not task.automatic_optimization:  # Lightning leaves the clipping to objectives that step by themselves
+    if not task.automatic_optimization:  # Lightning leaves clipping to objectives that step their optimizers themselves
         task.gradient_clip = flags.pop("gradient_clip_val", None), flags.pop("gradient_clip_algorithm", "norm")
     for callback in callbacks:
         if hasattr(callback, "about"):
@@ -143,9 +143,7 @@ def build_trainer(
         callbacks=callbacks,
         plugins=[writer],
         default_root_dir=str(folder),
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
+        **PLAIN,
         _convert_="all",
     )
     loop = trainer.fit_loop.epoch_loop
@@ -154,7 +152,7 @@ def build_trainer(
 
 
 def load_best(task: Task, folder: Path) -> dict | None:
-    """Put the weights of the best checkpoint into the task; return what is known of it."""
+    """Load the weights of the best checkpoint into the task; return its epoch and step."""
     path = folder / "checkpoints" / "best.ckpt"
     if not path.exists():
         return None
@@ -163,7 +161,7 @@ def load_best(task: Task, folder: Path) -> dict | None:
     return {"epoch": checkpoint["epoch"], "step": checkpoint["global_step"]}
 
 
-def draw(folder: Path, drawn: dict, monitor: str | None, history: History, best: dict | None) -> None:
+def save_figures(folder: Path, drawn: dict, monitor: str | None, history: History, best: dict | None) -> None:
     """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
     both = [{name.split("/", 1)[1] for name in history.latest(f"{split}/")} for split in ("train", "val")]
     for name in sorted((both[0] & (both[1] or both[0])) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):

@@ -1,4 +1,4 @@
-"""A trial of Optuna's as the process of its job sees it."""
+"""An Optuna trial, as the process of its job sees it."""
 
 import inspect
 import warnings
@@ -13,11 +13,11 @@ try:
 except ImportError as error:
     raise UserError('sweep=optuna needs Optuna: pip install "runner[sweep]"') from error
 
-SAME_SEED = ("QMCSampler", "GridSampler", "BruteForceSampler")  # one seed makes one sequence of all their trials
+SAME_SEED = ("QMCSampler", "GridSampler", "BruteForceSampler")  # one seed gives one sequence for all their trials
 
 
 class RunningTrial:
-    """A trial as the process of its job sees it.
+    """A trial, as the process of its job sees it.
 
     Args:
         about: what `runner.sweep.study.Search.about` returned.
@@ -31,7 +31,7 @@ class RunningTrial:
 
     @property
     def open(self) -> bool:
-        """Whether the sweep still waits for the trial."""
+        """Whether the sweep is still waiting for the trial."""
         return not self.storage.get_trial(self.id).state.is_finished()
 
     def is_hopeless(self, step: int, value: float) -> bool:
@@ -51,7 +51,7 @@ def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: i
     """Return the sampler or pruner of that name ("tpe", "TPESampler", "successive_halving").
 
     Raises:
-        UserError: Optuna has none, or it does not take these options.
+        UserError: Optuna has none, or it does not accept these options.
     """
     module = optuna.samplers if kind == "Sampler" else optuna.pruners
     found = classes(module.__all__, kind).get(short_name(name, kind))
@@ -62,8 +62,8 @@ def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: i
     if "seed" in inspect.signature(maker).parameters:
         options.setdefault("seed", seed if found in SAME_SEED else seed * 100_003 + number)
     try:
-        with warnings.catch_warnings():  # half of what Optuna offers calls itself experimental
+        with warnings.catch_warnings():  # half of what Optuna offers is marked as experimental
             warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
             return maker(**options)
     except (TypeError, ValueError) as error:
-        raise UserError(f"sweep.{kind.lower()}_options={options}: {found} refuses them: {error}") from error
+        raise UserError(f"sweep.{kind.lower()}_options={options}: {found} does not accept them: {error}") from error

@@ -1,9 +1,10 @@
-"""Beginning with the weights of another run (`init_from=RUN_ID|FOLDER`), and keeping some as they are (`freeze=[...]`).
+"""Starting from the weights of another run (`init_from=RUN_ID|FOLDER`), and keeping some unchanged (`freeze=[...]`).
 
-Weights are taken by name and shape, so the trunk of a net fits another one whose head is a different one. They win over
-`vectors=`, which then fill what the other run has nothing for. A resumed run takes its weights from its checkpoint.
+Weights are taken by name and shape, so the body of a net fits another one with a different head. They take
+precedence over `vectors=`, which then fill only what the other run lacks. A resumed run takes its weights from its
+checkpoint.
 
-A frozen parameter gets no gradient and is given to no optimizer. A normalisation layer that is frozen keeps its running
+A frozen parameter gets no gradient and is not given to any optimizer. A frozen normalisation layer keeps its running
 statistics too; other frozen layers, such as dropout, work as in training.
 """
 
@@ -34,13 +35,13 @@ SHOWN = 40  # lines of the table
 
 
 def lasting_name(which: str, uri: str | None, outputs: Path, one_of_many: bool) -> str:
-    """Return what `init_from=` names in a way that stays true: the id of a run, or the path of a folder.
+    """Return what `init_from=` names in a form that stays valid: the id of a run, or the path of a folder.
 
     Args:
         which: a folder with a model, a run folder, the id of a run or its beginning, its name, or last.
         uri: tracking URI; None for the database in `outputs`.
         outputs: the folder with the runs and their database.
-        one_of_many: whether this run is a job of a sweep, in which each has another run before it.
+        one_of_many: whether this run is a job of a sweep, in which "last" would mean another run for each job.
 
     Raises:
         UserError: there is no such run.
@@ -53,7 +54,7 @@ def lasting_name(which: str, uri: str | None, outputs: Path, one_of_many: bool) 
 
 
 def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, outputs: Path) -> None:
-    """Put the weights of another run into the nets of a task, and say which.
+    """Load the weights of another run into the nets of a task, and log which.
 
     Args:
         which: a folder with a model, a run folder, or a run (see `lasting_name`).
@@ -63,7 +64,7 @@ def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, ou
         outputs: the folder with the runs and their database.
 
     Raises:
-        UserError: there is no model, or nothing of it fits.
+        UserError: there is no model, or none of its weights fit.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -94,7 +95,7 @@ def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, ou
 
 
 def take(net: "nn.Module", found: Mapping[str, "Tensor"]) -> list[tuple[str, str, str, str]]:
-    """Put weights into a net where name and shape agree; return (name, shape here, shape there, what became of it)."""
+    """Load weights into a net where name and shape agree; return (name, shape here, shape there, result)."""
     own = net.state_dict()
     taken = {name: value for name, value in found.items() if name in own and own[name].shape == value.shape}
     net.load_state_dict(taken, strict=False)
@@ -122,11 +123,11 @@ def drawn(rows: Sequence[tuple[str, str, str, str]]) -> str:
 
 
 def freeze(task: "Task", patterns: Iterable[str]) -> list["nn.Module"]:
-    """Let the parameters whose names match a pattern stay as they are; return the normalisation layers among them.
+    """Freeze the parameters whose names match a pattern; return the normalisation layers among them.
 
     Args:
         task: the objective with its net, before its optimizer is built.
-        patterns: names with * and ?, such as embedding.*; the name of a layer stands for all in it.
+        patterns: names with * and ?, such as embedding.*; the name of a layer means all its parameters.
 
     Raises:
         UserError: a pattern matches nothing.
@@ -134,7 +135,7 @@ def freeze(task: "Task", patterns: Iterable[str]) -> list["nn.Module"]:
     layers = []
     for net in task.trained() if patterns else []:
         if not task.by_gradient:
-            raise UserError(f"freeze: {type(task).__name__} fits without training steps, so it has no use for it")
+            raise UserError(f"freeze: {type(task).__name__} fits without training steps, so nothing can be frozen")
         parameters = dict(net.named_parameters(remove_duplicate=False))
         for pattern in patterns:
             matching = [name for name in parameters if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]

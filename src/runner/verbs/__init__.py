@@ -1,1 +1,1 @@
-"""What `runner VERB` does, a module for each verb, and what several of them share (`answer`)."""
+"""What `runner VERB` does, a module for each verb, and their options (`options`)."""

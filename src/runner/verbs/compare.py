@@ -1,10 +1,11 @@
-"""`runner compare`: runs side by side: the settings in which they differ, their metrics, their curves in one figure."""
+"""`runner compare`: compares runs: the settings in which they differ, their metrics, their curves in one figure."""
 
 import json
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
 
+from runner.config.catalog import RECORDED
 from runner.errors import UserError, closest
 from runner.verbs.options import File, Tracked, Typed, run_ids
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MOST_RUNS = 50
 WIDEST = 5  # runs of one table
-GROUPS = ("model", "data", "task", "optim", "schedule", "experiment")
 HIDDEN = ("tracking.", "resume", "allow", "offline")
 MOST_PANELS = 3
 
@@ -50,8 +50,8 @@ class Compare(Tracked):
         tracker = client(self.tracking_uri, self.outputs)
         runs = runs_of(tracker, self.experiment) if self.experiment else [tracker.get_run(info.id) for info in infos]
         if len(runs) < 2:
-            raise UserError(f"there is one run only, {runs[0].info.run_id}: two or more can be compared")
-        labels = names(runs)
+            raise UserError(f"there is only one run, {runs[0].info.run_id}: two or more can be compared")
+        labels = [f"{run.info.run_name} {run.info.run_id[:6]}" for run in runs]
         console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
         console.print(*tables_of(labels, runs), sep="\n")
         drawn = charts.compared_curves(curves(tracker, runs, labels))
@@ -62,7 +62,7 @@ class Compare(Tracked):
 
 
 def runs_of(tracker: "MlflowClient", experiment: str) -> list["Run"]:
-    """Return the finished and unfinished runs of an experiment, the oldest first."""
+    """Return the finished and unfinished runs of an experiment, oldest first."""
     found = tracker.get_experiment_by_name(experiment)
     if found is None:
         there = [each.name for each in tracker.search_experiments()]
@@ -80,17 +80,12 @@ def runs_of(tracker: "MlflowClient", experiment: str) -> list["Run"]:
     return runs[:MOST_RUNS][::-1]
 
 
-def names(runs: list["Run"]) -> list[str]:
-    """Return a short name of each run: its name and the beginning of its id."""
-    return [f"{run.info.run_name} {run.info.run_id[:6]}" for run in runs]
-
-
 def settings_of(run: "Run") -> dict[str, str]:
-    """Return the settings a run was trained with, the choices by name.
+    """Return the settings a run was trained with; choices are given by name.
 
-    MLflow keeps the first value of a setting; a tag tells those that were found or changed later.
+    MLflow keeps the first value of a setting; a tag holds those that were found or changed later.
     """
-    choices = {group: run.data.tags[f"runner.{group}"] for group in GROUPS if f"runner.{group}" in run.data.tags}
+    choices = {group: run.data.tags[f"runner.{group}"] for group in RECORDED if f"runner.{group}" in run.data.tags}
     changed = json.loads(run.data.tags.get("runner.changed_params", "{}"))
     now = {name: str(value[1]) for name, value in changed.items()}
     settings = {name: value for name, value in (run.data.params | now).items() if not name.startswith(HIDDEN)}
@@ -113,7 +108,7 @@ def metrics_of(run: "Run") -> dict[str, float]:
 
 
 def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
-    """Return tables with a column for each run; where the runs are many, several tables with the same rows."""
+    """Return tables with a column for each run; if there are many runs, several tables with the same rows."""
     from rich.table import Column, Table
 
     rows = differing([settings_of(run) for run in runs])
@@ -134,23 +129,15 @@ def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
 
 
 def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dict[str, dict[str, list]]:
-    """Return {metric: {run: [validation curve, training curve]}} for the loss and what the runs are selected by."""
-    wanted = ["loss"]
-    for run in runs:
-        monitor = run.data.params.get("task.monitor", "null")
-        if "/" in monitor and (name := monitor.split("/", 1)[1]) not in wanted:
-            wanted.append(name)
-    found = {name: panel(tracker, runs, labels, name) for name in wanted[:MOST_PANELS]}
-    found = {name: curve for name, curve in found.items() if curve}
-    if found:
-        return found
-    recorded = sorted(
-        {n.split("/", 1)[1] for run in runs for n in run.data.metrics if n.startswith(("train/", "val/"))}
-    )
-    others = {
-        name: panel(tracker, runs, labels, name) for name in recorded if not name.endswith("_step") and name != "lr"
-    }
-    return dict(list(others.items())[:MOST_PANELS])
+    """Return {metric: {run: [validation curve, training curve]}} for the loss and the monitored metrics."""
+    monitors = [run.data.params.get("task.monitor", "") for run in runs]
+    recorded = {n.split("/", 1)[1] for run in runs for n in run.data.metrics if n.startswith(("train/", "val/"))}
+    others = sorted(name for name in recorded if not name.endswith("_step") and name != "lr")
+    for names in (["loss", *(name.split("/", 1)[1] for name in monitors if "/" in name)], others):
+        panels = {name: panel(tracker, runs, labels, name) for name in list(dict.fromkeys(names))[:MOST_PANELS]}
+        if any(panels.values()):
+            break
+    return {name: curve for name, curve in panels.items() if curve}
 
 
 def panel(tracker: "MlflowClient", runs: list["Run"], labels: list[str], name: str) -> dict[str, list]:

@@ -1,4 +1,4 @@
-"""What Tab offers: the verbs and their options; for the settings of a run, what Hydra offers."""
+"""What Tab offers: the verbs and their options; for the settings of a run, what Hydra completes."""
 
 import os
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from runner.verbs.options import Verb, options, parse
 
 
 def complete(arguments: list[str], verbs: Mapping[str, type[Verb]]) -> int:
-    """Print what may stand at the end of the line that the shell holds in COMP_LINE.
+    """Print the completions of the line that the shell passes in COMP_LINE.
 
     Args:
         arguments: the command of Hydra's shell function, such as ["-sc", "query=bash"].
@@ -22,7 +22,7 @@ def complete(arguments: list[str], verbs: Mapping[str, type[Verb]]) -> int:
     if asks_hydra:
         settings = [each for each in words if each not in verbs]
         os.environ["COMP_LINE"] = " ".join(["runner", *settings, word])
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # Hydra's errors would be printed into the line being typed
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # otherwise Hydra's errors would appear in the line being typed
         return parse(verbs["train"], arguments)()
     return 0
 
@@ -31,8 +31,8 @@ def offers(words: list[str], word: str, verbs: Mapping[str, type[Verb]]) -> tupl
     """Return the continuations of a word, and whether it may also be a setting of a run.
 
     Args:
-        words: those before it, the verb first.
-        word: what is typed of it.
+        words: the words before it, the verb first.
+        word: the beginning that is typed.
         verbs: by name.
     """
     if not words:
@@ -43,12 +43,11 @@ def offers(words: list[str], word: str, verbs: Mapping[str, type[Verb]]) -> tupl
     found: list[str] = []
     known = options(verbs[words[0]])
     for option in known:
-        typed = option.typed
-        if typed.form == "words" and not equals:
-            found += option.candidates(word)
-        if typed.form == "option" and equals and typed.key == key:
-            found += [f"{key}={value}" for value in option.candidates(text)]
-        if typed.form == "option" and not equals and typed.key.startswith(word):
-            found += [f"{typed.key}="] if not any(each.startswith(f"{typed.key}=") for each in words) else []
-    overrides = any(option.typed.form == "rest" and "KEY=VALUE" in option.typed.shown for option in known)
+        if option.form == "words" and not equals:
+            found += option.completions(word)
+        if option.form == "option" and equals and option.key == key:
+            found += [f"{key}={value}" for value in option.completions(text)]
+        if option.form == "option" and not equals and option.key.startswith(word):
+            found += [f"{option.key}="] if not any(each.startswith(f"{option.key}=") for each in words) else []
+    overrides = any(option.form == "rest" and "KEY=VALUE" in option.shown for option in known)
     return found, overrides and not found

@@ -1,4 +1,4 @@
-"""`runner doctor`: is the installation sound? Versions, data, the record of runs, and a tiny training.
+"""`runner doctor`: is the installation working? Versions, data, the record of runs, and a tiny training.
 
 `runner doctor model=NAME`: does a model keep the contracts? See `runner.contracts.nets`.
 """
@@ -24,11 +24,11 @@ PACKAGES = (
 class Doctor(Choosing):
     """Check the installation, or the contracts of a model: doctor model=NAME.
 
-    Without a model: versions, data, the record of runs and a tiny training. With one: whether its net keeps what
-    every net has to keep, such as gradients for all weights and answers that do not depend on padding.
+    Without a model: versions, data, the record of runs and a tiny training. With one: whether its net keeps the
+    contracts of every net, such as gradients for all weights and answers that do not depend on padding.
 
     Args:
-        overrides: model=NAME and settings, as one would type them to train it.
+        overrides: model=NAME and settings, as typed to train it.
     """
 
     overrides: Overrides = ()
@@ -43,7 +43,7 @@ class Doctor(Choosing):
 
 
 def examine_installation() -> int:
-    """Print one line for each check; return 0 if all that a run needs works, else 1."""
+    """Print one line for each check; return 0 if everything that a run needs works, else 1."""
     from rich.console import Console
     from rich.markup import escape
 
@@ -58,15 +58,15 @@ def examine_installation() -> int:
             found, needed = f"{type(error).__name__}: {error}", False
             sound = False
         console.print(f"{MARKS[needed]} {name}: {escape(found)}")
-    console.print("All that a run needs works." if sound else "Something is broken; the lines above say what.")
+    console.print("Everything that a run needs works." if sound else "Something is broken; the lines above say what.")
     return 0 if sound else 1
 
 
 def examine_model(overrides: list[str], folders: list[Path]) -> int:
-    """Print one line for each contract that a model falls under; return 0 if it keeps all of them, else 1.
+    """Print one line for each contract that applies to a model; return 0 if it keeps all of them, else 1.
 
     Args:
-        overrides: what one would type to train it, such as ["model=textcnn"].
+        overrides: what is typed to train it, such as ["model=textcnn"].
         folders: folders with choices of the user, as `--config-dir`.
     """
     from rich.console import Console
@@ -87,7 +87,7 @@ def examine_model(overrides: list[str], folders: list[Path]) -> int:
 
 
 class Missing(Exception):
-    """Something optional is not there; its text says how to get it."""
+    """Something optional is missing; the text says how to get it."""
 
 
 def package_versions() -> str:
@@ -127,8 +127,7 @@ def packaged_data() -> str:
 
 
 def tiny_training() -> str:
-    """Train a small perceptron on four points, as a user would, but in a folder that is thrown away."""
-
+    """Train a small perceptron on four points, as a user would, but in a temporary folder."""
     from runner.config.compose import compose
     from runner.training.train import train
 

@@ -1,4 +1,4 @@
-"""`runner evaluate`: the metrics of a finished run, computed again, or those of its model on a labelled file."""
+"""`runner evaluate`: the metrics of a finished run, computed again, or the metrics of its model on a labelled file."""
 
 import json
 import math
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
     from pytorch_lightning import Trainer
 
-TOLERANCE = 1e-4  # relative; another machine adds up in another order
+TOLERANCE = 1e-4  # relative; another machine adds up numbers in another order
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluate(OfTask):
-    """Say how good a model is, on its own data or on a labelled file.
+    """Measure how good a model is, on its own data or on a labelled file.
 
     Without input: the metrics of the run's own data, computed again; exit code 1 if they differ from those of the run.
     With input: the metrics of a labelled file and its worst rows.
@@ -43,9 +43,7 @@ class Evaluate(OfTask):
         self.let_in()
         run = self.info
         if run.folder is None or not run.folder.is_dir():
-            raise UserError(
-                f"the folder of run {run.id} is not on this machine: {run.folder}. Give it a file: input=FILE"
-            )
+            raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}. Give a file: input=FILE")
         return on_split(run.folder, self.split, self.changed)
 
     def on_file(self, file: Path) -> int:
@@ -71,7 +69,7 @@ class Evaluate(OfTask):
 
 
 def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
-    """Score "val" or "test" and print the metrics beside those the run wrote."""
+    """Score "val" or "test" and print the metrics next to those the run wrote."""
     import pytorch_lightning as lightning
     from rich.console import Console
     from rich.table import Table
@@ -85,7 +83,7 @@ def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
     if split not in data.sizes:
         raise UserError(f"the data of this run has no {split} split: {data.source}")
     if data.digest != preprocessing(folder / "model")["digest"]:
-        raise UserError(f"the data of this run has changed since: {data.source}. Train again, or type input=FILE")
+        raise UserError(f"the data of this run have changed since then: {data.source}. Train again, or type input=FILE")
     lightning.seed_everything(cfg.seed, verbose=False)
     metrics = task.evaluate(scorer(cfg), data, split)
     written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
@@ -96,21 +94,22 @@ def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
     (folder / f"evaluate_{split}.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     differing = [name for name, value in metrics.items() if name in written and not same(value, written[name])]
     if differing:
-        print(f"not what the run wrote: {', '.join(differing)}")
+        print(f"different from what the run wrote: {', '.join(differing)}")
     return 1 if differing else 0
 
 
 def same(one: float, other: float) -> bool:
-    """Whether two values of a metric are equal but for the order of additions."""
+    """Whether two values of a metric are equal up to the order of additions."""
     return math.isclose(one, other, rel_tol=TOLERANCE, abs_tol=1e-6) or (math.isnan(one) and math.isnan(other))
 
 
 def scorer(cfg: "DictConfig") -> "Trainer":
-    """Return the trainer of the run, for scoring on one device, and on another kind of device if it has to be."""
+    """Return the trainer of the run, for scoring on one device, of another kind if the original one is missing."""
     import torch
     from hydra.utils import instantiate
 
     from runner.training.callbacks import ShowProgress
+    from runner.training.lightning import PLAIN
 
     flags = dict(cfg.trainer)
     flags |= {"gradient_clip_val": None, "devices": 1, "strategy": "auto", "num_nodes": 1, "profiler": None}
@@ -121,7 +120,6 @@ def scorer(cfg: "DictConfig") -> "Trainer":
         logger=False,
         callbacks=[ShowProgress()],
         enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
+        **PLAIN,
         _convert_="all",
     )

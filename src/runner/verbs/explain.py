@@ -17,7 +17,7 @@ STRONG = 0.15  # share of the largest weight from which a word is coloured
 
 
 def show_words(predictor: Predictor, row: dict, figure: Path, console: Console | None = None) -> None:
-    """Print the text with its weighty words coloured, and draw what each word is worth.
+    """Print the text with its most important words coloured, and draw the weight of each word.
 
     Args:
         predictor: the trained model.
@@ -42,7 +42,7 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
 
 
 def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
-    """Return the words that a net gets to see of a text, those it does not know marked, and what they are worth."""
+    """Return the words of a text that a net sees, unknown ones marked, and their weights."""
     task, data = predictor.task, predictor.data
     if not isinstance(task.net, nn.Module) or not isinstance(data.inputs, TextInputs):
         raise UserError(f"explain=true is for nets that read texts; this is {type(task.net).__name__}")
@@ -56,13 +56,13 @@ def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanat
 
 
 def answer_name(predictor: Predictor, column: int) -> str:
-    """Return what a column of the net's answer stands for."""
+    """Return what a column of the net's answer means."""
     data: Any = predictor.data
     return (data.class_names or data.target_names)[column]
 
 
 def coloured(words: list[str], weights: list[float]) -> Text:
-    """Return the words in their order, the weighty ones in colour."""
+    """Return the words in order, the important ones in colour."""
     largest = max(map(abs, weights), default=0.0) or 1.0
     text = Text()
     for word, weight in zip(words, weights, strict=True):

@@ -16,7 +16,7 @@ Train a model on a dataset and record the run; no verb means train.
 """
 
 FLAGS = """\
-Any other setting is written key=value (+key=value adds one, ~key takes one away); `runner show NAME` explains a choice,
+Any other setting is written key=value (+key=value adds one, ~key removes one); `runner show NAME` explains a choice,
 `runner VERB --help` a verb.
 
 Hydra's flags
@@ -31,7 +31,7 @@ Hydra's flags
 
 
 def overview(verbs: Iterable[type[Verb]], config_dir: str | None = None) -> str:
-    """Return the whole text; what a verb does is the first line of its docstring."""
+    """Return the whole text; each verb is described by the first line of its docstring."""
     from runner.config.catalog import Catalog, folders
 
     catalog = Catalog(folders([config_dir] if config_dir else []))

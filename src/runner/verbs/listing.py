@@ -17,9 +17,9 @@ from runner.errors import UserError, closest
 from runner.verbs.options import Choosing, Typed
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from runner.config.signatures import Signature
+
+LONGEST = 10_000  # characters of a line that is not wrapped
 
 
 def kinds() -> list[str]:
@@ -66,7 +66,7 @@ class Show(Choosing):
 def list_text(
     what: str | None = None, extra_dirs: Iterable[str | Path] = (), format: Literal["text", "json"] = "text"
 ) -> str:
-    """Return what `runner list` prints: every choice with its line, and for a model the data it can read.
+    """Return what `runner list` prints: every choice with its summary, and for a model the data it can read.
 
     Args:
         what: one kind ("models", "data", "optimizers", "callbacks" ...); None = all of KINDS.
@@ -80,17 +80,25 @@ def list_text(
     found = {KINDS.get(group, group): _summaries(catalog, group) for group in _wanted(catalog, what)}
     if format == "json":
         return json.dumps(found, indent=2, ensure_ascii=False)
-    if sys.stdout.isatty():
-        return _rich_list(catalog, found)
-    blocks = []
+    from rich.table import Table
+    from rich.text import Text
+
+    tables: list[Any] = []
     for kind, rows in found.items():
-        width = max((len(name) for name in rows), default=0)
-        lines = [_heading(kind)]
+        group = next((group for group, name in KINDS.items() if name == kind), kind)
+        title = f"{kind} ({group}=NAME)"
+        table = Table(
+            title=title, title_justify="left", title_style="bold", box=None, show_header=False, padding=(0, 2)
+        )
+        table.add_column(no_wrap=True, style="cyan")
+        table.add_column()
         for name, row in rows.items():
-            lines.append(f"  {name:<{width}}  {row['summary']}")
-            lines += [f"  {'':<{width}}  {extra}" for extra in _extras(catalog, kind, row)]
-        blocks.append("\n".join(lines))
-    return "\n\n".join(blocks)
+            text = Text(row["summary"])
+            if kind == "models":
+                text.append(f"\nreads: {_data_names(catalog, row['data'])}", style="dim")
+            table.add_row(name, text)
+        tables += [table, ""]
+    return _printed(tables)
 
 
 def _wanted(catalog: Catalog, what: str | None) -> list[str]:
@@ -114,15 +122,6 @@ def _summaries(catalog: Catalog, group: str) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _heading(kind: str) -> str:
-    group = next((group for group, name in KINDS.items() if name == kind), kind)
-    return f"{kind} ({group}=NAME)" if kind != "data" else "data (data=NAME)"
-
-
-def _extras(catalog: Catalog, kind: str, row: dict[str, Any]) -> list[str]:
-    return [f"reads: {_data_names(catalog, row['data'])}"] if kind == "models" else []
-
-
 def _data_names(catalog: Catalog, names: list[str]) -> str:
     """Return "imdb, movie_reviews + your own table with data=csv"."""
     ready = [name for name in names if not catalog.needs_path(name)]
@@ -131,31 +130,15 @@ def _data_names(catalog: Catalog, names: list[str]) -> str:
     return " + ".join(texts) or "nothing in this catalog"
 
 
-def _rich_list(catalog: Catalog, found: dict[str, dict[str, dict]]) -> str:
-    from rich.table import Table
-    from rich.text import Text
-
-    console, out = _console()
-    for kind, rows in found.items():
-        table = Table(title=_heading(kind), title_justify="left", title_style="bold", box=None, show_header=False)
-        table.add_column(no_wrap=True, style="cyan")
-        table.add_column()
-        for name, row in rows.items():
-            text = Text(row["summary"])
-            for extra in _extras(catalog, kind, row):
-                text.append(f"\n{extra}", style="dim")
-            table.add_row(name, text)
-        console.print(table)
-        console.print()
-    return out.getvalue().rstrip()
-
-
-def _console() -> tuple["Console", io.StringIO]:
+def _printed(parts: Iterable[Any]) -> str:
+    """Return what rich prints: in colour and wrapped on a terminal, otherwise plain lines of any length."""
     from rich.console import Console
 
-    out = io.StringIO()
-    width = max(60, min(shutil.get_terminal_size((100, 25)).columns, 120))
-    return Console(file=out, force_terminal=True, width=width, highlight=False), out
+    out, terminal = io.StringIO(), sys.stdout.isatty()
+    width = max(60, min(shutil.get_terminal_size((100, 25)).columns, 120)) if terminal else LONGEST
+    console = Console(file=out, force_terminal=terminal, width=width, highlight=False)
+    console.print(*parts, sep="\n")
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines()).strip("\n")
 
 
 # --- runner show -------------------------------------------------------------------------------------------------
@@ -179,10 +162,16 @@ def show_text(name: str, extra_dirs: Iterable[str | Path] = ()) -> str:
         hint = f" See `runner list {name}`." if name in (*catalog.groups, *KINDS.values()) else " See `runner list`."
         raise UserError(f'show: there is nothing called "{name}".{closest(choice, names)}{hint}')
     pages = [_sections(catalog, each, choice) for each in matches]
-    if sys.stdout.isatty():
-        return _rich_pages(pages)
-    texts = ["\n\n".join(f"{title}\n{_indent(body)}" for title, body in page) for page in pages]
-    return "\n\n\n".join(texts)
+    from rich.padding import Padding
+    from rich.syntax import Syntax
+    from rich.text import Text
+
+    parts: list[Any] = []
+    for page in pages:
+        for title, body in page:
+            shown = Syntax(body, "yaml", background_color="default") if title.endswith(".yaml") else Text(body)
+            parts += [Text(title, style="bold cyan" if title == page[0][0] else "bold"), Padding(shown, (0, 2)), ""]
+    return _printed(parts)
 
 
 def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
@@ -221,7 +210,7 @@ def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:
 
 
 def _argument_lines(catalog: Catalog, group: str, name: str, node: dict[str, Any], found: "Signature | None") -> str:
-    """Return one entry for each argument: name, type, the value here or the default, and the meaning."""
+    """Return one entry for each argument: name, type, the value in the YAML or the default, and the meaning."""
     from runner.config.signatures import describe_arguments
 
     parameters = found.parameters if found else {}
@@ -250,24 +239,3 @@ def _first_sentence(text: str) -> str:
 
 def _yaml(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...").strip()
-
-
-def _indent(text: str) -> str:
-    return "\n".join(f"  {line}".rstrip() for line in text.splitlines())
-
-
-def _rich_pages(pages: list[list[tuple[str, str]]]) -> str:
-    from rich.padding import Padding
-    from rich.syntax import Syntax
-    from rich.text import Text
-
-    console, out = _console()
-    for page in pages:
-        for title, body in page:
-            console.print(Text(title, style="bold cyan" if title == page[0][0] else "bold"))
-            if title.endswith(".yaml"):
-                console.print(Padding(Syntax(body, "yaml", background_color="default"), (0, 2)))
-            else:
-                console.print(Padding(Text(body), (0, 2)))
-            console.print()
-    return out.getvalue().rstrip()

@@ -1,4 +1,4 @@
-"""What a verb may be told: the fields of a frozen dataclass, from which come parsing, `--help` and completion.
+"""The options of a verb: the fields of a frozen dataclass, from which parsing, `--help` and completion are derived.
 
     @dataclass(frozen=True, kw_only=True)
     class Register(OfRun):
@@ -14,11 +14,12 @@
 
         def __call__(self) -> int: ...
 
-`runner register run=last name=reviews` is `Register(run="last", name="reviews")()`. What is slow to import, a verb
-imports inside its functions: the command imports the modules of all verbs.
+`runner register run=last name=reviews` is `Register(run="last", name="reviews")()`. Slow imports of a
+verb are inside its functions, since the command imports the modules of all verbs.
 """
 
 import inspect
+import socket
 import textwrap
 from collections.abc import Callable, Iterable
 from dataclasses import MISSING, dataclass, fields, replace
@@ -35,12 +36,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Typed:
-    """How an option is typed, where the name and type of its field do not say so.
+    """How an option is typed, if its name and type do not say so.
 
     Args:
         shown: what help shows for its value.
-        key: what stands before "=", if it is not the name of the field; what an argument of the rest begins with.
-        form: an "option" (key=value), "words" without a key, or the "rest" of the arguments as they are.
+        key: what comes before "=", if it is not the name of the field; how an argument of the rest begins.
+        form: an "option" (key=value), "words" without a key, or the "rest" of the arguments, unchanged.
         allowed: the numbers it may be.
         candidates: what Tab offers for it.
     """
@@ -52,30 +53,28 @@ class Typed:
     candidates: Callable[[], Iterable[str]] = tuple
 
 
-@dataclass(frozen=True)
-class Option:
-    """A field of a verb, read.
+@dataclass(frozen=True, kw_only=True)
+class Option(Typed):
+    """An option of a verb: how it is typed, completed by its field.
 
     Args:
         field: its name.
-        type: of its value, None left out.
+        type: of its value, without None.
         required: whether it has to be given.
-        own: whether this verb has declared it, and not one that it shares it with.
-        typed: how it is typed; `key` and `shown` are filled in.
+        own: whether the verb itself declares it, not one of its bases.
     """
 
     field: str
     type: Any
     required: bool
     own: bool
-    typed: Typed
 
     @property
     def usage(self) -> str:
         """How it is typed, such as "[output=FILE]"."""
-        if self.typed.form == "rest":
-            return self.typed.shown
-        text = self.typed.shown if self.typed.form == "words" else f"{self.typed.key}={self.typed.shown}"
+        if self.form == "rest":
+            return self.shown
+        text = self.shown if self.form == "words" else f"{self.key}={self.shown}"
         return text if self.required else f"[{text}]"
 
     def read(self, text: str) -> Any:
@@ -87,13 +86,13 @@ class Option:
         choices = self.choices
         if choices and text not in choices:
             allowed = f"{', '.join(choices[:-1])} or {choices[-1]}"
-            raise UserError(f"{self.typed.key} is {allowed}, received {text!r}.{closest(text, choices)}")
+            raise UserError(f"{self.key} is {allowed}, received {text!r}.{closest(text, choices)}")
         if self.type is bool:
             return text == "true"
-        if numbers := self.typed.allowed:
+        if numbers := self.allowed:
             if not text.isdecimal() or int(text) not in numbers:
                 span = f"{numbers.start} and {numbers.stop - 1}"
-                raise UserError(f"{self.typed.key} is a number between {span}, received {text!r}")
+                raise UserError(f"{self.key} is a number between {span}, received {text!r}")
             return int(text)
         return Path(text) if self.type is Path else text
 
@@ -104,12 +103,12 @@ class Option:
             return ["true", "false"]
         return list(get_args(self.type)) if get_origin(self.type) is Literal else []
 
-    def candidates(self, text: str) -> list[str]:
-        """Return the values that begin like `text`."""
+    def completions(self, text: str) -> list[str]:
+        """Return the values that begin with `text`."""
         if self.type is Path:
             found = Path(text).parent.glob(f"{Path(text).name if not text.endswith('/') else ''}*")
             return [f"{path}/" if path.is_dir() else str(path) for path in found]
-        return [each for each in (self.choices or self.typed.candidates()) if each.startswith(text)]
+        return [each for each in (self.choices or self.candidates()) if each.startswith(text)]
 
 
 def run_ids() -> list[str]:
@@ -126,7 +125,7 @@ Overrides = Annotated[tuple[str, ...], Typed("[KEY=VALUE ...]", form="rest")]
 
 @dataclass(frozen=True, kw_only=True)
 class Verb:
-    """A word behind `runner` and its options; calling it does the work and returns the exit code."""
+    """A word after `runner` and its options; calling it does the work and returns the exit code."""
 
     def __call__(self) -> int:
         raise NotImplementedError
@@ -139,7 +138,7 @@ class Verb:
 
 @dataclass(frozen=True, kw_only=True)
 class Choosing(Verb):
-    """A verb that looks at the choices there are.
+    """A verb that reads the available choices.
 
     Args:
         config_dir: a folder with more choices.
@@ -154,7 +153,7 @@ class Choosing(Verb):
 
     @property
     def flags(self) -> list[str]:
-        """The same as it was typed."""
+        """The same, as typed."""
         return [f"--config-dir={folder}" for folder in self.folders]
 
 
@@ -181,7 +180,7 @@ class OfRun(Tracked):
 
     @cached_property
     def info(self) -> "RunInfo":
-        """What the tracker knows of the run; asked once, since another may become the last one."""
+        """What the tracker knows of the run; asked once, since another run may become the last one."""
         from runner.tracking.find import find_run
 
         return find_run(self.tracking_uri, self.outputs, self.run, status="FINISHED")
@@ -216,7 +215,7 @@ class OfTask(OfModel):
     """A verb that asks the model something.
 
     Args:
-        settings: of the objective, in place of those it was trained with, such as task.temperature=0.5.
+        settings: of the objective that replace those it was trained with, such as task.temperature=0.5.
     """
 
     settings: Annotated[tuple[str, ...], Typed("[task.KEY=VALUE ...]", form="rest", key="task.")] = ()
@@ -234,7 +233,7 @@ V = TypeVar("V", bound=Verb)
 
 
 def options(verb: type[Verb]) -> list[Option]:
-    """Return the options of a verb: words, what is required, the rest, and what it shares with others at the end."""
+    """Return the options of a verb: words, required ones, other own ones, and finally those shared with other verbs."""
     hints = get_type_hints(verb, include_extras=True)
     found = []
     for field in fields(verb):
@@ -243,16 +242,17 @@ def options(verb: type[Verb]) -> list[Option]:
             hint, typed = get_args(hint)
         if isinstance(hint, UnionType):
             (hint,) = (each for each in get_args(hint) if each is not type(None))
-        option = Option(field.name, hint, field.default is MISSING, field.name in vars(verb)["__annotations__"], typed)
+        own, required = field.name in vars(verb)["__annotations__"], field.default is MISSING
+        option = Option(**vars(typed), field=field.name, type=hint, required=required, own=own)
         default = field.default if isinstance(field.default, str | int) else field.name.upper()
         shown = typed.shown or ("true" if hint is bool else "|".join(option.choices) or str(default))
         key = typed.key or ("" if typed.form == "rest" else field.name)
-        found.append(replace(option, typed=replace(typed, shown=shown, key=key)))
+        found.append(replace(option, shown=shown, key=key))
     order = {"words": 0, "option": 1, "rest": 2}
 
     def place(option: Option) -> int:
-        stands_early = option.required or (option.own and option.typed.form != "option")
-        return order[option.typed.form] if stands_early else 4 - option.own
+        stands_early = option.required or (option.own and option.form != "option")
+        return order[option.form] if stands_early else 4 - option.own
 
     return sorted(found, key=place)
 
@@ -264,9 +264,9 @@ def parse(verb: type[V], arguments: list[str]) -> V:
         UserError: an argument is not one of its options, has a wrong value or is missing.
     """
     known = options(verb)
-    by_key = {option.typed.key: option for option in known if option.typed.form == "option"}
-    words_of = next((option for option in known if option.typed.form == "words"), None)
-    rests = sorted((o for o in known if o.typed.form == "rest"), key=lambda o: o.typed.key, reverse=True)
+    by_key = {option.key: option for option in known if option.form == "option"}
+    words_of = next((option for option in known if option.form == "words"), None)
+    rests = sorted((o for o in known if o.form == "rest"), key=lambda o: o.key, reverse=True)
     given: dict[str, Any] = {}
     words: list[str] = []
     for argument in joined_flags(arguments):
@@ -276,7 +276,7 @@ def parse(verb: type[V], arguments: list[str]) -> V:
                 given[by_key[key].field] = by_key[key].read(text)
         elif words_of and not equals and not argument.startswith("-"):
             words.append(argument)
-        elif rest := next((each for each in rests if argument.startswith(each.typed.key)), None):
+        elif rest := next((each for each in rests if argument.startswith(each.key)), None):
             given[rest.field] = (*given.get(rest.field, ()), argument)
         else:
             allowed = ", ".join(f"{key}=" for key in by_key) or "no arguments"
@@ -301,7 +301,7 @@ def joined_flags(arguments: list[str]) -> list[str]:
 
 
 def read_words(option: Option, words: list[str], verb: type[Verb]) -> dict[str, Any]:
-    """Return the value of the words without a key, by its field."""
+    """Return the value of the words without a key, with its field."""
     if get_origin(option.type) is tuple:
         return {option.field: tuple(words)}
     if len(words) > 1 or (option.required and not words):
@@ -311,7 +311,7 @@ def read_words(option: Option, words: list[str], verb: type[Verb]) -> dict[str, 
 
 def example(option: Option) -> str:
     """Return a value that the option may have."""
-    return (option.choices or [*option.typed.candidates()][:1] or [option.typed.shown])[0]
+    return (option.choices or [*option.candidates()][:1] or [option.shown])[0]
 
 
 def usage(verb: type[Verb], shared: bool = True) -> str:
@@ -319,7 +319,7 @@ def usage(verb: type[Verb], shared: bool = True) -> str:
 
     Args:
         verb: the verb.
-        shared: whether the optional settings that several verbs share are part of it.
+        shared: whether the optional settings that several verbs share are included.
     """
     shown = [option.usage for option in options(verb) if shared or option.own or option.required]
     return " ".join([verb.__name__.lower(), *shown])
@@ -336,3 +336,15 @@ def help_page(verb: type[Verb]) -> str:
         lines += ["", f"  {option.usage.strip('[]')}"]
         lines += textwrap.wrap(meanings[option.field], 100, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
+
+
+def check_address(host: str, port: int) -> None:
+    """Check that the port is free, before anything slow is done."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            why = error.strerror or error
+            raise UserError(f"cannot listen on {host}:{port} ({why}). Try port={port + 1}") from error

@@ -17,13 +17,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Predict(OfTask):
-    """Answer raw rows: a text, the columns of a table, a file or standard input.
+    """Predict for raw rows: a text, the columns of a table, a file or standard input.
 
     A table's columns are given one by one, as in `predict run=last sepal_length=5.1 sepal_width=3.5 ...`. Without a row
-    and without input, rows are read from standard input: one text, or one JSON object, a line.
+    and without input, rows are read from standard input: one text or one JSON object per line.
 
     Args:
-        row: text="...", or COLUMN=VALUE of each column; some models take questions too, such as near=WORD.
+        row: text="...", or COLUMN=VALUE for each column; some models also answer questions, such as near=WORD.
         input: a file of rows: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
         output: the file of answers, .csv, .tsv or .jsonl; usually they are printed.
         resume: continue an output that was cut off.
@@ -78,8 +78,8 @@ class Predict(OfTask):
         """Write answers to the output, or print them.
 
         Args:
-            answers: given the number of rows that are answered already, those for the others.
-            file: where the rows are from; None = not from a file.
+            answers: takes the number of rows that are already answered, returns the answers for the rest.
+            file: where the rows come from; None = not from a file.
         """
         from runner.inference.output import Output
 
@@ -105,10 +105,10 @@ def answers_to(predictor: "Predictor", row: dict[str, str]) -> list[dict]:
     if len(row) == 1 and (asked := next(iter(row))) in questions:
         return questions[asked](row[asked], predictor.data)
     named = [*columns, *(["text"] if list(columns.values()) == ["string"] else [])]
-    keys = [option.typed.key for option in options(Predict) if option.typed.form == "option"]
+    keys = [option.key for option in options(Predict) if option.form == "option"]
     for key in row:
         if key in questions:
-            raise UserError(f"{key}= is a question by itself: leave {', '.join(row.keys() - {key})} out")
+            raise UserError(f"{key}= is a question of its own: leave {', '.join(row.keys() - {key})} out")
         if key not in named:
             known = {"Columns": list(columns), "questions": list(questions), "options": keys}
             near = closest(key, [*named, *questions, *keys, *(f"task.{name}" for name in predictor.task.at_use)])
@@ -118,16 +118,16 @@ def answers_to(predictor: "Predictor", row: dict[str, str]) -> list[dict]:
 
 
 def stamp(file: Path) -> dict[str, Any]:
-    """What tells an input file from another one, or from itself after a change."""
+    """What distinguishes an input file from another one, or from itself after a change."""
     path = file.resolve()
     stat = path.stat() if path.exists() else None
     return {"input": str(path), "size": stat and stat.st_size, "changed_ns": stat and stat.st_mtime_ns}
 
 
 def typed_rows(stream: Iterable[str]) -> Iterator[tuple[str, dict]]:
-    """One row a line: a JSON object, or else a text; each with its place in words."""
+    """One row per line: a JSON object, or else a text; each with its place in words."""
     if getattr(stream, "isatty", lambda: False)():
-        print("one text, or one JSON object, a line; Ctrl-D ends", file=sys.stderr)
+        print("one text or one JSON object per line; end with Ctrl-D", file=sys.stderr)
     for number, line in enumerate(stream, start=1):
         line = line.rstrip("\r\n")
         if not line.strip():

@@ -1,4 +1,4 @@
-"""`runner rerun`: train again as the tracker, and the tracker alone, says that a run was trained."""
+"""`runner rerun`: train again exactly as the tracker says that a run was trained."""
 
 import logging
 import sys
@@ -22,10 +22,10 @@ SHOWN_DIFFERENCES = 12
 
 @dataclass(frozen=True, kw_only=True)
 class Rerun(Tracked):
-    """Train again as the tracker says that a run was trained, and compare the metrics.
+    """Train again as recorded by the tracker, and compare the metrics.
 
-    Exit code 1 if they differ. Whatever is different here (versions, commit, data) is said first. The new run has the
-    tag runner.rerun_of.
+    Exit code 1 if they differ. Differences on this machine (versions, commit, data) are reported first. The new run has
+    the tag runner.rerun_of.
 
     Args:
         run: last, an id or its beginning, a name, or the folder of a run.
@@ -38,6 +38,7 @@ class Rerun(Tracked):
     def __call__(self) -> int:
         from omegaconf import OmegaConf
 
+        from runner.config.catalog import RECORDED
         from runner.config.inferred import register_resolvers
         from runner.tracking.artifacts import client, stored_text
         from runner.tracking.find import find_run
@@ -48,8 +49,7 @@ class Rerun(Tracked):
         register_resolvers()
         cfg = self.configuration(stored_text(tracker, original, "config.yaml"))
         overrides = list(OmegaConf.create(stored_text(tracker, original, "overrides.yaml")))
-        groups = ("model", "data", "task", "optim", "schedule", "experiment")
-        choices = {group: original.tags.get(f"runner.{group}") for group in groups}
+        choices = {group: original.tags.get(f"runner.{group}") for group in RECORDED}
         now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
         folder = self.outputs / f"{choices['model'] or 'rerun'}-{choices['data'] or original.id[:8]}" / now
         folder.mkdir(parents=True)
@@ -63,7 +63,7 @@ class Rerun(Tracked):
         return report(original, tracker.get_run(original.id).data.metrics, now_metrics)
 
     def configuration(self, text: str) -> "DictConfig":
-        """Return the stored configuration as one to train with; what it allows itself does not count."""
+        """Return the stored configuration, ready for training; its own `allow` does not count."""
         from omegaconf import DictConfig, OmegaConf
 
         from runner.config import safety
@@ -91,7 +91,7 @@ def log_to(file: Path) -> None:
 
 
 def changes_since(original: "RunInfo", cfg: "DictConfig") -> list[str]:
-    """Return in words what is not as it was: folder, versions, commit, data."""
+    """Return in words what has changed: folder, versions, commit, data."""
     from runner.tracking.pyfunc import versions
 
     found = []
@@ -127,15 +127,15 @@ def code_changes(tags: Mapping[str, str]) -> list[str]:
         )
     if tags.get("runner.git.dirty") == "true":
         found.append(
-            f"the code of the run had uncommitted changes: its artifact git.diff, on commit {then}, holds them"
+            f"the code of the run had uncommitted changes: its artifact git.diff, on commit {then}, contains them"
         )
     elif state is not None and state.dirty:
-        found.append("the code has uncommitted changes now, and had none then")
+        found.append("the code has uncommitted changes now, but had none then")
     return found
 
 
 def data_digest(cfg: "DictConfig") -> str:
-    """Return the digest of the data the configuration names, as it is now."""
+    """Return the current digest of the data that the configuration names."""
     from runner.build import build_data
 
     data = build_data(cfg)

@@ -4,29 +4,27 @@
     curl http://127.0.0.1:5001/invocations -H 'Content-Type: application/json' \\
          -d '{"dataframe_records": [{"text": "a fine film"}]}'
 
-It is MLflow's own application (`/invocations`, `/ping`, `/version`) in front of MLflow's own model. Before it stands a
-check of what MLflow lets fail inside: a request that cannot be read is the sender's mistake, code 4xx, never 500.
+It is MLflow's own application (`/invocations`, `/ping`, `/version`) in front of MLflow's own model. A check in front of
+it catches errors inside MLflow: a request that cannot be read is a mistake of the client, code 4xx, never 500.
 """
 
 import functools
 import json
 import logging
-import socket
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
-from runner.errors import UserError
-from runner.verbs.options import OfTask, Port
+from runner.verbs.options import OfTask, Port, check_address
 
 log = logging.getLogger(__name__)
 LARGEST_BODY = 64 * 2**20  # bytes of a request
-ASKED: ContextVar[list] = ContextVar("asked")  # not empty once the request has come as far as the model
+ASKED: ContextVar[list] = ContextVar("asked")  # not empty after the request has reached the model
 
 
 @dataclass(frozen=True, kw_only=True)
 class Serve(OfTask):
-    """Answer requests by MLflow's scoring server: raw rows in, answers out.
+    """Answer requests with MLflow's scoring server: raw rows in, answers out.
 
     Args:
         port: to listen on.
@@ -54,24 +52,12 @@ class Serve(OfTask):
         return 0
 
 
-def check_address(host: str, port: int) -> None:
-    """Find out before the model is loaded whether the port is free."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            why = error.strerror or error
-            raise UserError(f"cannot listen on {host}:{port} ({why}). Try port={port + 1}") from error
-
-
 def application(address: str, changed: dict[str, Any] | None = None) -> Any:
     """Return MLflow's server application for a model, with the check in front.
 
     Args:
         address: MLflow's address of the model, such as `models:/m-...`.
-        changed: settings of the objective in place of those it was trained with.
+        changed: settings of the objective that replace those it was trained with.
     """
     import mlflow.pyfunc
     from mlflow.pyfunc import scoring_server
@@ -97,7 +83,7 @@ def application(address: str, changed: dict[str, Any] | None = None) -> Any:
 
 
 class Gate:
-    """Answers what cannot be scored with a code 4xx, and lets the rest through.
+    """Answers requests that cannot be scored with a code 4xx, and passes on the others.
 
     Args:
         app: the application behind it.
@@ -139,7 +125,7 @@ class Gate:
         ASKED.set(asked)
         try:
             await self.app(scope, replay, keep)
-        except Exception as error:  # MLflow reads requests in ways that fail in many
+        except Exception as error:  # reading a request may fail in MLflow in many ways
             log.warning("a request could not be answered: %s: %s", type(error).__name__, error)
             why = "could not be answered" if asked else "could not be read"
             await refuse(send, 500 if asked else 400, f"the request {why}: {type(error).__name__}")
@@ -153,7 +139,7 @@ class Gate:
 
 
 def reason(answer: bytes) -> str:
-    """Return what an error of MLflow says."""
+    """Return the message of an error of MLflow."""
     try:
         return str(json.loads(answer)["message"])[:2000]
     except (ValueError, KeyError, TypeError):

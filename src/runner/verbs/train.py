@@ -1,4 +1,4 @@
-"""`runner train`, and `runner` without a verb: the check before anything heavy is imported, then Hydra's own line."""
+"""`runner train`, and `runner` without a verb: a check before anything heavy is imported, then Hydra."""
 
 import os
 import sys
@@ -67,13 +67,13 @@ class Train(Verb):
 
 
 def check_first(arguments: list[str], runs: bool = True) -> None:
-    """Report everything that is wrong with the command, all at once; one that is only shown has to compose."""
+    """Report everything that is wrong with the command at once; a command that is only shown just has to compose."""
     from runner.config.command import check
 
     folder = config_dir(arguments)
     overrides = [a for a in joined_flags(arguments) if not a.startswith("-")]
     if not runs:
-        overrides = [a for a in overrides if "=" in a or a.startswith("~")]  # not the word behind --cfg or --info
+        overrides = [a for a in overrides if "=" in a or a.startswith("~")]  # not the word after --cfg or --info
     problems = check(overrides, folder, multirun=bool({"--multirun", "-m"} & set(arguments)), runs=runs)
     if len(problems) == 1:
         raise UserError(problems[0])
@@ -88,11 +88,13 @@ def config_dir(arguments: list[str]) -> str | None:
 
 
 def add_user_code(arguments: list[str]) -> None:
-    """Let `_target_` find classes in the current folder and beside a --config-dir, after all installed packages."""
+    """Let `_target_` find classes in the current folder and next to a --config-dir, after all installed packages."""
     sys.path.append(os.getcwd())
     if folder := config_dir(arguments):
         sys.path.append(str(Path(folder).resolve().parent))
-        os.environ["RUNNER_CODE"] = sys.path[-1]  # the processes of this run, and what decides which code is the user's
+        os.environ["RUNNER_CODE"] = sys.path[
+            -1
+        ]  # read by the processes of this run, and to decide which code is the user's
 
 
 def run_job(cfg: "DictConfig") -> float | None:

@@ -1,8 +1,13 @@
 """`runner ui`: MLflow's page on the recorded runs."""
 
+import os
+import sys
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
 
-from runner.verbs.options import Port, Tracked
+from runner.errors import UserError
+from runner.verbs.options import Port, Tracked, check_address
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,7 +22,19 @@ class Ui(Tracked):
     port: Port = 5000
     host: str = "127.0.0.1"
 
-    def __call__(self) -> int:
-        from runner.tracking.find import ui
+    def __call__(self) -> NoReturn:
+        """Replace this process by MLflow's server for the database of the runs, which is created if there is none."""
+        from runner.tracking.database import prepare_database
+        from runner.tracking.uri import hide_password, quiet_mlflow, resolve_uri
 
-        ui(self.tracking_uri, self.outputs, host=self.host, port=self.port)
+        uri, artifact_root = resolve_uri(self.tracking_uri, self.outputs)
+        if uri.startswith("http"):
+            raise UserError(f"the runs are on a server that already has a page: open {hide_password(uri)} in a browser")
+        check_address(self.host, self.port)
+        quiet_mlflow()
+        if uri.startswith("sqlite:///"):
+            prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
+        print(f"MLflow on {hide_password(uri)}: http://{self.host}:{self.port}  (Ctrl-C ends it)", flush=True)
+        options = ["--backend-store-uri", uri, "--default-artifact-root", artifact_root]
+        options += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
+        os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *options])

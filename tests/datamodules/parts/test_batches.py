@@ -1,4 +1,4 @@
-"""Batches: which rows, in which order, padded how, and where a resumed run goes on."""
+"""Batches: which rows, in which order, padded how, and where a resumed run continues."""
 
 import numpy as np
 import pytest
@@ -249,7 +249,7 @@ def test_evaluation_keeps_its_order():
 
 
 class Drawing(TensorSplit):
-    """Draws a number for every batch, as a split with negative examples does."""
+    """Draws a number for every batch, like a split with negative examples."""
 
     def gather(self, index, draw):
         return Features(index, torch.randint(1 << 30, (1,), generator=draw))
@@ -287,7 +287,7 @@ def test_a_split_may_make_up_its_batches_itself():
 
 
 class Uneven(TensorSplit):
-    """Batches of different sizes in an order of their own."""
+    """Batches of different sizes in a given order."""
 
     def order(self, batch_size, draw):
         batches = list(torch.arange(len(self)).split([1, 4, 5]))

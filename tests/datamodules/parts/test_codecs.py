@@ -1,4 +1,4 @@
-"""Codecs: raw rows to inputs and back, several side by side, and kinds that nobody enters anywhere."""
+"""Codecs: raw rows to inputs and back, several side by side, and kinds that are not registered anywhere."""
 
 import json
 
@@ -16,7 +16,8 @@ from runner.datamodules.parts.codecs import (
     mean_std,
 )
 from runner.errors import UserError
-from runner.text import END, PAD, SPECIALS, START, UNK, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 WORDS = ["the", "film", "is", "fine"]
 

@@ -1,7 +1,7 @@
 """Splits held as whole arrays, and the loader that gathers a whole batch from them at once.
 
-A batch is a NamedTuple: its last field is the target, the others say what they hold. An objective of another kind
-brings a batch of its own.
+A batch is a NamedTuple: its last field is the target, the others say what they hold. Another kind of objective
+may define its own batch.
 
 Shape letters: B batch, T time (tokens of the longest row in the batch), F features, C channels, H height, W width,
 D targets.
@@ -20,7 +20,7 @@ POOL = 50  # batches whose rows are sorted by length together
 
 
 class Texts(NamedTuple):
-    """Rows of token numbers (B, T), int64, PAD behind shorter ones; classes (B,) or real values (B, D)."""
+    """Rows of token numbers (B, T), int64, shorter ones padded with PAD; classes (B,) or real values (B, D)."""
 
     tokens: Tensor
     target: Tensor
@@ -48,14 +48,14 @@ class Windows(NamedTuple):
 
 
 class Stream(NamedTuple):
-    """Windows of a stream of tokens (B, T), int64; the same windows one token further on (B, T)."""
+    """Windows of a stream of tokens (B, T), int64; the same windows shifted by one token (B, T)."""
 
     tokens: Tensor
     target: Tensor
 
 
 class Split(Protocol):
-    """What a loader goes through: rows in memory or memory-mapped, or an environment that makes them up."""
+    """What a loader goes through: rows in memory or memory-mapped, or an environment that generates them."""
 
     def __len__(self) -> int:
         """Rows of an epoch."""
@@ -65,17 +65,17 @@ class Split(Protocol):
         """Return the batch of the rows numbered in `index` (int64, (B,)).
 
         Whatever is drawn for the batch, such as masks or negative examples, is drawn from `draw`: it is seeded by the
-        run's seed, the epoch and the number of the batch, so that a resumed run draws the same again.
+        run's seed, the epoch and the number of the batch, so that a resumed run draws the same.
         """
         ...
 
 
 @runtime_checkable
 class Ordered(Protocol):
-    """A split that says which rows make a batch: lanes of one long stream, or equally many tokens a batch."""
+    """A split that says which rows make a batch: lanes of one long stream, or equal numbers of tokens."""
 
     def order(self, batch_size: int, draw: torch.Generator | None) -> Sequence[Tensor]:
-        """Return the row numbers of each batch of an epoch, equally many batches in every epoch.
+        """Return the row numbers of each batch of an epoch; every epoch has the same number of batches.
 
         Args:
             batch_size: rows of a batch, all processes together.
@@ -117,12 +117,12 @@ class TextSplit:
     Args:
         tokens: all tokens of all rows in one flat int32 array, which may be memory-mapped.
         offsets: where each row starts in `tokens`; one more entry than rows, int64.
-        targets: one target a row.
+        targets: one target for each row.
         max_len: longest row of a batch, in tokens; the rest of a row is left out.
     """
 
     def __init__(self, tokens: np.ndarray, offsets: np.ndarray, targets: Tensor, max_len: int):
-        assert len(offsets) == len(targets) + 1, "one offset a row and one for the end"
+        assert len(offsets) == len(targets) + 1, "one offset for each row and one for the end"
         self.tokens = np.asarray(tokens)
         self.offsets = np.asarray(offsets)
         self.targets = targets
@@ -147,7 +147,7 @@ class TextSplit:
 
 
 class StreamSplit:
-    """One long stream of tokens cut into windows; the target is the window one token further on.
+    """One long stream of tokens cut into windows; the target is the window shifted by one token.
 
     Args:
         tokens: the stream, any integer type, which may be memory-mapped.
@@ -196,22 +196,22 @@ class Loader:
 
     The order depends on the seed and the epoch alone, and `state_dict` says how far the epoch has come, so a resumed
     run sees exactly the batches the uninterrupted one would have seen. With several processes each takes its share of
-    one global batch of `batch_size * world_size` rows. A split that is `Ordered` makes up the batches itself.
+    one global batch of `batch_size * world_size` rows. An `Ordered` split forms the batches itself.
 
     Args:
         split: the rows.
-        batch_size: rows a batch in each process.
-        shuffle: whether each epoch has an order of its own.
+        batch_size: rows of a batch in each process.
+        shuffle: whether each epoch has a new random order.
         seed: of the order.
         rank: number of this process, 0 .. world_size - 1.
         world_size: number of processes.
         weights: how often each row is drawn, relative to the others, (N,); an epoch then draws as many rows as there
             are, with replacement. None = each row once an epoch.
         bucket: whether rows of similar length come together, so that there is less padding; the batches still come in
-            an order of their own in each epoch.
+            a new random order in each epoch.
     """
 
-    batch_sampler = None  # Lightning looks for it wherever it finds a sampler
+    batch_sampler = None  # Lightning expects it wherever there is a sampler
 
     def __init__(
         self,
@@ -232,14 +232,16 @@ class Loader:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
-        assert weights is None or (shuffle and len(weights) == len(split)), "one weight a row, of a shuffled split"
+        assert weights is None or (shuffle and len(weights) == len(split)), (
+            "one weight for each row, of a shuffled split"
+        )
         self.cumulative = None if weights is None else weights.double().cumsum(0)  # (N,)
         self.lengths: Tensor | None = None  # (N,)
         if bucket and shuffle:
             assert isinstance(split, Measured), f"{type(split).__name__} does not know how long its rows are"
             self.lengths = split.lengths()
         self.epoch = 0
-        self.position = 0  # batches of this epoch already handed out
+        self.position = 0  # batches of this epoch already yielded
 
     @property
     def sampler(self) -> "Loader":
@@ -256,7 +258,7 @@ class Loader:
         return -(-len(self.split) // (self.batch_size * self.world_size))
 
     def batches(self) -> Sequence[Tensor]:
-        """Row numbers of each batch of this epoch, as far as this process takes part in it."""
+        """Row numbers of each batch of this epoch, the share of this process."""
         if isinstance(self.split, Ordered):
             whole = self.split.order(self.batch_size * self.world_size, self.draw(0) if self.shuffle else None)
             return [rows[self.rank :: self.world_size] for rows in whole]
@@ -271,7 +273,7 @@ class Loader:
         return self.seed * 1_000_003 + epoch + number * 0x9E3779B1  # far from the next epochs and seeds
 
     def order(self) -> Tensor:
-        """Row numbers in the order of this epoch, a multiple of the number of processes long."""
+        """Row numbers in the order of this epoch; their number is a multiple of the number of processes."""
         rows = len(self.split)
         if self.shuffle:
             generator = self.draw(0)
@@ -284,11 +286,11 @@ class Loader:
                 order = self.bucketed(order, self.lengths, generator)
         else:
             order = torch.arange(rows)
-        missing = -rows % self.world_size if self.shuffle else 0  # every process needs equally many rows to train on
+        missing = -rows % self.world_size if self.shuffle else 0  # every process needs the same number of training rows
         return torch.cat([order, order[:missing]])
 
     def bucketed(self, order: Tensor, lengths: Tensor, generator: torch.Generator) -> Tensor:
-        """Sort each stretch of POOL batches by length, then let the batches change places.
+        """Sort each stretch of POOL batches by length, then shuffle the batches.
 
         A batch of all processes together stays whole; the rows that do not fill one come at the end.
         """
@@ -301,13 +303,13 @@ class Loader:
 
     def __iter__(self) -> Iterator[NamedTuple]:
         batches = self.batches()
-        draw = torch.Generator()  # one for all batches: to seed it again takes a microsecond
+        draw = torch.Generator()  # one for all batches: reseeding it takes a microsecond
         first = self.position if self.shuffle else 0
         for number in range(first, len(batches)):
             self.position = number + 1
             draw.manual_seed(self.seed_of(1 + number * self.world_size + self.rank))
             yield self.split.gather(batches[number], draw)
-        self.position = 0  # whoever goes through it again in the same epoch sees all of it again
+        self.position = 0  # iterating again in the same epoch starts from the beginning
 
     def state_dict(self) -> dict:
         return {"epoch": self.epoch, "position": self.position}

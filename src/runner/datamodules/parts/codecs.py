@@ -1,6 +1,6 @@
-"""From raw rows to what a net reads and back; each codec knows its state, plain JSON-able values.
+"""From raw rows to the inputs of a net and back; each codec has a state of plain JSON-able values.
 
-A new kind of input is a subclass of `Codec` with a `kind` of its own; it needs to be entered nowhere.
+A new kind of input is a subclass of `Codec` with its own `kind`; it need not be registered.
 
 Shape letters: B batch, T time (tokens of the longest row, steps of a window), F features, C channels.
 """
@@ -14,16 +14,17 @@ from torch import Tensor
 
 from runner.errors import UserError
 from runner.files.tables import no_column
-from runner.text import END, PAD, SPECIALS, START, UNK, Pipeline, Vocabulary
+from runner.text.pipeline import Pipeline
+from runner.text.vocabulary import END, PAD, SPECIALS, START, UNK, Vocabulary
 
 Values = Sequence[float] | np.ndarray
 
 
 class Stored:
-    """What travels with a trained model as JSON-able state; a class is found again by its `kind`."""
+    """What is stored with a trained model as JSON-able state; its class is found by its `kind`."""
 
     kind: ClassVar[str]
-    kinds: ClassVar[dict[str, Any]]  # kind -> class; every direct subclass of Stored has a dictionary of its own
+    kinds: ClassVar[dict[str, Any]]  # kind -> class; every direct subclass of Stored has its own dictionary
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
@@ -50,7 +51,7 @@ class Stored:
         """Return the object of any kind that has been stored.
 
         Raises:
-            UserError: no such kind is known.
+            UserError: the kind is not known.
         """
         state = dict(stored)
         kind = state.pop("kind")
@@ -70,7 +71,7 @@ class Codec(Stored):
         raise NotImplementedError(f"{type(self).__name__} has to define columns")
 
     def encode(self, rows: list[dict]) -> tuple[Tensor, ...]:
-        """Return the inputs of the net, one tensor for each.
+        """Return the inputs of the net, one tensor each.
 
         Raises:
             UserError: a row lacks a column or holds something that cannot be read.
@@ -79,7 +80,7 @@ class Codec(Stored):
 
     def decode(self, numbers: Iterable[int]) -> str:
         """Return the text of token numbers."""
-        raise UserError(f"inputs of the kind {self.kind} are not texts: there is nothing to read back")
+        raise UserError(f"inputs of the kind {self.kind} are not texts, so they cannot be decoded")
 
     def features(self, rows: list[dict]) -> Sequence[str] | np.ndarray:
         """Return the rows as scikit-learn takes them: texts, or a float matrix (N, F)."""
@@ -131,7 +132,7 @@ class Columns(Codec):
 
 
 class TextInputs(Codec):
-    """Texts as rows of token numbers; a vocabulary with marks for start and end has every text begin and end with them.
+    """Texts as rows of token numbers; if the vocabulary has marks for start and end, texts begin and end with them.
 
     Args:
         column: name of the raw column.
@@ -150,7 +151,7 @@ class TextInputs(Codec):
 
     @property
     def max_len(self) -> int | None:
-        """Tokens kept of a row, its marks included; None = all."""
+        """Tokens of a row that are kept, including its marks; None = all."""
         return self.pipeline.max_len
 
     @property
@@ -158,13 +159,13 @@ class TextInputs(Codec):
         return {self.column: "string"}
 
     def tokens(self, rows: list[dict]) -> list[list[str]]:
-        """Return the tokens of each row, cut so that its marks stay; a row without any has one that is unknown."""
+        """Return the tokens of each row, cut so that its marks stay; a row without tokens gets one unknown token."""
         marks = len(self.first) + len(self.last)
         texts = [self.pipeline(str(text), marks) for text in cells(rows, self.column)]
         return [self.first + (tokens or [SPECIALS[UNK]]) + self.last for tokens in texts]
 
     def encode(self, rows: list[dict]) -> tuple[Tensor, ...]:
-        """Return token numbers (B, T), int64, PAD behind shorter rows."""
+        """Return token numbers (B, T), int64, shorter rows padded with PAD."""
         numbers = [self.vocabulary.encode(tokens) for tokens in self.tokens(rows)]
         longest = max(map(len, numbers), default=1)
         return (torch.tensor([row + [PAD] * (longest - len(row)) for row in numbers], dtype=torch.int64),)
@@ -174,7 +175,7 @@ class TextInputs(Codec):
         return self.pipeline.joined(self.vocabulary.readable(numbers))
 
     def features(self, rows: list[dict]) -> list[str]:
-        """Return the texts as scikit-learn's vectorisers take them: as they are, or the words that have been found."""
+        """Return the texts as scikit-learn's vectorisers take them: unchanged, or as the words that were found."""
         if self.pipeline.settings.finds_words:
             return [" ".join(tokens) for tokens in self.tokens(rows)]
         return [str(text) for text in cells(rows, self.column)]
@@ -193,7 +194,7 @@ class TextInputs(Codec):
 
 
 class Standardised:
-    """Values that are moved and scaled to mean 0 and deviation 1, each column for itself.
+    """Values that are shifted and scaled to mean 0 and deviation 1, each column separately.
 
     Args:
         mean: of each column.
@@ -221,7 +222,7 @@ def mean_std(values: np.ndarray, standardize: bool = True) -> tuple[np.ndarray, 
 
     Args:
         values: of the training split.
-        standardize: False = 0 and 1, which leave values as they are.
+        standardize: False = 0 and 1, which leave values unchanged.
     """
     if not standardize:
         return np.zeros(values.shape[1]), np.ones(values.shape[1])
@@ -236,8 +237,8 @@ class NumberInputs(Standardised, Codec):
         names: the raw columns, in order.
         mean: of each column.
         std: standard deviation of each column; 1 where a column is constant.
-        logs: columns that are replaced by their logarithm, each with the number that is added before.
-        clip: standardised values are cut off at plus and minus this; None = they are not.
+        logs: columns that are replaced by their logarithm, with the number that is added first.
+        clip: standardised values are clipped at plus and minus this; None = no clipping.
     """
 
     kind = "numbers"
@@ -282,7 +283,7 @@ class NumberInputs(Standardised, Codec):
         """Return values (B, F) with the columns of `logs` replaced by their logarithms.
 
         Raises:
-            UserError: a logarithm of a number that is not above 0.
+            UserError: the logarithm of a number that is not above 0.
         """
         for name, added in self.logs.items():
             place = self.names.index(name)

@@ -31,7 +31,9 @@ class SplitSettings:
     def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
         if self.test_share is not None:
             if own is not None and (own == OWN["test"]).any():
-                raise UserError("data.test_share: the source has a test split of its own, which is kept. Leave it out.")
+                raise UserError(
+                    "data.test_share: the source has its own test split, which is kept. Leave the setting out."
+                )
             own = held_out(rows, self.test_share, classes, self.seed)
         return split(rows, classes, own, self.seed, self.fold, self.folds)
 
@@ -54,11 +56,11 @@ class Prepared:
 
     Args:
         inputs: encodes raw rows.
-        targets: encodes labels; None where the data has none.
+        targets: encodes labels; None if the data has none.
         train: the training split.
         val: the validation split; None = there is none.
         test: the test split; None = there is none.
-        rows: the raw rows; None where there are none, as in an environment.
+        rows: the raw rows; None if there are none, as in an environment.
         source: one line that says where the data came from.
         digest: SHA-256 of what was read, hexadecimal.
         facts: what was found, by the names of the declared facts.

@@ -1,4 +1,4 @@
-"""Which row belongs to which split: fixed by a seed of its own, stratified where there are classes."""
+"""Which row belongs to which split: fixed by a separate seed, stratified if there are classes."""
 
 import logging
 from collections.abc import Callable
@@ -34,7 +34,7 @@ def split(
     training.
 
     The default is therefore an 80/10/10 split, and `fold` = 0 .. `folds` - 1 is a whole cross-validation.
-    With classes every part has the same share of each. A class too rare to be in every split keeps at least
+    With classes every part has the same share of each. A class too rare for every split keeps at least
     one row in training.
 
     Args:
@@ -77,7 +77,7 @@ def held_out(rows: int, share: float, classes: np.ndarray | None = None, seed: i
 
     Args:
         rows: number of rows.
-        share: of the rows that are tested, above 0 and below 1.
+        share: of the rows in the test split, above 0 and below 1.
         classes: class number of each row, for stratification; None = plain random choice.
         seed: of the choice.
 
@@ -86,7 +86,7 @@ def held_out(rows: int, share: float, classes: np.ndarray | None = None, seed: i
     """
     if not 0 < share < 1:
         raise UserError(f"data.test_share={share} is out of range: above 0 and below 1.")
-    order = np.random.default_rng([seed, 1]).permutation(rows)  # another order than that of the parts
+    order = np.random.default_rng([seed, 1]).permutation(rows)  # a different order from that of the parts
     if classes is not None:
         order = order[np.argsort(classes[order], kind="stable")]
     own = np.zeros(rows, dtype=np.int8)
@@ -109,7 +109,7 @@ def by_group(groups: np.ndarray, splitting: Callable[..., Splits], own: np.ndarr
 
 
 def _parts(pool: np.ndarray, classes: np.ndarray | None, seed: int, folds: int) -> np.ndarray:
-    """Deal the rows out like cards, class by class in a random order; return the part of each row."""
+    """Deal out the rows like cards, class by class in random order; return the part of each row."""
     order = np.random.default_rng(seed).permutation(len(pool))
     if classes is not None:
         order = order[np.argsort(classes[order], kind="stable")]
@@ -124,4 +124,4 @@ def _keep_in_training(placed: np.ndarray, pool: np.ndarray, classes: np.ndarray)
     unseen = pool[~np.isin(classes[pool], seen)]
     if len(unseen):
         placed[unseen] = 0
-        log.warning("%d rows of classes too rare to split all went to the training split", len(unseen))
+        log.warning("%d rows of classes too rare to be split all went to the training split", len(unseen))

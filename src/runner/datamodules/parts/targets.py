@@ -1,6 +1,6 @@
-"""From labels to targets of a net, and what an answer is worth beside the truth.
+"""From labels to targets of a net, and comparing an answer with the true label.
 
-A new kind of target is a subclass of `Targets` with a `kind` of its own; it needs to be entered nowhere.
+A new kind of target is a subclass of `Targets` with its own `kind`; it need not be registered.
 
 Shape letters: N rows, D targets.
 """
@@ -19,7 +19,7 @@ from runner.files.tables import listed
 
 
 class Targets(Stored):
-    """What is to be predicted. A truth is what stands in a labelled row, read: a class number, values, a text.
+    """What is to be predicted. A truth is the label of a row, read: a class number, values, a text.
 
     Args:
         names: of the classes in the order of their numbers, or of the values.
@@ -30,18 +30,18 @@ class Targets(Stored):
 
     @property
     def facts(self) -> dict[str, Any]:
-        """What the data declare of such targets, by the names of the facts."""
+        """The facts that such targets determine, by name."""
         return {}
 
     def columns(self, label: str | None = None) -> list[str]:
-        """Return the columns of a labelled file that hold the truth; `label` is what the user says."""
+        """Return the columns of a labelled file that hold the truth; `label` is the user's choice."""
         return [label or "label"]
 
     def read(self, row: dict[str, Any], place: str) -> Any:
-        """Return the truth of a row that has these columns and no others, in their order.
+        """Return the truth of a row that has exactly these columns, in their order.
 
         Raises:
-            UserError: naming place and column of what cannot be read.
+            UserError: naming the place and the column that cannot be read.
         """
         raise NotImplementedError(f"{type(self).__name__} has to define read(row, place)")
 
@@ -50,7 +50,7 @@ class Targets(Stored):
         raise NotImplementedError(f"{type(self).__name__} has to define encode(truths)")
 
     def decode(self, values: Tensor) -> list:
-        """Return what targets of the net stand for."""
+        """Return what targets of the net mean."""
         raise NotImplementedError(f"{type(self).__name__} has to define decode(values)")
 
     def error(self, answer: dict[str, Any], truth: Any) -> tuple[float, dict[str, Any]]:
@@ -79,7 +79,7 @@ class Classes(Targets):
         return {"num_classes": len(self.names)}
 
     def read(self, row: dict[str, Any], place: str) -> int:
-        """Return the number of a class by its name, or by the number itself where no class has such a name."""
+        """Return the number of a class by its name, or by the number itself if no class is named by a number."""
         ((column, cell),) = row.items()
         text = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
         if text in self.names:
@@ -110,7 +110,7 @@ class Classes(Targets):
 
 
 def probability(answer: dict[str, Any]) -> float:
-    """Return what an answer gives its own class; 1 where it gives no probabilities."""
+    """Return the probability that an answer gives its class; 1 if it has no probabilities."""
     return answer.get(f"probability_{answer['label']}", 1.0)
 
 
@@ -168,7 +168,7 @@ def targets_for(
     target_names: Sequence[str] | None = None,
     standardize: bool = True,
 ) -> Classes | Numbers:
-    """Return what encodes classes where they have names, and real values otherwise.
+    """Return the encoding of classes if there are class names, of real values otherwise.
 
     Args:
         values: targets of the training split, class numbers (N,) or real values (N, D).

@@ -35,7 +35,7 @@ class ArrayRows:
 
 
 def single(target: np.ndarray) -> np.ndarray:
-    """One target (N, 1) is a vector for scikit-learn, several are a matrix."""
+    """Return a single target (N, 1) as a vector, as scikit-learn expects it; several stay a matrix."""
     return target[:, 0] if target.ndim == 2 and target.shape[1] == 1 else target
 
 
@@ -53,7 +53,7 @@ def prepare_tensors(
     """Encode the rows of each split.
 
     Args:
-        batch: what a batch of them is.
+        batch: the type of a batch.
         inputs: scales the raw values.
         targets: encodes the target.
         values: raw values (N, ...).
@@ -61,7 +61,7 @@ def prepare_tensors(
         splits: rows of each split.
         source: one line that says where the data came from.
         digest: SHA-256 of what was read.
-        facts: what was found, beside what the targets say.
+        facts: what was found, besides the facts of the targets.
     """
     made = {
         part: TensorSplit(batch(inputs.scale(values[rows]), targets.encode(target[rows])))
@@ -100,8 +100,8 @@ def prepare_numbers(
         target_names: names of the real-valued targets.
         standardize: whether the inputs are standardised.
         standardize_targets: whether real-valued targets are standardised for the net.
-        logs: columns that are replaced by their logarithm, each with the number that is added before.
-        clip: inputs are cut off at plus and minus this many standard deviations; None = they are not.
+        logs: columns that are replaced by their logarithm, with the number that is added first.
+        clip: inputs are clipped at plus and minus this many standard deviations; None = no clipping.
     """
     inputs = NumberInputs.fit(names, values[splits.train], standardize, logs, clip)
     targets = targets_for(target[splits.train], class_names, target_names, standardize_targets)

@@ -1,4 +1,4 @@
-"""Datasets of texts of any size: streamed once, kept as flat arrays in the cache, memory-mapped ever after.
+"""Datasets of texts of any size: streamed once, stored as flat arrays in the cache, then memory-mapped.
 
 A prepared folder holds the tokens of all rows one after another (`tokens.npy`, int32, with `offsets.npy`),
 the raw texts (`texts.bin`, UTF-8, with `text_offsets.npy`), `targets.npy`, the row numbers of each split, and
@@ -24,7 +24,8 @@ from runner.datamodules.parts.targets import targets_for
 from runner.datamodules.parts.tensors import single
 from runner.errors import UserError
 from runner.files import cache
-from runner.text import SPECIALS, UNK, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 
 CHUNK = 1 << 16  # rows handled at a time
 
@@ -44,12 +45,12 @@ class TextSettings:
     Args:
         column: name of the raw column.
         tokenizer: name of the function text -> tokens.
-        vocab_size: entries of the vocabulary at most, PAD and UNK included.
-        max_len: tokens kept of a row.
+        vocab_size: at most this many entries of the vocabulary, including PAD and UNK.
+        max_len: tokens of a row that are kept.
         min_count: rarer tokens become UNK.
         truncate: which part of a longer row is kept: head, tail or both.
-        stopwords: language whose stop words are left out; None = none are.
-        stem: language whose stemmer cuts the words; None = they stay as they are.
+        stopwords: language whose stop words are left out; None = none.
+        stem: language whose stemmer cuts the words; None = no stemming.
     """
 
     column: str
@@ -108,7 +109,7 @@ def prepare_texts(
     class_names: Sequence[str] | None = None,
     target_names: Sequence[str] | None = None,
 ) -> Prepared:
-    """Return the splits of a dataset of texts, prepared now or at an earlier time with the same settings.
+    """Return the splits of a dataset of texts, prepared now or earlier with the same settings.
 
     Args:
         name: readable beginning of the prepared folder's name.
@@ -173,7 +174,7 @@ def _write(
 def _number(
     folder: Path, settings: TextSettings, words: list[str], offsets: np.ndarray, train: np.ndarray
 ) -> Vocabulary:
-    """Exchange the provisional numbers, those of the words' first appearance, for those of the vocabulary.
+    """Replace the provisional numbers, in order of first appearance, by those of the vocabulary.
 
     The vocabulary is made from the counts of the training rows, which are known only now.
     """
@@ -203,7 +204,7 @@ def _number(
 def _learn(
     folder: Path, settings: TextSettings, text_offsets: np.ndarray, train: np.ndarray
 ) -> tuple[dict, Vocabulary, np.ndarray]:
-    """Let the tokeniser learn from the training rows, then cut all rows; return the offsets of the rows, too."""
+    """Train the tokeniser on the training rows, then tokenise all rows; also return the offsets of the rows."""
     (folder / "provisional.bin").unlink()
 
     def texts(rows: Iterable[int]) -> Iterator[str]:
@@ -223,7 +224,7 @@ def _learn(
 
 
 class _Found(NamedTuple):
-    """What the pass over the rows found: where each row's tokens and text begin, its target, and its own split."""
+    """What the pass over the rows found: where tokens and text of each row begin, its target and its split."""
 
     offsets: np.ndarray
     text_offsets: np.ndarray

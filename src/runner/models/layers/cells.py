@@ -1,4 +1,4 @@
-"""Six recurrent cells, each reading whole sequences in one direction; `recurrent.py` makes layers of them.
+"""Six recurrent cells, each reading whole sequences in one direction; `recurrent.py` builds layers from them.
 
 Sources: rnn: Elman, Finding Structure in Time, Cognitive Science 14, 1990, doi:10.1207/s15516709cog1402_1. lstm:
 Hochreiter and Schmidhuber 1997, doi:10.1162/neco.1997.9.8.1735, with the forget gate of Gers et al. 2000. gru: Cho et
@@ -8,7 +8,7 @@ section 5. coupled: the input gate is 1 - forget gate (Greff et al. 2015, arXiv:
 hR, the course book, chapter 9, section 1. Weights are drawn as Keras draws them, which the book uses.
 
 rnn, lstm and gru run in torch's own kernels. The other cells project all steps at once, and their backward pass is
-written out below, because autograd would take most of the time of so small steps.
+written out below, because autograd would take most of the time with such small steps.
 
 Shape letters: T time, B batch, I inputs of a layer, H hidden units, G gates.
 """
@@ -30,7 +30,7 @@ State = tuple[Tensor, ...]  # h, and for some cells c: (B, H) each
 
 
 class Cell(nn.Module):
-    """What all cells have in common.
+    """Base class of all cells.
 
     Args:
         hidden_dim: units.
@@ -50,7 +50,7 @@ class Cell(nn.Module):
         raise NotImplementedError
 
     def recall(self, seen: Tensor) -> Tensor:
-        """What a step sees of the last hidden state, (B, H), times the recurrent weights, (B, GH)."""
+        """The part of the last hidden state that a step sees, (B, H), times the recurrent weights, (B, GH)."""
         raise NotImplementedError
 
     def step(self, now: Tensor, state: State, seen: Tensor) -> State:
@@ -70,7 +70,7 @@ class Kernel(Cell):
         super().__init__(kernel.hidden_size, states)
         self.kernel = kernel
         weight_ih, weight_hh, bias_ih, bias_hh = kernel.all_weights[0]
-        draw(weight_ih, weight_hh, len(weight_hh) // kernel.hidden_size)
+        draw_weights(weight_ih, weight_hh, len(weight_hh) // kernel.hidden_size)
         nn.init.zeros_(bias_ih)
         nn.init.zeros_(bias_hh)
 
@@ -146,7 +146,7 @@ class Own(Cell):
         hidden_dim: units.
         gates: G, blocks of H numbers that are computed from the inputs of a step.
         states: tensors that go from step to step: 1 (h) or 2 (h and c).
-        bias: whether there is one.
+        bias: whether the cell has a bias.
     """
 
     fast: type[torch.autograd.Function]
@@ -156,14 +156,14 @@ class Own(Cell):
         self.weight_ih = nn.Parameter(torch.empty(gates * hidden_dim, input_dim))
         self.weight_hh = nn.Parameter(torch.empty(gates * hidden_dim, hidden_dim))
         self.bias = nn.Parameter(torch.zeros(gates * hidden_dim)) if bias else None
-        draw(self.weight_ih, self.weight_hh, gates)
+        draw_weights(self.weight_ih, self.weight_hh, gates)
 
     def forward(self, inputs: Tensor, keep: Tensor | None = None) -> Tensor:
         """Inputs (T, B, I) to hidden states (T, B, H); `keep` (B, H) is multiplied to what a step sees of the last."""
         if keep is not None or torch.compiler.is_compiling() or not torch.is_grad_enabled():
             return step_by_step(self, inputs, keep)
         kind = self.weight_hh.dtype
-        with torch.autocast(inputs.device.type, enabled=False):  # many small sums one after another: in full precision
+        with torch.autocast(inputs.device.type, enabled=False):  # many small sums in sequence: in full precision
             return self.fast.apply(inputs.to(kind).contiguous(), *self.weights())
 
     def weights(self) -> tuple[Tensor | None, ...]:
@@ -205,7 +205,7 @@ class PeepholeLSTM(Own):
 
 
 class CoupledLSTM(Own):
-    """An LSTM that takes in just as much as it forgets: c' = f c + (1 - f) g.
+    """An LSTM that adds exactly as much as it forgets: c' = f c + (1 - f) g.
 
     Args:
         input_dim: numbers a step.
@@ -256,7 +256,7 @@ CELLS: dict[str, Callable[[int, int], Kernel | Own]] = {
 }
 
 
-def draw(weight_ih: Tensor, weight_hh: Tensor, gates: int) -> None:
+def draw_weights(weight_ih: Tensor, weight_hh: Tensor, gates: int) -> None:
     """Draw input weights (GH, I) by Glorot and recurrent weights (GH, H) as orthogonal matrices, gate by gate."""
     for to_gate, back in zip(weight_ih.data.chunk(gates), weight_hh.data.chunk(gates), strict=True):
         nn.init.xavier_uniform_(to_gate)
@@ -274,7 +274,7 @@ def step_by_step(cell: Cell, inputs: Tensor, keep: Tensor | None) -> Tensor:
     return torch.stack(hidden)
 
 
-# The fast way. The gates of all steps lie in one array (T, B, GH); the backward pass has another, which first holds the
+# The fast way. The gates of all steps are in one array (T, B, GH); the backward pass has another, which first holds the
 # derivative of each gate's activation times what the gate is multiplied with, then the gradient of each gate. All that
 # depends on no other step (projections, derivatives, gradients of the weights) is done for all steps at once; with s =
 # sigmoid(x), ds/dx = s - s^2, with h = o tanh(c), dh/dc = o - h tanh(c).

@@ -1,4 +1,4 @@
-"""Embeddings of words that may begin as pretrained vectors.
+"""Embeddings of words that may start from pretrained vectors.
 
 Shape letters: V words, E numbers of a vector.
 """
@@ -6,7 +6,7 @@ Shape letters: V words, E numbers of a vector.
 import torch
 from torch import Tensor, nn
 
-RANGE = 0.25  # of the first numbers, as in Kim's own code; torch's N(0, 1) costs about three points of accuracy
+RANGE = 0.25  # of the initial numbers, as in Kim's own code; torch's N(0, 1) costs about three points of accuracy
 
 
 def word_embedding(vocab_size: int, embed_dim: int, reach: float = RANGE) -> nn.Embedding:
@@ -18,10 +18,10 @@ def word_embedding(vocab_size: int, embed_dim: int, reach: float = RANGE) -> nn.
 
 @torch.no_grad()
 def load_vectors(embedding: nn.Embedding | nn.EmbeddingBag, matrix: Tensor) -> None:
-    """Begin with these vectors (V, E); an embedding with room for more words keeps the vectors of the others.
+    """Start with these vectors (V, E); an embedding with room for more words keeps its own vectors for the rest.
 
     Raises:
-        ValueError: the vectors have another length than those of the embedding, or there are too many.
+        ValueError: the vectors do not have the length of the embedding, or there are too many.
     """
     rows, size = embedding.weight.shape
     if matrix.size(1) != size:

@@ -1,4 +1,4 @@
-"""From the outputs of all steps to one vector of a row: last, mean, max, attention.
+"""From the outputs of all steps to one vector for each row: last, mean, max, attention.
 
 Attention: one learnt query over the outputs, Yang et al., Hierarchical Attention Networks for Document
 Classification, NAACL 2016, equations 5 to 7.
@@ -17,7 +17,7 @@ PoolName = Literal["last", "mean", "max", "attention"]
 
 
 class Pooling(nn.Module):
-    """One vector a row; steps that are not part of it do not count.
+    """One vector for each row; steps that are not part of the row do not count.
 
     Args:
         pool: last, mean, max or attention.
@@ -64,7 +64,7 @@ def masked(outputs: Tensor, mask: Tensor, value: float) -> Tensor:
 def real_steps(tokens: Tensor) -> tuple[Tensor, Tensor]:
     """Lengths (B,) and mask (B, T) of tokens, int64 (B, T): a row ends with its last token that is not padding.
 
-    A row of nothing but padding counts as one step, so that there is something to pool.
+    A row of padding alone counts as one step, so that there is something to pool.
     """
     place = torch.arange(1, tokens.size(1) + 1, device=tokens.device)  # (T,)
     lengths = torch.where(tokens != 0, place, 1).amax(dim=1)  # (B,)

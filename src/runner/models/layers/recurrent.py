@@ -18,7 +18,7 @@ MergeName = Literal["concat", "sum", "mul", "mean"]
 
 
 def join(merge: str, forward: Tensor, backward: Tensor) -> Tensor:
-    """Merge what the two directions say, (..., H) each, to (..., D)."""
+    """Merge the outputs of the two directions, (..., H) each, to (..., D)."""
     if merge == "concat":
         return torch.cat([forward, backward], dim=-1)
     if merge == "mul":
@@ -38,7 +38,7 @@ class Recurrent(nn.Module):
         merge: how the two directions become one output: concat, sum, mul (product) or mean.
         dropout: share of the outputs between the layers dropped in training, in [0, 1).
         variational: whether the same units are dropped at every step, those of the inputs of each layer and of its
-            recurrent state too (Gal and Ghahramani 2016, arXiv:1512.05287); the steps are then slow ones.
+            recurrent state too (Gal and Ghahramani 2016, arXiv:1512.05287); the steps are then slow.
 
     Raises:
         ValueError: a size below 1, an unknown cell or merge, or a dropout outside [0, 1).
@@ -70,8 +70,8 @@ class Recurrent(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Inputs (B, T, I) and lengths, int64 (B,), to outputs (B, T, D) and the last output of each row (B, D).
 
-        The last output of the backward direction is the one at the first step. Outputs behind the end of a row mean
-        nothing. No lengths = all rows are full.
+        The last output of the backward direction is the one at the first step. Outputs after the end of a row are
+        meaningless. No lengths = all rows are full.
         """
         steps = inputs.transpose(0, 1)  # (T, B, I)
         order = mirrored(steps, lengths) if self.bidirectional else None
@@ -105,7 +105,7 @@ class Recurrent(nn.Module):
         return inputs, tuple(after)
 
     def dropped(self, steps: Tensor, first: bool) -> Tensor:
-        """Drop some of the inputs (T, B, I) of a layer; those of the first one only where it is the same ones."""
+        """Drop some of the inputs (T, B, I) of a layer; those of the first layer only with variational dropout."""
         if not self.variational:
             return steps if first else F.dropout(steps, self.dropout, self.training)
         return steps * F.dropout(torch.ones_like(steps[0]), self.dropout, self.training) if self.training else steps

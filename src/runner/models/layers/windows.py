@@ -9,10 +9,10 @@ from torch import Tensor
 
 
 def at_least(tokens: Tensor, width: int) -> Tensor:
-    """Fill sentences that have less than two windows: int64 (B, T) -> (B, max(T, width + 1)).
+    """Pad sentences that have fewer than two windows: int64 (B, T) -> (B, max(T, width + 1)).
 
-    One window would do, but torch.export takes a size that can be 1 for one that always is; and without a Python `if`
-    the exported net takes short sentences as well as long ones. A window of padding changes nothing, see
+    One window would be enough, but torch.export treats a size that can be 1 as one that always is; and without a
+    Python `if` the exported net takes short sentences as well as long ones. A window of padding changes nothing, see
     `max_over_time`.
     """
     return F.pad(tokens, (0, torch.sym_max(width + 1 - tokens.size(1), 0)))
@@ -23,7 +23,7 @@ def max_over_time(scores: Tensor, tokens: Tensor) -> Tensor:
     N).
 
     A window that reaches into the padding does not count, so that the amount of padding in a batch changes
-    nothing. A sentence that is shorter than a window has one all the same: its words and the padding that
+    nothing. A sentence that is shorter than a window still has one: its words and the padding that
     fills it.
     """
     width = tokens.size(1) - scores.size(2) + 1
