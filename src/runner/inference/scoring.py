@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from runner.datamodules.parts.targets import Targets
+from runner.errors import UserError
 from runner.files.rows import read_rows
 from runner.files.tables import no_column
 from runner.inference.output import writer
