@@ -182,7 +182,7 @@ BROKEN = {
     ),
     "unclosed json": ({"a.json": '[{"text": "t", "label": "a"}'}, TEXT, ["a.json, row 1: not valid JSON"]),
     "broken parquet": ({"a.parquet": b"PAR1 nonsense"}, TEXT, ["a.parquet is not a readable Parquet file"]),
-    "broken gzip": ({"a.csv.gz": b"\x1f\x8bnonsense"}, TEXT, ["a.csv.gz is not a whole gzip file"]),
+    "broken gzip": ({"a.csv.gz": b"\x1f\x8bnonsense"}, TEXT, ["a.csv.gz is not a complete gzip file"]),
     "spreadsheet": ({"a.xlsx": b"PK"}, TEXT, ["a.xlsx is a spreadsheet", "Save it as CSV"]),
     "unknown ending": ({"a.cvs": GOOD}, TEXT, ['the ending ".cvs" is not known', 'Did you mean ".csv"?']),
     "text file without labels": (

@@ -110,7 +110,7 @@ class Inspection:
         self.settle()
         for key in NEEDED:
             if key not in self.raw:
-                self.report(f"A run needs {key}, which ~ has taken out.{self.findings.allowed(key)}")
+                self.report(f"A run needs {key}, which ~ has removed.{self.findings.allowed(key)}")
         for path in self.missing:
             self.report(f"{path} must be typed{self.comment(path)}: write {path}=...")
         self.excused |= Pair(self.findings, self.cfg, self.raw, self.choices, self.reasons).check()

@@ -112,7 +112,7 @@ def check_gradients(task: Task, batch: Any) -> None:
         optimizer.step()
     assert not waiting, (
         f"{', '.join(sorted(waiting))} got no gradient: forward does not use it, or a detach() cuts it off. "
-        "Use it, delete it, or set requires_grad_(False) if it is meant to stay as it is"
+        "Use it, delete it, or set requires_grad_(False) if it is meant to be frozen"
     )
 
 
@@ -130,7 +130,7 @@ def check_no_mixing(task: Task, batch: Any) -> None:
         alone = outputs(task, some_rows(task, inputs, slice(row, row + 1)))
         apart = relative_distance(alone, [output[row : row + 1] for output in together])
         assert apart < ROUNDING, (
-            f"example {row} gets another answer alone than in its batch ({apart:.2g} apart): some operation "
+            f"example {row} gets a different answer alone than in its batch ({apart:.2g} apart): some operation "
             "runs over the batch dimension, such as a view that mixes it with another, a softmax over dim 0 "
             "or a batch norm in training mode"
         )
@@ -154,8 +154,8 @@ def check_padding(task: Task, batch: Any) -> None:
         in_batch = [output[row : row + 1] for output in together]
         apart = relative_distance(*without_padding(in_batch, outputs(task, cut), cut[task.aligned]))
         assert apart < ROUNDING, (
-            f"a text of {cut[places[0]].size(1)} tokens gets another answer without its padding ({apart:.2g} apart): "
-            "mask the padding"
+            f"a text of {cut[places[0]].size(1)} tokens gets a different answer without its padding "
+            f"({apart:.2g} apart): mask the padding"
         )
     empty = outputs(task, changed(inputs, places, torch.zeros_like))
     assert all(torch.isfinite(output).all() for output in empty), (
@@ -360,10 +360,10 @@ def check_answers(task: Task, data: DataModule) -> None:
         odd = [name for name, value in answer.items() if isinstance(value, float) and not math.isfinite(value)]
         assert not odd, f"{', '.join(odd)} of an answer is not a finite number"
         json.dumps(answer)  # numbers and texts of Python's own, not of torch or NumPy
-    assert same_answers(task.answer(rows, data), found), "the same rows were answered otherwise the second time"
+    assert same_answers(task.answer(rows, data), found), "the same rows were answered differently the second time"
     for row, answer in zip(rows, found, strict=True):
         alone = task.answer([row], data)
-        assert same_answers(alone, [answer]), f"{row} is answered with {alone[0]} alone, with {answer} in company"
+        assert same_answers(alone, [answer]), f"{row} is answered with {alone[0]} alone, with {answer} in a batch"
 
 
 def same_answers(ones: list[dict], others: list[dict]) -> bool:

@@ -221,7 +221,7 @@ class NumberColumns:
         left = [name for name in self.numbers if name not in found]
         if not found:
             raise UserError(
-                f"{self.settings.path} has no number columns beside the label (columns: "
+                f"{self.settings.path} has no number columns besides the label (columns: "
                 f"{listed([*self.numbers, self.settings.label])}). Name the text column: data.text=COLUMN."
             )
         if left:

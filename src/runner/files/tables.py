@@ -126,7 +126,7 @@ class TableFile:
         except UnicodeDecodeError as error:
             raise self._wrong_encoding(error) from None
         except (gzip.BadGzipFile, EOFError) as error:
-            raise UserError(f"{self.shown} is not a whole gzip file: {error}.") from None
+            raise UserError(f"{self.shown} is not a complete gzip file: {error}.") from None
 
     def _wrong_encoding(self, error: UnicodeDecodeError) -> UserError:
         """Find the line that cannot be decoded: the text layer decodes in blocks and does not know it."""
@@ -243,7 +243,7 @@ class TableFile:
         position = _past_space(text, 0)
         if not text.startswith("[", position):
             raise UserError(
-                f"{self.shown} should hold a list of objects, [{{...}}, {{...}}]. One object a line is the format "
+                f"{self.shown} should hold a list of objects, [{{...}}, {{...}}]. One object per line is the format "
                 f"JSONL: rename the file to .jsonl."
             )
         position = _past_space(text, position + 1)

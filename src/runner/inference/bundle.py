@@ -54,7 +54,7 @@ def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple
         UserError: there is no model, it names code that is not allowed, or a setting cannot be changed.
     """
     if not (bundle / "config.yaml").exists():
-        raise UserError(f"{bundle} holds no trained model: a run has one after it has finished")
+        raise UserError(f"{bundle} has no trained model: a run has one after it has finished")
     cfg = OmegaConf.load(bundle / "config.yaml")
     assert isinstance(cfg, DictConfig), "a configuration is a mapping"
     OmegaConf.resolve(cfg)

@@ -57,7 +57,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
     lengths = {shape[1] for shapes_of in shapes for shape in shapes_of if len(shape) > 1}
     if form != "safetensors" and hasattr(data.inputs, "vocabulary") and len(lengths) == 1:
         said.append(
-            f"it takes rows of exactly {lengths.pop()} tokens, filled up with 0: the export unrolls recurrent layers"
+            f"it takes rows of exactly {lengths.pop()} tokens, padded with 0: the export unrolls recurrent layers"
         )
     return said
 

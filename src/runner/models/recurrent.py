@@ -114,5 +114,5 @@ class RecurrentNet(nn.Module):
             ValueError: the rows are signals, or the vectors do not have the length embed_dim.
         """
         if self.embedding is None:
-            raise ValueError("this net reads signals and has no place for word vectors")
+            raise ValueError("this net reads signals and cannot use word vectors")
         load_vectors(self.embedding, matrix)

@@ -105,7 +105,7 @@ class Sweep:
             if self.settings[key] not in allowed:
                 raise UserError(f"sweep.{key}={self.settings[key]}: allowed are {', '.join(allowed)}")
         if "hydra.sweep.subdir" in map(key_of, self.config.hydra.overrides.hydra):
-            raise UserError("hydra.sweep.subdir: the folder of a job is its number; hydra/sweeper=basic obeys this key")
+            raise UserError("hydra.sweep.subdir: the folder of a job is its number; hydra/sweeper=basic uses this key")
 
     # What has to be done.
 

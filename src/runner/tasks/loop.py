@@ -60,7 +60,7 @@ class Loop(LightningModule):
             raise UserError(f"task.mode is min or max, received {mode!r}")
         for name, given in (("augment", augment), ("regularise", regularise)):
             if given is not None and not self.by_gradient:
-                raise UserError(f"{name}: {type(self).__name__} fits without training steps, so it has no use for it")
+                raise UserError(f"{name}: {type(self).__name__} fits without training steps, so it cannot use it")
         self.optimizer, self.schedule, self.monitor, self.mode = optimizer, schedule, monitor, mode
         self.augment, self.regularise = augment, regularise
 

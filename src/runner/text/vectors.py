@@ -54,7 +54,7 @@ class Vectors:
         if dim < 1:
             raise UserError(f"vectors.dim must be at least 1, received {dim}")
         if length is not None and length <= 0:
-            raise UserError(f"vectors.length must be above 0, or null for vectors as they are; received {length}")
+            raise UserError(f"vectors.length must be above 0, or null to leave vectors unchanged; received {length}")
         self.dim, self.length = dim, length
 
     def read(self, wanted: Mapping[str, int]) -> Iterator[tuple[int, np.ndarray]]:
@@ -155,7 +155,7 @@ class VectorFile(Vectors):
                     if count % 10_000 == 0:
                         update(count)
         except (gzip.BadGzipFile, EOFError) as error:
-            raise UserError(f"{self.path} is not a whole gzip file: {error}") from None
+            raise UserError(f"{self.path} is not a complete gzip file: {error}") from None
 
     def open(self) -> BufferedIOBase:
         return gzip.open(self.path, "rb") if self.path.suffix == ".gz" else open(self.path, "rb")
@@ -207,7 +207,7 @@ class VectorFile(Vectors):
                 word += letter
             values = file.read(4 * size)
             if len(values) < 4 * size:
-                raise UserError(f"{self.path} ends after {number} of {words} words: the file is not whole")
+                raise UserError(f"{self.path} ends after {number} of {words} words: the file is incomplete")
             yield word.lstrip(b"\n").decode("utf-8", "replace"), np.frombuffer(values, dtype="<f4")
 
 

@@ -155,7 +155,7 @@ class AtomicWriter(CheckpointIO):
         free = shutil.disk_usage(there).free / 2**20
         return UserError(
             f"the checkpoint {path} could not be written; {free:.0f} MB are free on this disk. The checkpoint before "
-            f"it is intact: make space, then continue with resume=last. ({error})"
+            f"it is intact: free some space, then continue with resume=last. ({error})"
         )
 
     def wait(self) -> None:

@@ -70,7 +70,7 @@ def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, ou
     from safetensors.torch import load_file
 
     if not task.by_gradient:
-        raise UserError(f"init_from: {type(task).__name__} fits without training steps, so it has no use for weights")
+        raise UserError(f"init_from: {type(task).__name__} fits without training steps, so it cannot use weights")
     folder = next((place for place in (Path(which), Path(which) / "model") if (place / WEIGHTS).is_file()), None)
     folder = folder or model_folder(find_run(uri, outputs, which), uri, outputs)
     try:

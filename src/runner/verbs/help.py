@@ -23,7 +23,7 @@ Hydra's flags
     -m, --multirun       every combination of values separated by commas
     --cfg job            print the composed configuration and end
     --info               how the configuration was composed
-    --config-dir DIR     choices of your own beside the packaged ones
+    --config-dir DIR     your own choices, in addition to the packaged ones
     --hydra-help         all of Hydra's flags, tab completion among them
     --debug              the whole traceback of an error
     KEY=VALUE --help     the configuration these settings compose
