@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import yaml
-
 from runner.config.catalog import KINDS, Catalog, folders
+from runner.config.wording import show
 from runner.errors import UserError, closest
 from runner.verbs.options import Choosing, Typed
 
@@ -223,7 +222,7 @@ def _argument_lines(catalog: Catalog, group: str, name: str, node: dict[str, Any
             continue  # the program fills it in
         kind = f": {parameter.annotation}" if parameter is not None and parameter.annotation else ""
         default = f"{parameter and parameter.default} (write +{group}.{key}=...)"
-        value = f" = {_yaml(node[key]) if key in node else default}"
+        value = f" = {show(node[key]) if key in node else default}"
         lines.append(f"{key}{kind}{value}")
         lines += [f"    {_first_sentence(meanings[key])}"] if key in meanings else []
     return "\n".join(lines)
@@ -235,7 +234,3 @@ def _key_comments(text: str) -> dict[str, str]:
 
 def _first_sentence(text: str) -> str:
     return re.split(r"(?<=[^.]\w[.!?])\s(?=[A-Z`])", text, maxsplit=1)[0]
-
-
-def _yaml(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, width=1000).strip().removesuffix("...").strip()
