@@ -116,7 +116,7 @@ BROKEN = {
         COLUMNS,
         ['line 3, column "x"', '"1,5" has a decimal comma', "(1.5)"],
     ),
-    "no number column": ({"a.csv": GOOD}, COLUMNS, ["no number columns beside the label", "data.text=COLUMN"]),
+    "no number column": ({"a.csv": GOOD}, COLUMNS, ["no number columns besides the label", "data.text=COLUMN"]),
     "one class": (
         {"a.csv": GOOD.replace(",b\n", ",a\n")},
         TEXT,

@@ -95,5 +95,5 @@ def test_word_vectors() -> None:
     assert torch.equal(twin.learnt.weight, matrix) and twin.drawn.weight.shape == (9, 4)
     with pytest.raises(ValueError, match="embed_dim=6"):
         RecurrentNet(2, vocab_size=9, embed_dim=5).load_vectors(matrix)
-    with pytest.raises(ValueError, match="no place for word vectors"):
+    with pytest.raises(ValueError, match="cannot use word vectors"):
         RecurrentNet(2, num_channels=3).load_vectors(matrix)
