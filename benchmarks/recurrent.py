@@ -72,7 +72,7 @@ def main() -> None:
     print(
         f"batch {given.batch}, {given.steps} steps, {given.units} units, {given.rounds} rounds, {given.threads} threads"
     )
-    print(f"{'':24}{'ms':>8}{'speed beside nn.LSTM':>24}")
+    print(f"{'':24}{'ms':>8}{'speed vs nn.LSTM':>24}")
     for name in runs:
         print(f"{name:24}{1e3 * statistics.median(times[name]):8.1f}{ratio(times, name, 'nn.LSTM'):24.2f}")
     for name, (other, bar) in BARS.items():

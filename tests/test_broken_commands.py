@@ -30,7 +30,7 @@ BROKEN = [
     ("model=mlp,lstm --help", ["model=mlp,lstm: for several runs add --multirun"]),
     ("model=textcn --cfg job", ['Did you mean "textcnn"?']),
     ("model=mlp model.hidden=[8] --info", ["model=mlp has no key hidden"]),
-    # going on
+    # resuming
     ("resume=last", ["there is no run that is FAILED or KILLED or RUNNING or UNKNOWN", "The last runs:"]),
     ("resume=nothing", ['there is no run "nothing"']),
     ("resume=mlp-iris", ["has finished; there is nothing to resume", "trainer.max_epochs="]),

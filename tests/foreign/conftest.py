@@ -20,7 +20,7 @@ from runner.cli import run_verb
 
 
 class System:
-    """A copy of a folder beside this file, and a run of it.
+    """A copy of a folder next to this file, and a run of it.
 
     Args:
         source: the folder.

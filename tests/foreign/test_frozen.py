@@ -1,4 +1,4 @@
-"""A net of a user with files of its own: a folder it begins with, and what it saves beside its weights."""
+"""A user's net with its own files: a folder it starts from, and what it saves besides its weights."""
 
 import re
 import shutil

@@ -346,7 +346,7 @@ def answers(task: Task, inputs: tuple) -> Outputs:
     return [torch.as_tensor(np.asarray(ask(*inputs), dtype=np.float64))]
 
 
-@torch.inference_mode()  # as whoever uses a model asks
+@torch.inference_mode()  # as users of a model ask
 def check_answers(task: Task, data: DataModule) -> None:
     """Each raw row gets one answer with the promised columns, the same alone, in company and when asked again."""
     task = copy.deepcopy(task).eval()

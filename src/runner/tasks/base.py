@@ -101,7 +101,7 @@ class Task(Loop):
         return {}
 
     def write_files(self, folder: Path, data: DataModule) -> None:
-        """Write what the objective leaves behind beside weights and figures, such as word vectors.
+        """Write the files of the objective besides weights and figures, such as word vectors.
 
         Args:
             folder: `files/` of the run.
