@@ -24,6 +24,12 @@ def closest(name: str, allowed: Iterable[str]) -> str:
     return f' Did you mean "{matches[0]}"?' if matches else ""
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what a library says, without the statements and links that may follow."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[0] if lines else type(error).__name__)[:500]
+
+
 def user_error(error: BaseException | None) -> UserError | None:
     """Return the UserError among an exception and its causes: OmegaConf wraps what a resolver raises; None = none."""
     while error is not None and not isinstance(error, UserError):

@@ -4,7 +4,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -33,7 +33,7 @@ def key(settings: dict) -> str:
 
 
 @contextmanager
-def locked(path: Path):
+def locked(path: Path) -> Iterator[None]:
     """Hold the lock of `path` (a file next to it), so that only one process at a time creates it.
 
     Raises:
@@ -41,17 +41,14 @@ def locked(path: Path):
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(path.with_name(f".{path.name}.lock"))
-        lock.acquire()
+        lock = FileLock(path.with_name(f".{path.name}.lock")).acquire()
     except OSError as error:
         raise UserError(
             f"The cache folder {folder()} cannot be written ({error.strerror or error}). "
             f"Set the environment variable RUNNER_CACHE to a folder that can."
         ) from error
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 def prepared(name: str, settings: dict, write: Callable[[Path], object]) -> Path:

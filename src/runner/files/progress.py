@@ -5,31 +5,25 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 PATIENCE = 2.0  # seconds of work before a bar appears
-REFRESH = 0.1  # seconds between two looks at the clock
 
 
 @contextmanager
 def bar(description: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
-    """Yield `update(done)`, to be called as often as convenient; a bar appears on standard error after two
-    seconds.
+    """Yield `update(done)`, to be called many times a second; a bar appears on standard error after two seconds.
 
     Args:
         description: what is being done, in a few words.
         total: value of `done` at the end, in any unit; None = unknown.
     """
     started = time.monotonic()
-    looked = started
     progress = task = None
 
     def update(done: float) -> None:
-        nonlocal looked, progress, task
-        now = time.monotonic()
-        if now - looked < REFRESH or now - started < PATIENCE:
-            return
-        looked = now
+        nonlocal progress, task
         if progress is None:
-            # rich is imported late: a job shorter than the patience never needs it
-            from rich.console import Console
+            if time.monotonic() - started < PATIENCE:
+                return
+            from rich.console import Console  # late: a job shorter than the patience never needs it
             from rich.progress import Progress
 
             console = Console(stderr=True)

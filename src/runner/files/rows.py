@@ -24,7 +24,7 @@ from runner.files.cells import (
     read_target,
     read_text,
 )
-from runner.files.tables import ENDINGS, TableFile, listed
+from runner.files.tables import ENDINGS, TableFile, ending_of, listed
 
 SPLIT_NAMES = {
     "train": "train", "training": "train",
@@ -79,7 +79,7 @@ def parts(settings: Settings) -> list[Part]:
     path = Path(settings.path).expanduser()
     if not path.is_dir():
         return [Part(None, opened(path, settings.path))]
-    files = sorted(file for file in path.iterdir() if _ending(file) in ENDINGS and not file.name.startswith("."))
+    files = sorted(file for file in path.iterdir() if ending_of(file) in ENDINGS and not file.name.startswith("."))
     placed: dict[str, Path] = {}
     for file in files:
         split = SPLIT_NAMES.get(_stem(file))
@@ -89,17 +89,13 @@ def parts(settings: Settings) -> list[Part]:
             placed[split] = file
     if "train" in placed:
         return [Part(split, opened(placed[split])) for split in ("train", "val", "test") if split in placed]
-    if len(files) > 1 and not placed and all(ENDINGS[_ending(file)] == "txt" for file in files):
+    if len(files) > 1 and not placed and all(ENDINGS[ending_of(file)] == "txt" for file in files):
         return [Part(None, opened(file), label=_stem(file)) for file in files]
     there = listed(file.name for file in files) or "no tables"
     raise UserError(
         f"{settings.path} has no train file; it holds {there}. A folder has a train file, and may have val and test "
         f"files (endings: {', '.join(ENDINGS)}), or it has one .txt file for each class; or give one file."
     )
-
-
-def _ending(file: Path) -> str:
-    return Path(file.name.removesuffix(".gz")).suffix.lower()
 
 
 def _stem(file: Path) -> str:
@@ -150,18 +146,14 @@ def facts(settings: Settings) -> Facts:
     Raises:
         UserError: the table is wrong in any way.
     """
-    files = [(str(part.file.path.resolve()), *_stamp(part.file.path)) for part in parts(settings)]
+    stats = {str(part.file.path.resolve()): part.file.path.stat() for part in parts(settings)}
+    files = [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats.items()]
 
     def write(folder: Path) -> None:
         (folder / "facts.json").write_text(json.dumps(asdict(_read_facts(settings))), encoding="utf-8")
 
     folder = cache.prepared("facts", {"files": files, **asdict(settings)}, write)
     return Facts(**json.loads((folder / "facts.json").read_text(encoding="utf-8")))
-
-
-def _stamp(path: Path) -> tuple[int, int]:
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns
 
 
 def _read_facts(settings: Settings) -> Facts:

