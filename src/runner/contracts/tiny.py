@@ -23,7 +23,8 @@ from runner.datamodules.parts.targets import Classes, Numbers, Targets
 from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
 from runner.tasks.examples import LENGTH
-from runner.text import SPECIALS, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import SPECIALS, Vocabulary
 
 ROWS = 6  # examples of the made-up batch
 LEARNING_RATE = 0.01  # of the tiny task's optimizer: Adam, or what the model brings along

@@ -83,7 +83,7 @@ def _advice(file: TableFile, names: list[str]) -> str:
 
 def number_of(cell: Any, place: str) -> float:
     """Return a cell as a finite number."""
-    value = _parsed(cell)
+    value = as_number(cell)
     if value is None:
         raise UserError(f"{place}: {cell!r} is not a number")
     if not math.isfinite(value):
@@ -105,7 +105,7 @@ def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str
         raise UserError(f"{where}: {kind(cell)} where the label should be a word or a number.")
     if settings.target == "class":
         return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
-    value = _parsed(cell)
+    value = as_number(cell)
     if value is None:
         raise UserError(
             f'{where}: "{_short(cell)}" is not a number, and this task learns numbers. For classes use '
@@ -137,11 +137,7 @@ def _is_blank(cell: Any) -> bool:
     return cell is None or (isinstance(cell, float) and math.isnan(cell)) or not str(cell).strip()
 
 
-def _is_empty(cell: Any) -> bool:
-    return _is_blank(cell) or str(cell).strip().lower() in EMPTY
-
-
-def _parsed(cell: Any) -> float | None:
+def as_number(cell: Any) -> float | None:
     """Return the cell as a number, or None if it is not one."""
     try:
         return float(cell)
@@ -157,28 +153,21 @@ def _short(cell: Any) -> str:
 def read_number(file: TableFile, number: int, cells: dict, column: str, settings: Settings) -> float:
     """Return the finite number in a cell."""
     cell = cells.get(column)
-    value = _parsed(cell)
+    value = as_number(cell)
     if value is not None and math.isfinite(value):
         return value
     where = file.where(number, column)
-    if _is_empty(cell):
+    leave_out = "" if settings.features else " To leave the column out, list the ones to use: data.features=[...]."
+    if _is_blank(cell) or str(cell).strip().lower() in EMPTY:
         shown = "empty" if _is_blank(cell) else f'missing ("{cell}")'
-        raise UserError(f"{where}: the number is {shown}. Fill it in or remove the row.{_leave_out(settings)}")
+        raise UserError(f"{where}: the number is {shown}. Fill it in or remove the row.{leave_out}")
     if value is not None:
         raise UserError(f"{where}: {cell} is not a finite number. Correct the cell or remove the row.")
     if re.fullmatch(r"\s*-?\d+,\d+\s*", str(cell)):
         raise UserError(
             f'{where}: "{cell}" has a decimal comma; numbers are read with a point ({str(cell).replace(",", ".")}).'
         )
-    raise UserError(
-        f'{where}: "{_short(cell)}" is not a number. Correct the cell or remove the row.{_leave_out(settings)}'
-    )
-
-
-def _leave_out(settings: Settings) -> str:
-    if settings.features:
-        return ""
-    return " To leave the column out, list the ones to use: data.features=[...]."
+    raise UserError(f'{where}: "{_short(cell)}" is not a number. Correct the cell or remove the row.{leave_out}')
 
 
 class NumberColumns:
@@ -194,12 +183,11 @@ class NumberColumns:
         self.faults: dict[str, UserError] = {}  # candidate -> its first cell that is not a number
 
     def add(self, file: TableFile, number: int, cells: dict) -> None:
-        """Look at one row."""
         if not self.numbers:
             names = self.settings.features or [name for name in cells if name != self.settings.label]
             self.numbers = dict.fromkeys(names, bool(self.settings.features))
         for name in self.numbers:
-            value = _parsed(cells.get(name))
+            value = as_number(cells.get(name))
             if value is not None and math.isfinite(value):
                 self.numbers[name] = True
             elif name not in self.faults:
@@ -243,7 +231,6 @@ class Labels:
         self.first: dict[str, str] = {}  # class -> where it occurs first
 
     def add(self, label: str, part: Part, number: int) -> None:
-        """Count one label."""
         self.counts[label] += 1
         if label not in self.splits:
             self.splits[label] = set()
@@ -267,7 +254,7 @@ class Labels:
                 f'{self.settings.path}, column "{label}": all {total} rows have the same label "{only}". '
                 f"Two classes or more are needed; is this the right column (data.label)?"
             )
-        values = [_parsed(name) for name in self.counts]
+        values = [as_number(name) for name in self.counts]
         broken = all(value is not None for value in values) and any(not value.is_integer() for value in values if value)
         if (
             distinct > MOST_CLASSES
@@ -283,11 +270,11 @@ class Labels:
                     f"never in training, so it cannot be learnt. Add training rows of it, or correct the label."
                     + closest(name, [other for other in self.counts if other != name])
                 )
-        return sorted(self.counts, key=lambda name: (_parsed(name) is None, _parsed(name) or 0.0, name))
+        return sorted(self.counts, key=lambda name: (as_number(name) is None, as_number(name) or 0.0, name))
 
     def _no_classes(self) -> UserError:
         label, total = self.settings.label, self.counts.total()
-        numbers = all(_parsed(name) is not None for name in self.counts)
+        numbers = all(as_number(name) is not None for name in self.counts)
         advice = (
             "These are numbers, not classes: type task=regression."
             if numbers

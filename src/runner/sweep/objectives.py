@@ -4,8 +4,6 @@ from typing import Any
 
 from runner.errors import UserError
 
-DIRECTIONS = ("min", "max")
-
 
 def read_objectives(settings: dict[str, Any], monitor: str | None, mode: str) -> tuple[list[str], list[str]]:
     """Return the metrics that pick the best job, and min or max for each.
@@ -30,7 +28,7 @@ def read_objectives(settings: dict[str, Any], monitor: str | None, mode: str) ->
                 f"{'max' if len(metrics) == 1 else '[' + ','.join(['max'] * len(metrics)) + ']'}, or min"
             )
         directions = [same[metric] for metric in metrics]
-    if len(directions) != len(metrics) or not set(directions) <= set(DIRECTIONS):
+    if len(directions) != len(metrics) or not {"min", "max"}.issuperset(directions):
         raise UserError(f"sweep.direction={','.join(directions)}: one of min and max for each of {', '.join(metrics)}")
     return metrics, directions
 

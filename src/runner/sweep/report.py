@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 from pathlib import Path
 
 from runner.sweep.state import JobState, SweepState
@@ -112,9 +113,7 @@ def print_summary(state: SweepState, columns: list[str]) -> None:
     """Print the tables, the failed jobs, and where the results are."""
     from rich.console import Console
 
-    console = Console(soft_wrap=True, highlight=False)
-    if not console.is_terminal:
-        console = Console(soft_wrap=True, highlight=False, width=WIDTH)
+    console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
     for table in closing_tables(state, columns):
         table.print(console)
     for number, job in state.jobs_in(JobState.FAILED).items():

@@ -8,12 +8,8 @@ from runner.sweep.state import find_sweep
 from runner.training.resume import key_of
 
 KEY = "resume_sweep"
-MAY_CHANGE = (
-    "sweep.jobs",
-    "sweep.on_error",
-    "sweep.trials",
-    "sweep.columns",
-)  # other settings would make it a different sweep
+# Other settings would make it a different sweep.
+MAY_CHANGE = ("sweep.jobs", "sweep.on_error", "sweep.trials", "sweep.columns")
 
 
 def resumed_sweep(arguments: list[str], outputs: Path) -> list[str]:
@@ -39,5 +35,5 @@ def resumed_sweep(arguments: list[str], outputs: Path) -> list[str]:
     flags = [text for text in arguments if text.startswith("-") and text not in ("-m", "--multirun")]
     config_dir = [f"--config-dir={state.config_dir}"] if state.config_dir else []
     earlier = [text for text in state.overrides if key_of(text) not in typed]
-    return ["-m", *flags, *config_dir, *earlier, *typed.values(), f"hydra.sweep.dir='{state.folder}'",
-            "sweep.resume=true"]  # fmt: skip
+    own = [f"hydra.sweep.dir='{state.folder}'", "sweep.resume=true"]
+    return ["-m", *flags, *config_dir, *earlier, *typed.values(), *own]

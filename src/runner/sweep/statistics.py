@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from statistics import fmean, stdev
 
 from runner.sweep.state import Job, JobState, SweepState
 
@@ -34,10 +35,10 @@ def summarise(values: Iterable[float]) -> Summary:
     from scipy.stats import t
 
     values = list(values)
-    count, mean = len(values), math.fsum(values) / len(values)
+    count, mean = len(values), fmean(values)
     if count == 1:
         return Summary(1, mean, math.nan, math.nan, math.nan)
-    std = math.sqrt(math.fsum((value - mean) ** 2 for value in values) / (count - 1))
+    std = stdev(values)
     half = float(t.ppf(0.5 + CONFIDENCE / 2, count - 1)) * std / math.sqrt(count)
     return Summary(count, mean, std, mean - half, mean + half)
 

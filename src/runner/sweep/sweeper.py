@@ -15,16 +15,17 @@ from collections.abc import Iterator
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.core.utils import configure_log
 from hydra.types import HydraContext, TaskFunction
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
+from runner.config.nodes import as_dict
 from runner.errors import UserError, print_mistake
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
@@ -86,7 +87,7 @@ class Sweep:
         if rank() > 0:
             raise UserError("a sweep is started once: leave torchrun out, and give each job trainer.devices=N")
         self.context, self.task_function, self.config = context, task_function, config
-        self.settings = cast(dict[str, Any], OmegaConf.to_container(config.sweep, resolve=True))
+        self.settings = as_dict(config.sweep, resolve=True)
         self.method: str = self.settings["method"]
         self.check_settings()
         self.folder = Path(config.hydra.sweep.dir).absolute()
@@ -112,14 +113,13 @@ class Sweep:
     def open_state(self, arguments: list[str]) -> SweepState:
         """Return the state of this sweep: that of its folder if it is resumed, or else a new one."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        exists = (self.folder / FILE).exists()
-        if exists and not self.settings["resume"]:
+        if (self.folder / FILE).exists():
+            if self.settings["resume"]:
+                return SweepState.load(self.folder)
             raise UserError(
                 f"there is a sweep in {self.folder} already: resume it with "
                 f"runner -m resume_sweep={self.folder.name}, or choose another sweep.name"
             )
-        if exists:
-            return SweepState.load(self.folder)
         own = [one for one in self.config.hydra.overrides.hydra if key_of(one) not in ("hydra.mode", "hydra.sweep.dir")]
         given = [source for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"]
         return SweepState(
@@ -131,7 +131,7 @@ class Sweep:
 
     def plan(self) -> None:
         """Put all jobs that are known in advance into the state, and set their total number."""
-        jobs = self.state.jobs
+        state = self.state
         if self.method == "grid":
             planned = self.space.grid()
         elif not self.space.dimensions:
@@ -142,12 +142,11 @@ class Sweep:
         elif self.method == "random":
             planned = [self.space.draw(self.settings["seed"], number) for number in range(self.settings["trials"])]
         else:
-            planned = [[]] * self.settings["trials"]  # Optuna will choose them later
-        self.state.total = max(len(planned), len(jobs))
+            planned = []  # Optuna chooses one after another
         for number, overrides in enumerate(planned):
-            if self.method != "optuna" and number not in jobs:
-                jobs[number] = Job(list(overrides))
-        self.state.metrics, self.state.directions = read_objectives(self.settings, *self.monitored())
+            state.jobs.setdefault(number, Job(overrides))
+        state.total = max(len(state.jobs), self.settings["trials"] if self.method == "optuna" else 0)
+        state.metrics, state.directions = read_objectives(self.settings, *self.monitored())
 
     def monitored(self) -> tuple[str | None, str]:
         """Return the monitored metric and its mode of the first job whose task has one."""

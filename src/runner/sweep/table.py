@@ -10,7 +10,7 @@ from typing import Any
 from runner.sweep.state import JobState, SweepState
 from runner.sweep.statistics import Summary, are_repeated, groups, setting_keys, summaries
 
-LATEX = {"\\": r"\textbackslash{}", "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "{": r"\{", "}": r"\}"}
+LATEX = str.maketrans({"\\": r"\textbackslash{}", "±": r"$\pm$"} | {sign: rf"\{sign}" for sign in "_%&#${}"})
 
 
 @dataclass
@@ -42,8 +42,8 @@ class ResultTable:
 
     def latex(self) -> str:
         """Return a tabular that needs \\usepackage{booktabs}."""
-        rows = self.cells(escape_latex, lambda text: rf"\textbf{{{text}}}")
-        lines = [" & ".join(row) + r" \\" for row in [[escape_latex(name) for name in self.header], *rows]]
+        rows = self.cells(lambda text: text.translate(LATEX), lambda text: rf"\textbf{{{text}}}")
+        lines = [" & ".join(row) + r" \\" for row in [[name.translate(LATEX) for name in self.header], *rows]]
         columns = "".join("r" if all(map(is_numeric_cell, cells)) else "l" for cells in zip(*self.rows, strict=True))
         top, bottom = rf"\begin{{tabular}}{{{columns or 'l' * len(self.header)}}}", r"\end{tabular}"
         body = [r"\toprule", lines[0], r"\midrule", *lines[1:], r"\bottomrule"]
@@ -129,22 +129,19 @@ def direction_of(state: SweepState, name: str) -> str | None:
 
 def write_tables(state: SweepState, columns: list[str]) -> list[Path]:
     """Write table.md, table.tex and jobs.csv into the sweep's folder and return their paths."""
+    markdown, latex, plain = paths = [state.folder / name for name in ("table.md", "table.tex", "jobs.csv")]
     paper = setting_table(state, columns, paper=True)
     pages = [paper, *closing_tables(state, columns)]
-    files = {
-        "table.md": "\n".join(page.markdown() for page in pages),
-        "table.tex": paper.latex(),
-    }
-    for name, text in files.items():
-        (state.folder / name).write_text(text, encoding="utf-8")
+    markdown.write_text("\n".join(page.markdown() for page in pages), encoding="utf-8")
+    latex.write_text(paper.latex(), encoding="utf-8")
     metrics = sorted({name for job in state.jobs.values() for name in job.values})
-    with open(state.folder / "jobs.csv", "w", newline="", encoding="utf-8") as file:
+    with open(plain, "w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
         lines.writerow(["job", "status", "run_id", *state.keys, *metrics])
         for number, job in sorted(state.jobs.items()):
             values = [job.values.get(name, "") for name in metrics]
             lines.writerow([number, job.status, job.run_id or "", *(job.value(key) for key in state.keys), *values])
-    return [state.folder / name for name in (*files, "jobs.csv")]
+    return paths
 
 
 def number_text(value: float | None) -> str:
@@ -175,9 +172,3 @@ def short(text: str) -> str:
 def is_numeric_cell(text: str) -> bool:
     """Return whether a cell holds a number, with or without its deviation."""
     return re.fullmatch(r"-?\d+(\.\d+)?(e[-+]?\d+)?( ± .*)?", text, re.I) is not None
-
-
-def escape_latex(text: str) -> str:
-    """Return the text with LaTeX's special characters escaped."""
-    escaped = "".join(LATEX.get(sign, sign) for sign in text)
-    return escaped.replace("±", r"$\pm$")

@@ -38,6 +38,9 @@ def take_jobs(jobs: "Jobs") -> None:
 
 def do_jobs(jobs: "Jobs", answer: Callable[[Outcome], None]) -> None:
     """Run jobs until there are none left; Ctrl-C or SIGTERM ends the running one as it would end a single run."""
+    from hydra import version
+    from hydra.core.plugins import Plugins
+
     from runner.config.inferred import register_resolvers
     from runner.tracking.tracker import keep_tracker
     from runner.training.job import run
@@ -46,7 +49,8 @@ def do_jobs(jobs: "Jobs", answer: Callable[[Outcome], None]) -> None:
     assert about is not None, "the first message says what all jobs need"
     sys.argv = about["argv"]
     register_resolvers()
-    load_hydra(about["version_base"])
+    version.setbase(about["version_base"])
+    Plugins.instance()  # whose schemas the configuration needs
     context, config = pickle.loads(base64.b64decode(about["state"]))
     with keep_tracker(config.tracking.uri, Path.cwd() / "outputs"):
         while (message := jobs.get()) is not None:
@@ -56,17 +60,6 @@ def do_jobs(jobs: "Jobs", answer: Callable[[Outcome], None]) -> None:
                 answer(Outcome(JobState.KILLED))
                 raise
             answer(ended)
-
-
-def load_hydra(base: str) -> None:
-    """Set up Hydra as in the sweep: its version base, and its plugins, whose schemas the configuration needs."""
-    from hydra import version
-    from hydra.core.plugins import Plugins
-    from hydra.core.utils import setup_globals
-
-    version.setbase(base)
-    setup_globals()
-    Plugins.instance()
 
 
 def main() -> None:

@@ -24,6 +24,7 @@ import numpy as np
 
 from runner.errors import UserError
 from runner.files import progress, sources
+from runner.files.cells import as_number
 from runner.files.tables import missing, open_bytes
 from runner.text.vocabulary import PAD, SPECIALS
 
@@ -163,7 +164,7 @@ class VectorFile(Vectors):
             if not self.is_header(file.readline(CHUNK)):
                 return "glove"
             fields = file.readline(CHUNK).rstrip().split(b" ")
-        return "word2vec" if len(fields) > 1 and all(map(is_number, fields[1:])) else "word2vec_binary"
+        return "word2vec" if len(fields) > 1 and None not in map(as_number, fields[1:]) else "word2vec_binary"
 
     @staticmethod
     def is_header(line: bytes) -> bool:
@@ -181,7 +182,7 @@ class VectorFile(Vectors):
                 vector = np.array([float(value) for value in values], dtype=np.float32)
             except ValueError:
                 raise UserError(f"{self.path}, line {number}: a word and {self.dim} numbers are expected") from None
-            longer = number <= 2 and all(map(is_number, word.split(b" ")[1:])) and word.count(b" ")
+            longer = number <= 2 and None not in map(as_number, word.split(b" ")[1:]) and word.count(b" ")
             if len(vector) != self.dim or longer:
                 found = len(line.split()) - 1
                 raise UserError(
@@ -213,14 +214,6 @@ def centred(vectors: np.ndarray, length: float) -> np.ndarray:
     vectors = vectors - vectors.mean(axis=0)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return length * vectors / np.where(norms > 0, norms, 1)
-
-
-def is_number(text: bytes) -> bool:
-    try:
-        float(text)
-    except ValueError:
-        return False
-    return True
 
 
 def give_vectors(net: Any, vectors: Vectors | None, data: Any) -> float | None:

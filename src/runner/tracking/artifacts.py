@@ -5,7 +5,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from runner.errors import UserError
+from runner.errors import UserError, first_line
 from runner.tracking.find import RunInfo
 from runner.tracking.uri import quiet_mlflow, resolve_uri
 
@@ -38,8 +38,7 @@ def stored_text(client: Any, run: RunInfo, name: str) -> str:
         try:
             return Path(client.download_artifacts(run.id, name, scratch)).read_text(encoding="utf-8")
         except (MlflowException, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
-            raise UserError(f"the tracker has no {name} of run {run.id} ({run.name}): {reason}") from error
+            raise UserError(f"the tracker has no {name} of run {run.id} ({run.name}): {first_line(error)}") from error
 
 
 def model_uri(run: RunInfo) -> str:

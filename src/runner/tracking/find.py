@@ -4,12 +4,13 @@ import json
 import os
 import sqlite3
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from runner.errors import UserError, closest
+from runner.errors import UserError, closest, first_line
 from runner.tracking.uri import hide_password, quiet_mlflow, resolve_uri
 
 SHORTEST_PREFIX = 4
@@ -61,23 +62,23 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
     which = str(which)
     allowed = {status} if isinstance(status, str) else set(status or ())
     folder, run_id = _folder_of(which)
-    rows = _all_runs(uri)
+    runs = _all_runs(uri)
     if run_id is not None:
-        row = next((row for row in rows if row["id"] == run_id), None)
-        if row is None:
+        run = next((run for run in runs if run.id == run_id), None)
+        if run is None:
             return RunInfo(run_id, Path(which).absolute().name, folder, "UNKNOWN")
     elif which == "last":
-        row = next((row for row in rows if row["folder"] and (not allowed or row["status"] in allowed)), None)
-        if row is None:
-            wanted = f" that is {' or '.join(sorted(allowed))}" if allowed and rows else ""
-            raise UserError(f"there is no run{wanted} in {hide_password(uri)} yet.{_recent(rows)}")
+        run = next((run for run in runs if run.folder and (not allowed or run.status in allowed)), None)
+        if run is None:
+            wanted = f" that is {' or '.join(sorted(allowed))}" if allowed and runs else ""
+            raise UserError(f"there is no run{wanted} in {hide_password(uri)} yet.{_recent(runs)}")
     else:
-        row = _one(which, rows, uri)
-    if allowed and row["status"] not in allowed:
+        run = _one(which, runs, uri)
+    if allowed and run.status not in allowed:
         raise UserError(
-            f"run {row['id']} ({row['name']}) is {row['status']}; this needs one that is {' or '.join(sorted(allowed))}"
+            f"run {run.id} ({run.name}) is {run.status}; this needs one that is {' or '.join(sorted(allowed))}"
         )
-    return _details(uri, row, folder)
+    return replace(_with_details(uri, run), folder=folder or run.folder)
 
 
 def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list[RunInfo]:
@@ -91,18 +92,16 @@ def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list
     """
     uri, _ = resolve_uri(uri, outputs)
     if uri.startswith("sqlite:///"):
-        rows = _select(uri, f"{ALL_RUNS} AND runs.run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)",
-                       name, value)  # fmt: skip
-    else:
-        rows = _search(uri, filter_string=f"tags.`{name}` = '{value}'", max_results=50000)
-    return [_details(uri, row, None) for row in rows]
+        tagged = "runs.run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
+        return [_with_details(uri, run) for run in _select_runs(uri, f"{ALL_RUNS} AND {tagged}", name, value)]
+    return _search(uri, filter_string=f"tags.`{name}` = '{value}'", max_results=50000)
 
 
 def recent_runs(outputs: Path, count: int = 20) -> list[str]:
     """Return the ids of the last finished runs in the database of `outputs`; empty if it is on a server."""
     uri, _ = resolve_uri(None, outputs)
-    rows = _all_runs(uri) if uri.startswith("sqlite:///") else []
-    return [row["id"] for row in rows if row["status"] == "FINISHED"][:count]
+    runs = _all_runs(uri) if uri.startswith("sqlite:///") else []
+    return [run.id for run in runs if run.status == "FINISHED"][:count]
 
 
 def _folder_of(which: str) -> tuple[Path | None, str | None]:
@@ -120,34 +119,34 @@ def _folder_of(which: str) -> tuple[Path | None, str | None]:
     return None, None
 
 
-def _one(which: str, rows: list[dict[str, Any]], uri: str) -> dict[str, Any]:
+def _one(which: str, runs: list[RunInfo], uri: str) -> RunInfo:
     """Return the run with this id, this name, or an id that begins like this."""
-    same_name = [row for row in rows if row["name"] == which]
-    same_start = [row for row in rows if row["id"].startswith(which)] if len(which) >= SHORTEST_PREFIX else []
-    for found in ([row for row in rows if row["id"] == which], same_name, same_start):
+    same_name = [run for run in runs if run.name == which]
+    same_start = [run for run in runs if run.id.startswith(which)] if len(which) >= SHORTEST_PREFIX else []
+    for found in ([run for run in runs if run.id == which], same_name, same_start):
         if len(found) == 1:
             return found[0]
         if found:
             raise UserError(f'"{which}" is the name or the beginning of {len(found)} runs; type an id.{_recent(found)}')
-    guess = closest(which, {row["name"] for row in rows} | {row["id"] for row in rows} | {"last"})
-    raise UserError(f'there is no run "{which}" in {hide_password(uri)}.{guess}{_recent(rows)}')
+    guess = closest(which, {run.name for run in runs} | {run.id for run in runs} | {"last"})
+    raise UserError(f'there is no run "{which}" in {hide_password(uri)}.{guess}{_recent(runs)}')
 
 
-def _recent(rows: list[dict[str, Any]]) -> str:
+def _recent(runs: list[RunInfo]) -> str:
     """Return the last runs as lines of a message."""
-    lines = [f"  {row['id']}  {row['status']:<8}  {row['name']}" for row in rows[:5]]
+    lines = [f"  {run.id}  {run.status:<8}  {run.name}" for run in runs[:5]]
     return "\nThe last runs:\n" + "\n".join(lines) if lines else ""
 
 
-def _all_runs(uri: str) -> list[dict[str, Any]]:
-    """Return id, name, status, artifact_uri and folder of all runs, the newest first."""
+def _all_runs(uri: str) -> list[RunInfo]:
+    """Return all runs, the newest first; those of a database without their params and tags."""
     if not uri.startswith("sqlite:///"):
         return _search(uri, order_by=["attributes.start_time DESC"], max_results=1000)
-    return _select(uri, f"{ALL_RUNS} ORDER BY start_time DESC, runs.rowid DESC")
+    return _select_runs(uri, f"{ALL_RUNS} ORDER BY start_time DESC, runs.rowid DESC")
 
 
-def _search(uri: str, **options: Any) -> list[dict[str, Any]]:
-    """Return the runs of a server, as `_all_runs` does."""
+def _search(uri: str, **options: Any) -> list[RunInfo]:
+    """Return the runs of a server."""
     quiet_mlflow()
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
@@ -157,41 +156,41 @@ def _search(uri: str, **options: Any) -> list[dict[str, Any]]:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         found = client.search_runs(experiments, **options)
     except MlflowException as error:
-        raise UserError(f"cannot read runs from {hide_password(uri)}: {str(error).splitlines()[0]}") from error
-    return [
-        {
-            "id": run.info.run_id,
-            "name": run.info.run_name,
-            "status": run.info.status,
-            "artifact_uri": run.info.artifact_uri,
-            "folder": run.data.tags.get("runner.folder"),
-            "params": run.data.params,
-            "tags": run.data.tags,
-        }
-        for run in found
-    ]
+        raise UserError(f"cannot read runs from {hide_password(uri)}: {first_line(error)}") from error
+    return [_run_of_server(run.info, run.data) for run in found]
 
 
-def _details(uri: str, row: dict[str, Any], folder: Path | None) -> RunInfo:
-    """Return the run with its params and tags."""
-    if "params" not in row:
-        for table in ("params", "tags"):
-            pairs = _select(uri, f"SELECT key, value FROM {table} WHERE run_uuid = ?", row["id"])
-            row[table] = {pair["key"]: pair["value"] for pair in pairs}
-    folder = folder or (Path(row["folder"]) if row["folder"] else None)
-    return RunInfo(row["id"], row["name"], folder, row["status"], row["artifact_uri"], row["params"], row["tags"])
+def _run_of_server(info: Any, data: Any) -> RunInfo:
+    folder = _path(data.tags.get("runner.folder"))
+    return RunInfo(info.run_id, info.run_name, folder, info.status, info.artifact_uri, data.params, data.tags)
 
 
-def _select(uri: str, statement: str, *values: str) -> list[dict[str, Any]]:
+def _select_runs(uri: str, statement: str, *values: str) -> list[RunInfo]:
+    """Return the runs that a query of the columns of ALL_RUNS finds, without their params and tags."""
+    rows = _select(uri, statement, *values)
+    return [RunInfo(run_id, name, _path(folder), status, place) for run_id, name, status, place, folder in rows]
+
+
+def _path(folder: str | None) -> Path | None:
+    return Path(folder) if folder else None
+
+
+def _with_details(uri: str, run: RunInfo) -> RunInfo:
+    """Return the run with its params and tags, which a server has sent with it."""
+    if not uri.startswith("sqlite:///"):
+        return run
+    query = "SELECT key, value FROM {} WHERE run_uuid = ?"
+    params, tags = (dict(_select(uri, query.format(table), run.id)) for table in ("params", "tags"))
+    return replace(run, params=params, tags=tags)
+
+
+def _select(uri: str, statement: str, *values: str) -> list[tuple[Any, ...]]:
     """Return the rows of a query; none if there is no database yet."""
     file = Path(uri.removeprefix("sqlite:///"))
     if not file.exists():
         return []
     try:
-        with sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=20.0) as database:
-            database.row_factory = sqlite3.Row
-            rows = [dict(row) for row in database.execute(statement, values)]
-        database.close()
+        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=20.0)) as database:
+            return database.execute(statement, values).fetchall()
     except sqlite3.DatabaseError as error:
         raise UserError(f"{file} cannot be read as an MLflow database: {error}") from error
-    return rows

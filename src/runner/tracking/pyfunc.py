@@ -1,6 +1,5 @@
 """The folder that MLflow calls a pyfunc model, written quickly: nothing is imported, inferred or tested."""
 
-import importlib.util
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -58,15 +57,10 @@ def save_model(
         code_paths=code or None,
         signature=ModelSignature(inputs=_schema(inputs, example), outputs=_schema(outputs, [])),
         input_example=_table(inputs, example) if example else None,
-        pip_requirements=requirements(),
+        pip_requirements=[f"{package}=={version}" for package, version in versions().items()],
         mlflow_model=header,
     )
     return path
-
-
-def requirements() -> list[str]:
-    """Return the installed versions of the main packages, as pip writes them."""
-    return [f"{name}=={version}" for name, version in versions().items()]
 
 
 def versions(*more: str) -> dict[str, str]:
@@ -80,14 +74,8 @@ def versions(*more: str) -> dict[str, str]:
     return found
 
 
-def package_folder(name: str) -> str:
-    """Return the folder of an installed package."""
-    spec = importlib.util.find_spec(name)
-    assert spec is not None and spec.submodule_search_locations, f"{name} is not a package"
-    return str(Path(next(iter(spec.submodule_search_locations))).resolve())
-
-
 def _schema(columns: dict[str, str], example: list[dict[str, Any]]) -> Any:
+    import numpy as np
     from mlflow.types.schema import AnyType, Array, ColSpec, DataType, Schema
 
     def spec(name: str, kind: str) -> ColSpec:
@@ -95,18 +83,13 @@ def _schema(columns: dict[str, str], example: list[dict[str, Any]]) -> Any:
             raise ValueError(f'column {name} has the type "{kind}"; allowed: {", ".join(TYPES)}')
         if kind != "tensor":
             return ColSpec(DataType[kind], name)
-        depth = _depth(example[0].get(name)) if example else 0
+        depth = np.asarray(example[0].get(name)).ndim if example else 0
         array: Any = DataType.double if depth else AnyType()
         for _ in range(depth):
             array = Array(array)
         return ColSpec(array, name)
 
     return Schema([spec(name, kind) for name, kind in columns.items()])
-
-
-def _depth(value: Any) -> int:
-    """Return how deeply lists are nested: 0 for a number, 2 for a matrix."""
-    return 1 + _depth(value[0]) if isinstance(value, list) and value else 0
 
 
 def _table(columns: dict[str, str], example: list[dict[str, Any]]) -> Any:

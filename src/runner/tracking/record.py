@@ -5,6 +5,7 @@ the method of `StoredRun` (store.py) with the same name. `start` and `reserve` o
 """
 
 import inspect
+import json
 import re
 import threading
 import time
@@ -34,7 +35,7 @@ class Sender(Protocol):
     closed: bool
     waits: bool
 
-    def post(self, message: Message | threading.Event | None, urgent: bool = True) -> None:
+    def post(self, message: bytes | threading.Event | None, urgent: bool = True) -> None:
         """Send a message."""
 
 
@@ -192,8 +193,8 @@ class Record:
     def send(self, do: str, **content: Any) -> None:
         """Send a message. Metrics may wait a tenth of a second, since sending them together costs less."""
         self._check()
-        envelope = {"do": do, "run": self._key, "time_ms": time.time_ns() // 1_000_000}
-        self._tracker.post(envelope | packed(content), urgent=do != "metrics")
+        message = {"do": do, "run": self._key, "time_ms": time.time_ns() // 1_000_000, **content}
+        self._tracker.post(as_line(message), urgent=do != "metrics")
 
     def receive(self, answer: Message) -> None:
         """Take an answer of the writer; called in the tracker's thread."""
@@ -220,14 +221,15 @@ class Record:
         self._names.update(names)
 
 
-def packed(value: Any) -> Any:
-    """Return a copy that JSON can represent: arrays as lists, a path as absolute text, a class as its dotted name."""
-    if value is None or isinstance(value, str | bool | int | float):
-        return value
+def as_line(message: Message) -> bytes:
+    """Return a message as the writer reads it, a line of JSON."""
+    return json.dumps(message, default=_in_json).encode() + b"\n"
+
+
+def _in_json(value: Any) -> Any:
+    """Return arrays as lists, a path as absolute text, a class as its dotted name."""
     if isinstance(value, Mapping):
-        return {str(key): packed(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [packed(item) for item in value]
+        return dict(value)
     if isinstance(value, type):
         return f"{value.__module__}.{value.__qualname__}"
     if isinstance(value, Path):

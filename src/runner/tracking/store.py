@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from runner.tracking.database import prepare_database
 from runner.tracking.environment import environment, is_alive, is_from_here, own_name
-from runner.tracking.pyfunc import package_folder, save_model
+from runner.tracking.pyfunc import save_model
 
 T = TypeVar("T")
 METRICS_A_BATCH = 1000  # MLflow's limits: points and params a call, characters of a param, a tag and a digest
@@ -246,7 +246,7 @@ class StoredRun:
         params = client.get_run(self.id).data.params
         model = client.create_logged_model(self.experiment_id, "model", self.id, params=params, model_type="pyfunc")
         header = Model(artifact_path=model.artifact_location, run_id=self.id, model_id=model.model_id)
-        code = [package_folder("runner"), *code]
+        code = [str(Path(__file__).resolve().parents[1]), *code]  # the package `runner`
         try:
             with tempfile.TemporaryDirectory() as scratch:
                 local = save_model(Path(scratch), header, folder, python_model, inputs, outputs, example, code)

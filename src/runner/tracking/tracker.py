@@ -20,13 +20,13 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 
 from runner.config.nodes import flat
 from runner.tracking.environment import process_name
-from runner.tracking.record import Message, Record
+from runner.tracking.record import Record, as_line
 from runner.tracking.uri import resolve_uri, writer_environment
 
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
@@ -47,7 +47,7 @@ class Tracker:
         self.uri, artifact_root = resolve_uri(uri, outputs)
         self._context = {"cwd": os.getcwd(), "argv": sys.argv, "outputs": str(Path(outputs).absolute())}
         self._runs: dict[int, Record] = {}
-        self._messages: deque[Message | threading.Event | None] = deque()
+        self._messages: deque[bytes | threading.Event | None] = deque()
         self._wake: queue.SimpleQueue[None] = queue.SimpleQueue()
         self._trouble: str | None = None
         self.closed = False
@@ -133,7 +133,7 @@ class Tracker:
         if self.closed:
             return
         self.closed = True
-        self.post({"do": "close"})
+        self.post(as_line({"do": "close"}))
         self.post(None)
         try:
             self._process.wait(timeout)
@@ -151,7 +151,7 @@ class Tracker:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def post(self, message: Message | threading.Event | None, urgent: bool = True) -> None:
+    def post(self, message: bytes | threading.Event | None, urgent: bool = True) -> None:
         """Send a message. One that is not urgent costs less and may wait a tenth of a second."""
         self._messages.append(message)
         if urgent:
@@ -161,23 +161,20 @@ class Tracker:
         """Write messages to the pipe, until None or the end of the writer (in a thread)."""
         pipe = self._process.stdin
         assert pipe is not None
-        try:
+        with suppress(OSError), pipe:  # if the writer ended, `_receive` finds out why and reports it
             while True:
                 with suppress(queue.Empty):
                     self._wake.get(timeout=0.1)
                 while self._messages:
                     message = self._messages.popleft()
                     if message is None:
-                        pipe.close()
                         return
                     if isinstance(message, threading.Event):  # from `flush`: all before it is in the pipe
                         pipe.flush()
                         message.set()
                     else:
-                        pipe.write(json.dumps(message).encode() + b"\n")
+                        pipe.write(message)
                 pipe.flush()
-        except OSError as error:  # the writer ended; `_receive` finds out why and reports it
-            log.debug("the pipe to the writer is closed: %s", error)
 
     def _receive(self) -> None:
         """Take the answers of the writer (in a thread)."""
@@ -210,16 +207,11 @@ def keep_tracker(uri: str | None, outputs: Path) -> Iterator[Tracker]:
             _kept.remove(tracker)
 
 
-@contextmanager
-def tracker_for(uri: str | None, outputs: Path) -> Iterator[Tracker]:
-    """The tracker that this process keeps open for `uri`, or else one that is closed at the end of the block."""
+def tracker_for(uri: str | None, outputs: Path) -> AbstractContextManager[Tracker]:
+    """Return the tracker that this process keeps open for `uri`, or else one that is closed at the end of the block."""
     place, _ = resolve_uri(uri, outputs)
     kept = next((tracker for tracker in _kept if tracker.uri == place and not tracker.closed), None)
-    if kept is not None:
-        yield kept
-    else:
-        with Tracker(uri, outputs) as tracker:
-            yield tracker
+    return nullcontext(kept) if kept else Tracker(uri, outputs)
 
 
 def as_params(config: Mapping[str, Any]) -> dict[str, str]:

@@ -15,8 +15,11 @@ import sys
 import threading
 import time
 import traceback
+from functools import cached_property
+from importlib import import_module
 from typing import Any
 
+from runner.errors import first_line
 from runner.tracking.store import Store, StoredRun
 
 FLUSH_SECONDS = 2.0
@@ -39,25 +42,11 @@ class RecordWriter:
         self.answers = answers
         self.runs: dict[int, StoredRun] = {}
         self.refused: set[int] = set()  # runs that could not be opened: their messages are dropped
-        self.connected: Store | None = None
-        self.trouble: Exception | None = None
 
-    def connect(self) -> None:
-        """Connect to the store before the first message needs it; an error is kept until then."""
-        try:
-            self.connected = Store(self.uri, self.artifact_root, warn=lambda text: self.answer(warning=text))
-        except Exception as error:  # whatever a database, a server or a file system may answer
-            self.trouble = error
-
-    @property
+    @cached_property
     def store(self) -> Store:
-        """Where runs are written. If it could not be reached, the reason is raised, and the next access tries again."""
-        if self.connected is None and self.trouble is None:
-            self.connect()
-        if self.connected is None:
-            trouble, self.trouble = self.trouble, None
-            raise trouble or ConnectionError(self.uri)
-        return self.connected
+        """Where runs are written. If it cannot be reached, the next access tries again."""
+        return Store(self.uri, self.artifact_root, warn=lambda text: self.answer(warning=text))
 
     def serve(self, messages: "queue.SimpleQueue[dict[str, Any]]", parent: int) -> None:
         """Carry out messages until the training process closes its end or has ended."""
@@ -101,12 +90,12 @@ class RecordWriter:
         except Exception as error:  # whatever a database, a server or a file system may answer
             if run not in self.runs:
                 self.refused.add(run)
-                self.answer(run=run, error=in_one_line(error))
+                self.answer(run=run, error=first_line(error))
             elif do == "finish":
-                failed = {"error": f"MLflow did not store all of the run: {in_one_line(error)}"}
+                failed = {"error": f"MLflow did not store all of the run: {first_line(error)}"}
             else:
                 what = f"{do} {content.get('path', '')}".strip()
-                self.answer(warning=f"MLflow did not store all of the run ({what}): {in_one_line(error)}")
+                self.answer(warning=f"MLflow did not store all of the run ({what}): {first_line(error)}")
         if do == "finish" and run in self.runs:
             del self.runs[run]
             self.answer(run=run, done=True, **failed)
@@ -139,7 +128,7 @@ class RecordWriter:
             run.flush(patient=False)
         except Exception as error:
             if not run.warned:
-                self.answer(warning=f"MLflow does not answer; metrics are kept until it does ({in_one_line(error)})")
+                self.answer(warning=f"MLflow does not answer; metrics are kept until it does ({first_line(error)})")
             run.warned = True
 
 
@@ -157,12 +146,6 @@ class Answers(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Send one record."""
         self.writer.answer(warning=f"{record.name}: {record.getMessage()}")
-
-
-def in_one_line(error: BaseException) -> str:
-    """Return the error in one line: the first, without the SQL statement and the links that follow."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[0] if lines else type(error).__name__)[:500]
 
 
 def take_messages(messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
@@ -193,7 +176,7 @@ def main() -> None:
     writer = RecordWriter(uri, artifact_root, answers)
     logging.basicConfig(handlers=[Answers(writer)], level=logging.WARNING)
     try:
-        writer.connect()
+        import_module("mlflow.tracking")  # takes seconds, while the training prepares its first message
         writer.serve(messages, int(parent))
     except Exception:
         writer.answer(fatal=traceback.format_exc())

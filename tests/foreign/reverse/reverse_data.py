@@ -13,7 +13,8 @@ from runner.datamodules.parts.codecs import Codec, Columns, TextInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import PARTS
 from runner.datamodules.parts.targets import Targets
-from runner.text import END, SPECIALS, START, Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import END, SPECIALS, START, Vocabulary
 
 MARKS = (*SPECIALS, START, END)
 

@@ -15,7 +15,7 @@ from runner.tasks.base import Task
 from runner.tasks.decoding import Decoding, decode
 from runner.tasks.examples import IGNORE
 from runner.tasks.means import Mean, Scalars
-from runner.text import PAD
+from runner.text.vocabulary import PAD
 
 
 class Translation(Task):

@@ -13,7 +13,8 @@ from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.errors import UserError
 from runner.files import cache
-from runner.text import Pipeline, TokenSettings, Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import Vocabulary
 
 
 class Neighbours(NamedTuple):
