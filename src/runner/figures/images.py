@@ -31,7 +31,6 @@ class Mistakes:
         self.reset()
 
     def reset(self) -> None:
-        """Forget everything."""
         self.shape: tuple[int, ...] | None = None
         self.found: list[tuple[np.ndarray, int, int]] = []
 

@@ -77,8 +77,8 @@ def parallel(columns: dict[str, list[str]], scores: np.ndarray, metric: str) -> 
     from matplotlib import colormaps
 
     figure, axes = new_figure(2.0 + 1.4 * (len(columns) + 1), 4.5)
-    scales = [scaled(values) for values in [*columns.values(), [str(score) for score in scores]]]
-    heights, ticks = [heights for heights, _ in scales], [ticks for _, ticks in scales]
+    everything = [*columns.values(), [str(score) for score in scores]]
+    heights, ticks = zip(*map(scaled, everything), strict=True)
     spread = float(np.ptp(scores)) or 1.0
     for lines in sorted(zip(scores, *heights, strict=True), key=lambda line: line[0]):
         color = colormaps["viridis"]((lines[0] - scores.min()) / spread)
@@ -97,10 +97,8 @@ def scaled(values: list[str]) -> tuple[np.ndarray, list[tuple[float, str]]]:
     """Return heights in 0 .. 1 and the marks of one axis; numbers over two powers of ten are scaled by factors."""
     if not all(map(is_numeric_cell, values)):
         known = list(dict.fromkeys(values))
-        top = max(len(known) - 1, 1)
-        return np.array([known.index(value) / top for value in values]), [
-            (n / top, text) for n, text in enumerate(known)
-        ]
+        places = np.linspace(0, 1, len(known))
+        return places[[known.index(value) for value in values]], list(zip(places.tolist(), known, strict=True))
     numbers = np.array([float(value) for value in values])
     by_factor = numbers.min() > 0 and numbers.max() / numbers.min() >= 100
     scale = np.log(numbers) if by_factor else numbers

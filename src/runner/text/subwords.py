@@ -7,7 +7,7 @@ in BERT, arXiv:1810.04805. The work is done by the package tokenizers.
 
 import importlib.util
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any, ClassVar, Self
 
 from runner.errors import UserError
@@ -42,24 +42,21 @@ class Subwords:
         return sorted(numbers, key=numbers.__getitem__)
 
     @classmethod
-    def learn(cls, texts: Iterable[str], vocab_size: int, min_count: int, specials: Sequence[str] = SPECIALS) -> Self:
+    def learn(cls, texts: Iterable[str], vocab_size: int, min_count: int) -> Self:
         """Learn pieces from texts.
 
         Args:
             texts: of the training split.
             vocab_size: at most this many pieces, including the special ones.
             min_count: rarer pairs are not joined.
-            specials: the special tokens.
         """
-        made, trainer = cls.untrained(
-            cls.package(),
-            {
-                "vocab_size": vocab_size,
-                "min_frequency": min_count,
-                "special_tokens": list(specials),
-                "show_progress": False,
-            },
-        )
+        settings = {
+            "vocab_size": vocab_size,
+            "min_frequency": min_count,
+            "special_tokens": list(SPECIALS),
+            "show_progress": False,
+        }
+        made, trainer = cls.untrained(cls.package(), settings)
         made.train_from_iterator(texts, trainer)
         return cls(json.loads(made.to_str()))
 

@@ -34,16 +34,13 @@ class Learning(Protocol):
     @property
     def tokens(self) -> list[str]:
         """All tokens in the order of their numbers, PAD and UNK first."""
-        ...
 
     @classmethod
     def learn(cls, texts: Iterable[str], vocab_size: int, min_count: int) -> Self:
         """Learn from the texts of the training split."""
-        ...
 
     def state(self) -> dict:
         """Return what the constructor needs, JSON-able."""
-        ...
 
 
 def word(text: str) -> list[str]:

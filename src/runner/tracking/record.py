@@ -72,7 +72,7 @@ class Record:
         self._opened = threading.Event()
         self._stored = threading.Event()
         self._finished = False
-        self._names: set[str] = set()
+        self._names: set[str] = set()  # of metrics, already checked
 
     @message
     def metrics(self, values: Mapping[str, float], step: int) -> None:
@@ -82,8 +82,13 @@ class Record:
             ValueError: a name is not allowed in MLflow.
             TrackingError: the run can no longer be recorded.
         """
-        if not self._names.issuperset(values):
-            self._check_names(values)
+        for name in values.keys() - self._names:
+            if not METRIC_NAME.match(name) or "//" in name or "/.." in name or name.endswith("/"):
+                raise ValueError(
+                    f'metric name "{name}": allowed are letters, digits, "_", "-", ".", ":", spaces, '
+                    'and "/" between parts'
+                )
+            self._names.add(name)
 
     @message
     def tags(self, tags: Mapping[str, str], of: str | None = None) -> None:
@@ -210,15 +215,6 @@ class Record:
             raise TrackingError(self._trouble)
         if self._finished or self._tracker.closed:
             raise RuntimeError("the run is finished, or its tracker is closed")
-
-    def _check_names(self, names: Mapping[str, float]) -> None:
-        for name in names:
-            if not METRIC_NAME.match(name) or "//" in name or "/.." in name or name.endswith("/"):
-                raise ValueError(
-                    f'metric name "{name}": allowed are letters, digits, "_", "-", ".", ":", spaces, '
-                    'and "/" between parts'
-                )
-        self._names.update(names)
 
 
 def as_line(message: Message) -> bytes:

@@ -35,7 +35,7 @@ log = logging.getLogger(__name__)
 _kept: list["Tracker"] = []  # of a process that does many runs, see `keep_tracker`
 
 
-class Tracker:
+class Tracker(AbstractContextManager["Tracker"]):
     """The connection to the writer process; it serves any number of runs, one after another or at the same time.
 
     Args:
@@ -144,9 +144,6 @@ class Tracker:
             thread.join()
         assert self._process.stdout is not None
         self._process.stdout.close()
-
-    def __enter__(self) -> "Tracker":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
