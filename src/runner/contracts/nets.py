@@ -34,7 +34,7 @@ from runner.tasks.base import Task
 from runner.tasks.means import Scalars, value_of
 from runner.text.vocabulary import PAD
 from runner.training.checkpoint import AtomicWriter, Checkpoint
-from runner.training.lightning import PLAIN
+from runner.training.lightning import ON_TRIAL
 
 Outputs = list[Tensor]
 ROUNDING = 1e-5  # largest difference of answers that are the same, see `relative_distance`
@@ -79,6 +79,12 @@ def total(scalars: Scalars) -> Tensor:
     """What is minimised: the loss, or the sum of the losses where several players have one each."""
     values = {name: value_of(scalar) for name, scalar in scalars.items()}
     return values["loss"] if "loss" in values else torch.stack([v for v in values.values() if v.requires_grad]).sum()
+
+
+def differing_weights(task: Task, other: Task) -> list[str]:
+    """Names of the weights and buffers in which two tasks differ."""
+    theirs = other.net.state_dict()
+    return [name for name, value in task.net.state_dict().items() if not torch.equal(value, theirs[name])]
 
 
 def name_of(task: Task) -> str:
@@ -208,8 +214,7 @@ def check_causal(task: Task, batch: Any) -> None:
 
 def check_learns(task: Task, batch: Any, steps: int = 40) -> None:
     """Training repeatedly on one batch moves all weights and lowers the loss, if there is one."""
-    task = copy.deepcopy(task)
-    start = copy.deepcopy(task.net.state_dict())
+    start, task = task.net.state_dict(), copy.deepcopy(task)
     before = evaluation_loss(task, batch)
     train_on(task, Repeated(batch, steps))
     after = evaluation_loss(task, batch)
@@ -270,14 +275,11 @@ def train_on(
         trainer = lightning.Trainer(
             max_epochs=epochs,
             accelerator="cpu",
-            devices=1,
-            logger=False,
             callbacks=[*callbacks],
             plugins=[AtomicWriter()],
             enable_checkpointing=bool(callbacks),
-            limit_val_batches=0,
             default_root_dir=str(folder or made),
-            **PLAIN,
+            **ON_TRIAL,
         )
         # Without validation data Lightning would warn that there is none.
         trainer.fit(task, loader, loader, ckpt_path=checkpoint and str(checkpoint), weights_only=True)
@@ -316,8 +318,7 @@ def check_resume(task: Task, other: Task, batch: Any) -> None:
         with suppress(Stopped):
             train_on(stopped, split, 2, [checkpoint, StopAfter(4, checkpoint)], Path(folder))
         train_on(other, split, 2, [Checkpoint()], Path(folder), Path(folder, "checkpoints", "last.ckpt"))
-    whole, resumed = task.net.state_dict(), other.net.state_dict()
-    different = [name for name in whole if not torch.equal(whole[name], resumed[name])]
+    different = differing_weights(task, other)
     assert not different, (
         f"{', '.join(different)} of {name_of(task)} differ after a training that was stopped and resumed: everything "
         "that training changes must be a parameter, a buffer or in training_state(), and random numbers must come from "
@@ -378,8 +379,7 @@ def same_answers(ones: list[dict], others: list[dict]) -> bool:
 def check_deterministic(task: Task, twin: Task, batch: Any) -> None:
     """`twin`, built with the same seed, has the same weights and gives the same answers."""
     if task.by_gradient:
-        ours, theirs = task.net.state_dict(), twin.net.state_dict()
-        different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
+        different = differing_weights(task, twin)
         assert not different, (
             f"{', '.join(different)} differ between two nets built with one seed: draw random numbers with "
             "torch alone, from its default generator"

@@ -148,8 +148,7 @@ class AtomicWriter(CheckpointIO):
 
     def explained(self, error: Exception, path: Path) -> Exception:
         """The error to report when a checkpoint could not be written."""
-        full = isinstance(error, OSError) or "PytorchStreamWriter" in str(error)  # how torch reports a full disk
-        if not full:
+        if not isinstance(error, OSError) and "PytorchStreamWriter" not in str(error):  # torch's word for a full disk
             return error
         there = next(folder for folder in path.absolute().parents if folder.exists())
         free = shutil.disk_usage(there).free / 2**20
@@ -231,13 +230,11 @@ class Checkpoint(callbacks.Checkpoint):
         self.restored: tuple[dict, dict] | None = None
         self.saving_best = False
 
-    def folder(self, trainer: Trainer) -> Path:
-        return Path(trainer.default_root_dir) / "checkpoints"
-
     def save(self, trainer: Trainer, best: bool = False) -> None:
         """Save the whole state of the run as `last.ckpt`."""
         self.saving_best = best
-        trainer.save_checkpoint(self.folder(trainer) / "last.ckpt", storage_options={"best": best})
+        path = Path(trainer.default_root_dir, "checkpoints", "last.ckpt")
+        trainer.save_checkpoint(path, storage_options={"best": best})
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
 
     def is_best(self, trainer: Trainer) -> bool:
@@ -268,9 +265,7 @@ class Checkpoint(callbacks.Checkpoint):
         log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))
         self.save(trainer, best=best)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         steps, minutes = self.every_n_steps, self.every_n_minutes
         due = steps and trainer.global_step - self.saved_step >= steps
         if minutes:  # the clocks of several processes differ

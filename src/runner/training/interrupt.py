@@ -41,10 +41,7 @@ class Interrupt:
 
     def handle(self, number: int, frame: Any) -> None:
         """Handle a signal."""
-        again, self.received = (
-            self.received is not None,
-            number,
-        )  # remembered, since what is raised in a destructor is lost
+        again, self.received = self.received is not None, number  # what is raised in a destructor would be lost
         if again or not self.training:
             raise Interrupted(number)
 
