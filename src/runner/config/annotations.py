@@ -24,6 +24,8 @@ _NAMES = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": 
           "PathLike": "str", "LiteralString": "str", "Number": "float", "Real": "float", "Any": "any", "object": "any",
           "?": "any", "Callable": "any", "DottedPath": "dotted"}  # fmt: skip
 _NAMES |= dict.fromkeys(_DICTS, "dict")
+_WORDS = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything",
+          "dotted": "the dotted path of your own function"}  # fmt: skip
 
 
 @cache
@@ -100,7 +102,8 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
     names = {kind.name for kind in alternatives}
     if "any" in names:
         return True
-    if any(kind.name == "literal" and _member_of(value, kind.items) for kind in alternatives):
+    literals = [item for kind in alternatives if kind.name == "literal" for item in kind.items]
+    if any(type(value) is type(item) and value == item for item in literals):
         return True
     if value is None:
         return "none" in names
@@ -130,10 +133,6 @@ def named(value: object, alternatives: tuple[Kind, ...]) -> list[str]:
     return found
 
 
-def _member_of(value: object, allowed: tuple) -> bool:
-    return any(type(value) is type(item) and value == item for item in allowed)
-
-
 def _list_fits(value: list, kind: Kind) -> bool:
     if kind.name == "list":
         return all(fits(item, kind.items) for item in value)
@@ -153,8 +152,7 @@ def words(alternatives: tuple[Kind, ...]) -> str:
         elif kind.name == "tuple":
             text = "a list [" + ", ".join(words(place) for place in kind.items) + "]"
         else:
-            plain = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything"}
-            text = (plain | {"dotted": "the dotted path of your own function"}).get(kind.name, kind.name)
+            text = _WORDS.get(kind.name, kind.name)
         texts += [text] if text not in texts and text != "object" else []
     texts.sort(key=lambda text: text == "null")
     return " or ".join(texts) or "an object (a node with _target_)"

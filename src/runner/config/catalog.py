@@ -83,12 +83,8 @@ class Catalog:
 
     def bases(self, group: str, name: str) -> list[str]:
         """Return the files of its own group that a file names in its defaults list."""
-        entries = (
-            entry.split("@")[0] for entry in self.read(group, name).get("defaults", []) if isinstance(entry, str)
-        )
-        return [
-            entry for entry in entries if any((folder / group / f"{entry}.yaml").is_file() for folder in self.folders)
-        ]
+        named = [entry.split("@")[0] for entry in self.read(group, name).get("defaults", []) if isinstance(entry, str)]
+        return [base for base in named if any((folder / group / f"{base}.yaml").is_file() for folder in self.folders)]
 
     def text(self, group: str, name: str) -> str:
         """Return the lines of a choice and of what it builds on."""
@@ -155,7 +151,8 @@ class Catalog:
         found = []
         for model in self.choices("model"):
             with suppress(UserError):
-                found += [model] if self.override("model", model, "task") == task else []
+                if self.override("model", model, "task") == task:
+                    found.append(model)
         return found
 
     def can_read(self, model: str, data: str) -> bool:

@@ -75,8 +75,9 @@ def find(target: str) -> Signature:
         parameters, is_open = _constructor(module, node) or ([], False)
         kind = "class"
     elif isinstance(node, ast.FunctionDef):
-        is_bound = _is_class(parts[:-1]) and not _has(node, "staticmethod")
-        parameters, is_open = _arguments(module, node, is_bound)
+        owner = follow_path(parts[:-1])
+        in_class = isinstance(owner, tuple) and isinstance(owner[1], ast.ClassDef)
+        parameters, is_open = _arguments(module, node, bound=in_class and not _has(node, "staticmethod"))
         kind = "function"
     else:
         return Signature(target, open=True, module=module.name, file=str(module.path or ""))
@@ -143,11 +144,6 @@ def describe_arguments(doc: str) -> dict[str, str]:
         elif name:
             meanings[name] = f"{meanings[name]} {line.strip()}".strip()
     return meanings
-
-
-def _is_class(parts: list[str]) -> bool:
-    found = follow_path(parts)
-    return isinstance(found, tuple) and isinstance(found[1], ast.ClassDef)
 
 
 def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
