@@ -124,10 +124,10 @@ class AtomicWriter(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         self.wait()
         best = bool(storage_options and storage_options.get("best"))
-        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint), Path(path), best))
+        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint) | {"best": best}, Path(path)))
         self.thread.start()
 
-    def write(self, checkpoint: dict, path: Path, best: bool) -> None:
+    def write(self, checkpoint: dict, path: Path) -> None:
         """Write to a temporary name, sync, rename; the last checkpoint becomes the previous one."""
         part = path.with_suffix(".part")
         try:
@@ -139,7 +139,7 @@ class AtomicWriter(CheckpointIO):
             if path.exists():
                 link(path, path.with_name("previous.ckpt"))
             os.replace(part, path)
-            if best:
+            if checkpoint["best"]:
                 link(path, path.with_name("best.ckpt"))
         except Exception as error:  # of this thread: `wait` raises it in the training
             with suppress(OSError):
@@ -228,11 +228,9 @@ class Checkpoint(callbacks.Checkpoint):
         self.saved_at = time.monotonic()
         self.saved_step = 0
         self.restored: tuple[dict, dict] | None = None
-        self.saving_best = False
 
     def save(self, trainer: Trainer, best: bool = False) -> None:
         """Save the whole state of the run as `last.ckpt`."""
-        self.saving_best = best
         path = Path(trainer.default_root_dir, "checkpoints", "last.ckpt")
         trainer.save_checkpoint(path, storage_options={"best": best})
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
@@ -291,7 +289,6 @@ class Checkpoint(callbacks.Checkpoint):
         checkpoint["train_loader"] = loader.state_dict()
         checkpoint["history"] = trainer.logger.history if isinstance(trainer.logger, History) else []
         checkpoint["about"] = self.about
-        checkpoint["best"] = self.saving_best
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
         done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], trainer.max_epochs

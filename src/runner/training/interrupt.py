@@ -40,7 +40,6 @@ class Interrupt:
         signal.signal(signal.SIGTERM, self.handle)
 
     def handle(self, number: int, frame: Any) -> None:
-        """Handle a signal."""
         again, self.received = self.received is not None, number  # what is raised in a destructor would be lost
         if again or not self.training:
             raise Interrupted(number)

@@ -53,15 +53,11 @@ def launching(config: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        end_process_group()
+        # torch is not imported for it: its import may have been interrupted.
+        distributed = sys.modules.get("torch.distributed")
+        if distributed is not None and distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
         main.__spec__ = spec
         for name in LAUNCH:
             os.environ.pop(name, None)
         os.environ.update(before)
-
-
-def end_process_group() -> None:
-    """Leave the group of processes; torch is not imported for it, since its import may have been interrupted."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
