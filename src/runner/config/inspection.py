@@ -224,7 +224,8 @@ class Inspection:
     def check_value(self, path: str, value: Any, parameter: Parameter) -> None:
         """Report a value that does not fit its annotation."""
         alternatives = kinds_of(parameter)
-        if has_unknown(value) or fits(value, alternatives):
+        is_open = any(inner is UNKNOWN for _, inner in walk(value))
+        if is_open or fits(value, alternatives):
             for target in named(value, alternatives):
                 self.findings.check_safe(self.shown(path, value), target)
             return
@@ -269,7 +270,3 @@ def supplied_at(path: str) -> set[str]:
 def takes(found: Signature | None, path: str) -> list[str]:
     """Return the arguments a user may give."""
     return [key for key in found.parameters if key not in supplied_at(path)] if found else []
-
-
-def has_unknown(value: Any) -> bool:
-    return any(inner is UNKNOWN for _, inner in walk(value))

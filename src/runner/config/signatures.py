@@ -190,7 +190,9 @@ def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
             fields |= {parameter.name: parameter for parameter in _fields(*found)}
     if not _has(node, "dataclass"):
         return list(fields.values())
-    kind = "keyword" if _keyword_only(node) else "any"
+    settings = [option for item in node.decorator_list if isinstance(item, ast.Call) for option in item.keywords]
+    keyword_only = any(option.arg == "kw_only" and ast.unparse(option.value) == "True" for option in settings)
+    kind = "keyword" if keyword_only else "any"
     for item in node.body:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue
@@ -209,11 +211,6 @@ def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
 def _has(node: ast.ClassDef | ast.FunctionDef, decorator: str) -> bool:
     heads = (item.func if isinstance(item, ast.Call) else item for item in node.decorator_list)
     return any(dotted(head)[-1:] == [decorator] for head in heads)
-
-
-def _keyword_only(node: ast.ClassDef) -> bool:
-    options = [option for item in node.decorator_list if isinstance(item, ast.Call) for option in item.keywords]
-    return any(option.arg == "kw_only" and ast.unparse(option.value) == "True" for option in options)
 
 
 def _source(node: ast.AST | None) -> str | None:

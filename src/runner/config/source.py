@@ -42,28 +42,25 @@ class Module:
         """{name: its definition, or (module, name there) for an import; ("module", "") for a whole module}."""
         names: dict[str, ast.AST | tuple[str, str]] = {}
         for node in _statements(self.tree.body if self.tree else []):
-            self._bind(node, names)
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                if not isinstance(names.get(node.name), ast.ClassDef):
+                    names[node.name] = node  # the last one: earlier ones may be @overload
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    if isinstance(target, ast.Name):
+                        names.setdefault(target.id, node.value)  # the first one: an `except ImportError:` may follow
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    top = alias.name.split(".")[0]
+                    names.setdefault(alias.asname or top, (alias.name if alias.asname else top, ""))
+            elif isinstance(node, ast.ImportFrom):
+                source = self._absolute(node)
+                for alias in node.names:
+                    if alias.name == "*":
+                        self.stars.append(source)
+                    else:
+                        names.setdefault(alias.asname or alias.name, (source, alias.name))
         return names
-
-    def _bind(self, node: ast.stmt, names: dict[str, ast.AST | tuple[str, str]]) -> None:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            if not isinstance(names.get(node.name), ast.ClassDef):
-                names[node.name] = node  # the last one: earlier ones may be @overload
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    names.setdefault(target.id, node.value)  # the first one: an `except ImportError:` may follow
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.split(".")[0]
-                names.setdefault(alias.asname or top, (alias.name if alias.asname else top, ""))
-        elif isinstance(node, ast.ImportFrom):
-            source = self._absolute(node)
-            for alias in node.names:
-                if alias.name == "*":
-                    self.stars.append(source)
-                else:
-                    names.setdefault(alias.asname or alias.name, (source, alias.name))
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:

@@ -242,12 +242,7 @@ def evaluation_loss(task: Task, batch: Any) -> float | None:
 
 
 class Repeated:
-    """A split that always gives the same batch.
-
-    Args:
-        batch: what it gives.
-        times: how often.
-    """
+    """A split that gives the same batch several times."""
 
     def __init__(self, batch: Any, times: int):
         self.batch, self.times = batch, times
@@ -290,12 +285,7 @@ class Stopped(BaseException):
 
 
 class StopAfter(lightning.Callback):
-    """Saves the run after a number of batches, and ends it there.
-
-    Args:
-        batches: of all epochs together.
-        checkpoint: what saves it.
-    """
+    """Saves the run after a number of batches, counted over all epochs, and ends it there."""
 
     def __init__(self, batches: int, checkpoint: Checkpoint):
         self.left, self.checkpoint = batches, checkpoint

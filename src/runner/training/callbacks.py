@@ -59,11 +59,7 @@ class EarlyStopping(callbacks.EarlyStopping):
 
 
 class StopOnSignal(Callback):
-    """After a signal, saves a checkpoint at the end of the step or of the validation, and ends the run.
-
-    Args:
-        interrupt: remembers the signal.
-    """
+    """After a signal, saves a checkpoint at the end of the step or of the validation, and ends the run."""
 
     def __init__(self, interrupt: Interrupt):
         self.interrupt = interrupt
@@ -107,11 +103,7 @@ class StopOnSignal(Callback):
 
 
 class KeepStatistics(Callback):
-    """Keeps frozen normalisation layers from adapting to the batches they see.
-
-    Args:
-        layers: the layers.
-    """
+    """Keeps frozen normalisation layers from adapting to the batches they see."""
 
     def __init__(self, layers: list[nn.Module]):
         self.layers = layers

@@ -96,11 +96,7 @@ def use(found: dict[str, float | int], cfg: DictConfig, task: Task, data: DataMo
 
 
 class RangeTest(Callback):
-    """Raises the learning rate at every step and records the smoothed loss.
-
-    Args:
-        rates: the rate of each step, growing.
-    """
+    """Raises the learning rate at every step, through `rates`, and records the smoothed loss."""
 
     def __init__(self, rates: np.ndarray):
         self.rates = rates

@@ -7,11 +7,7 @@ from runner.errors import UserError
 
 
 class Interrupted(BaseException):
-    """The run was asked to stop by a signal.
-
-    Args:
-        number: the signal, SIGINT or SIGTERM.
-    """
+    """The run was asked to stop by a signal, SIGINT or SIGTERM."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
