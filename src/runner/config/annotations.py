@@ -97,10 +97,8 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
     before it is passed on, so it always fits. A class declared next to plain types, as in `float | Tensor`, does not
     allow other plain types.
     """
-    if isinstance(value, dict) and "_target_" in value:
-        return True
     names = {kind.name for kind in alternatives}
-    if "any" in names:
+    if "any" in names or (isinstance(value, dict) and "_target_" in value):
         return True
     literals = [item for kind in alternatives if kind.name == "literal" for item in kind.items]
     if any(type(value) is type(item) and value == item for item in literals):
@@ -115,9 +113,7 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
         return True
     if "object" in names and not names & {"int", "float", "bool", "str", "literal"}:
         return True
-    if isinstance(value, bool):
-        return "bool" in names
-    if isinstance(value, int):
+    if type(value) is int:  # bool is a subclass
         return bool(names & {"int", "float"})
     return type(value).__name__ in names
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -117,12 +118,9 @@ class Catalog:
 
     def comments(self, group: str, name: str) -> list[str]:
         """Return the comment lines at the top of a file, without the `@package` line."""
-        lines = []
-        for line in self.path(group, name).read_text(encoding="utf-8").splitlines():
-            if not line.startswith("#"):
-                break
-            lines.append(line.lstrip("# ").rstrip())
-        return [line for line in lines if line and not line.startswith("@package")]
+        lines = self.path(group, name).read_text(encoding="utf-8").splitlines()
+        texts = [line.lstrip("# ").rstrip() for line in takewhile(lambda line: line.startswith("#"), lines)]
+        return [text for text in texts if text and not text.startswith("@package")]
 
     def summary(self, group: str, name: str) -> str:
         return next(iter(self.comments(group, name)), "")

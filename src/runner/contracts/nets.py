@@ -149,7 +149,7 @@ def check_padding(task: Task, batch: Any) -> None:
     together = outputs(task, inputs)
 
     padded = changed(inputs, places, lambda value: F.pad(value, (0, 5), value=PAD))
-    apart = relative_distance(*without_padding(outputs(task, padded), together, inputs[task.aligned]))
+    apart = distance_without_padding(outputs(task, padded), together, inputs[task.aligned])
     assert apart < ROUNDING, (
         f"five more columns of padding change the answer of {name_of(task)} by {apart:.2g}: mask the padding "
         f"(token {PAD}) before pooling, attention and recurrence, and remember the biases, which are not zero "
@@ -158,7 +158,7 @@ def check_padding(task: Task, batch: Any) -> None:
     for row in range(task.rows(batch)):
         cut = changed(some_rows(task, inputs, slice(row, row + 1)), places, trimmed)
         in_batch = [output[row : row + 1] for output in together]
-        apart = relative_distance(*without_padding(in_batch, outputs(task, cut), cut[task.aligned]))
+        apart = distance_without_padding(in_batch, outputs(task, cut), cut[task.aligned])
         assert apart < ROUNDING, (
             f"a text of {cut[places[0]].size(1)} tokens gets a different answer without its padding "
             f"({apart:.2g} apart): mask the padding"
@@ -175,20 +175,18 @@ def trimmed(value: Tensor) -> Tensor:
     return value[:, : max(int((value != PAD).sum()), 1)]
 
 
-def without_padding(longer: Outputs, shorter: Outputs, tokens: Tensor) -> tuple[Outputs, Outputs]:
-    """Cut answers for padded inputs to the shape of those for `tokens` (B, T); zero what both say of padding."""
-    real = tokens != PAD  # (B, T)
-    pairs = []
+def distance_without_padding(longer: Outputs, shorter: Outputs, tokens: Tensor) -> float:
+    """How far answers for padded inputs are from those for `tokens` (B, T), what both say of padding left out."""
+    real, apart = tokens != PAD, 0.0  # real (B, T)
     for more, less in zip(longer, shorter, strict=True):
-        by_token = less.ndim > 1 and less.shape[:2] == tokens.shape and more.size(1) >= less.size(1)
-        if by_token:
+        if less.ndim > 1 and less.shape[:2] == tokens.shape and more.size(1) >= less.size(1):  # one for each token
             keep = real.reshape(real.shape + (1,) * (less.ndim - 2))
             more, less = more[:, : less.size(1)] * keep, less * keep
         assert more.shape == less.shape, (
             f"padding changes the shape of an answer: {tuple(less.shape)}, {tuple(more.shape)}"
         )
-        pairs.append((more, less))
-    return [more for more, _ in pairs], [less for _, less in pairs]
+        apart = max(apart, relative_distance([more], [less]))
+    return apart
 
 
 def check_causal(task: Task, batch: Any) -> None:

@@ -173,8 +173,7 @@ class AtomicWriter(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         Path(path).unlink(missing_ok=True)
 
-    def teardown(self) -> None:
-        self.wait()
+    teardown = wait
 
 
 def link(source: Path, target: Path) -> None:

@@ -184,14 +184,10 @@ def write_files(folder: Path, task: Task, data: DataModule) -> None:
 def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> None:
     """Hand the final metrics and the files of the run to its record."""
     kept = {f"best/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
-    test = {
-        name: value
-        for name, value in metrics.items()
-        if name.startswith(("test/", "fit/")) or name.endswith("per_second")
-    }
-    record.metrics(kept | test, step=step)
-    record.artifact(folder / "figures")
-    for name in (FILES, "samples.txt", "runner.log"):
+    as_they_are = ("test/", "fit/", "train/samples_per_second")
+    kept |= {name: value for name, value in metrics.items() if name.startswith(as_they_are)}
+    record.metrics(kept, step=step)
+    for name in ("figures", FILES, "samples.txt", "runner.log"):
         if (folder / name).exists():
             record.artifact(folder / name)
     if (folder / "checkpoints" / "best.ckpt").exists():
