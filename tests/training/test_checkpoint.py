@@ -92,7 +92,7 @@ def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monke
     monkeypatch.setattr(checkpoint.os, "replace", replace)
     writer = AtomicWriter()
     with pytest.raises(Killed):
-        writer.write(state(3.0, best=True), folder / "last.ckpt", best=True)
+        writer.write(state(3.0, best=True), folder / "last.ckpt")
     monkeypatch.undo()
     expected = 3 if call == 2 else 2
     assert number_in(newest_checkpoint(folder)) == expected

@@ -24,6 +24,8 @@ _NAMES = {"int": "int", "float": "float", "bool": "bool", "str": "str", "None": 
           "PathLike": "str", "LiteralString": "str", "Number": "float", "Real": "float", "Any": "any", "object": "any",
           "?": "any", "Callable": "any", "DottedPath": "dotted"}  # fmt: skip
 _NAMES |= dict.fromkeys(_DICTS, "dict")
+_WORDS = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything",
+          "dotted": "the dotted path of your own function"}  # fmt: skip
 
 
 @cache
@@ -95,12 +97,11 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
     before it is passed on, so it always fits. A class declared next to plain types, as in `float | Tensor`, does not
     allow other plain types.
     """
-    if isinstance(value, dict) and "_target_" in value:
-        return True
     names = {kind.name for kind in alternatives}
-    if "any" in names:
+    if "any" in names or (isinstance(value, dict) and "_target_" in value):
         return True
-    if any(kind.name == "literal" and _member_of(value, kind.items) for kind in alternatives):
+    literals = [item for kind in alternatives if kind.name == "literal" for item in kind.items]
+    if any(type(value) is type(item) and value == item for item in literals):
         return True
     if value is None:
         return "none" in names
@@ -112,9 +113,7 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
         return True
     if "object" in names and not names & {"int", "float", "bool", "str", "literal"}:
         return True
-    if isinstance(value, bool):
-        return "bool" in names
-    if isinstance(value, int):
+    if type(value) is int:  # bool is a subclass
         return bool(names & {"int", "float"})
     return type(value).__name__ in names
 
@@ -128,10 +127,6 @@ def named(value: object, alternatives: tuple[Kind, ...]) -> list[str]:
         elif kind.name == "list" and isinstance(value, list):
             found += [path for item in value for path in named(item, kind.items)]
     return found
-
-
-def _member_of(value: object, allowed: tuple) -> bool:
-    return any(type(value) is type(item) and value == item for item in allowed)
 
 
 def _list_fits(value: list, kind: Kind) -> bool:
@@ -153,8 +148,7 @@ def words(alternatives: tuple[Kind, ...]) -> str:
         elif kind.name == "tuple":
             text = "a list [" + ", ".join(words(place) for place in kind.items) + "]"
         else:
-            plain = {"none": "null", "bool": "true or false", "str": "text", "dict": "a mapping", "any": "anything"}
-            text = (plain | {"dotted": "the dotted path of your own function"}).get(kind.name, kind.name)
+            text = _WORDS.get(kind.name, kind.name)
         texts += [text] if text not in texts and text != "object" else []
     texts.sort(key=lambda text: text == "null")
     return " or ".join(texts) or "an object (a node with _target_)"

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,8 @@ class Catalog:
 
     def bases(self, group: str, name: str) -> list[str]:
         """Return the files of its own group that a file names in its defaults list."""
-        entries = (
-            entry.split("@")[0] for entry in self.read(group, name).get("defaults", []) if isinstance(entry, str)
-        )
-        return [
-            entry for entry in entries if any((folder / group / f"{entry}.yaml").is_file() for folder in self.folders)
-        ]
+        named = [entry.split("@")[0] for entry in self.read(group, name).get("defaults", []) if isinstance(entry, str)]
+        return [base for base in named if any((folder / group / f"{base}.yaml").is_file() for folder in self.folders)]
 
     def text(self, group: str, name: str) -> str:
         """Return the lines of a choice and of what it builds on."""
@@ -121,12 +118,9 @@ class Catalog:
 
     def comments(self, group: str, name: str) -> list[str]:
         """Return the comment lines at the top of a file, without the `@package` line."""
-        lines = []
-        for line in self.path(group, name).read_text(encoding="utf-8").splitlines():
-            if not line.startswith("#"):
-                break
-            lines.append(line.lstrip("# ").rstrip())
-        return [line for line in lines if line and not line.startswith("@package")]
+        lines = self.path(group, name).read_text(encoding="utf-8").splitlines()
+        texts = [line.lstrip("# ").rstrip() for line in takewhile(lambda line: line.startswith("#"), lines)]
+        return [text for text in texts if text and not text.startswith("@package")]
 
     def summary(self, group: str, name: str) -> str:
         return next(iter(self.comments(group, name)), "")
@@ -155,7 +149,8 @@ class Catalog:
         found = []
         for model in self.choices("model"):
             with suppress(UserError):
-                found += [model] if self.override("model", model, "task") == task else []
+                if self.override("model", model, "task") == task:
+                    found.append(model)
         return found
 
     def can_read(self, model: str, data: str) -> bool:

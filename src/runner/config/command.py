@@ -168,13 +168,12 @@ class Command:
         group, value, text = override.key_or_group, override.value(), as_typed(override)
         if override.is_delete():
             return True
-        names = [str(name) for name in each_value([override])]
-        missing = [name for name in names if value is None or not self.composer.exists(group, name)]
+        if value is None:
+            hint = "" if group in NEEDED else f" Write ~{group} to leave it out."
+            self.report(f"{text}: null is not a choice.{hint}{self.allowed(group)}")
+            return False
+        missing = [name for name in map(str, each_value([override])) if not self.composer.exists(group, name)]
         if missing:
-            if value is None:
-                hint = "" if group in NEEDED else f" Write ~{group} to leave it out."
-                self.report(f"{text}: null is not a choice.{hint}{self.allowed(group)}")
-                return False
             known = self.catalog.choices
             other = [each for each in self.catalog.groups if each != group and missing[0] in known(each)]
             near = f" Did you mean {other[0]}={missing[0]}?" if other else closest(missing[0], known(group))
@@ -192,10 +191,9 @@ class Command:
         key = tuple(as_typed(override) for override in picked)
         if key not in self.composed:
             cfg, choices = self.composer.compose(picked)
-            for path, target in targets(as_dict(cfg.pop("hydra", None) or DictConfig({})), "hydra"):
-                self.findings.check_safe(
-                    f"{path}._target_={target}", str(target), HYDRA
-                )  # the classes that files, not the command line, name
+            in_files = as_dict(cfg.pop("hydra", None) or DictConfig({}))  # not those that the command line names
+            for path, target in targets(in_files, "hydra"):
+                self.findings.check_safe(f"{path}._target_={target}", str(target), HYDRA)
             OmegaConf.set_struct(cfg, True)
             self.composed[key] = cfg, choices
         return self.composed[key]
@@ -245,7 +243,7 @@ class Command:
         key = override.key_or_group
         if override.is_add() and key.startswith("tracking.") and key not in PLAIN:
             self.report(f"{as_typed(override)}: nothing reads this key.{closest(key, PLAIN)}")
-        near = get_close_matches(override.key_or_group, self.catalog.groups, n=1, cutoff=0.7)
+        near = get_close_matches(key, self.catalog.groups, n=1, cutoff=0.7)
         if override.is_add() and near and override.value() in self.catalog.choices(near[0]):
             self.report(f"{as_typed(override)}: nothing reads this key. Did you mean {near[0]}={override.value()}?")
 
@@ -267,7 +265,7 @@ class Command:
         where, part, keys = ".".join(path[:depth]), path[depth], [str(key) for key in node if key not in DIRECTIVES]
         if not where:
             keys += [group for group in self.catalog.groups if group not in keys]
-            homes = [str(key) for key, child in node.items_ex(resolve=False) if _has(child, part)]
+            homes = [key for key, child in as_dict(node).items() if isinstance(child, dict) and part in child]
             near = f" Did you mean {homes[0]}.{part}?" if homes else closest(part, keys)
             return f"there is no {part}.{near} Allowed: {', '.join(sorted(keys))}."
         owner = f"{where}={choices[where]}" if choices.get(where) else where
@@ -294,7 +292,3 @@ def _sweep_hint(override: Override) -> str:
     if override.value_type != ValueType.SIMPLE_CHOICE_SWEEP:
         return f"{as_typed(override)}: a sweep needs --multirun (-m)."
     return f"{as_typed(override)}: for several runs add --multirun (-m); for a list write {key}=[{value}]"
-
-
-def _has(node: Any, key: str) -> bool:
-    return isinstance(node, DictConfig) and not node._is_none() and not node._is_missing() and key in node

@@ -28,19 +28,17 @@ HYDRAS_OWN = ("hydra", "schema")  # providers of Hydra's own files
 def search_folders(main: Path) -> list[Path]:
     """Return the folder of the packaged choices and those that installed packages contribute, in Hydra's order."""
     entries = create_config_search_path(str(main)).get_path()
-    folders = [folder_of(entry.path) for entry in entries if entry.provider not in HYDRAS_OWN]
-    return [folder for folder in folders if folder is not None]
+    return [path for entry in entries if entry.provider not in HYDRAS_OWN and (path := folder_of(entry.path))]
 
 
 def folder_of(path: str | None) -> Path | None:
     """Return the folder of an entry of Hydra's search path (`file://...` or `pkg://...`), or None if it has none."""
     scheme, _, rest = (path or "").rpartition("://")
     if scheme == "pkg" and rest:
-        package, _, inner = rest.replace("/", ".").partition(".")
+        package, *inner = rest.replace("/", ".").split(".")
         spec = importlib.util.find_spec(package)
-        for location in (spec and spec.submodule_search_locations) or []:
-            return Path(location, *inner.split(".")) if inner else Path(location)
-        return None
+        locations = (spec and spec.submodule_search_locations) or []
+        return next((Path(location, *inner) for location in locations), None)
     return Path(rest) if scheme in ("", "file") and rest else None
 
 
@@ -64,7 +62,7 @@ class Composer:
         searched = [text for text in overrides if text.startswith("hydra.searchpath=")]
         _, self._repo = self._loader._parse_overrides_and_create_caching_repo("config", searched)
         self._sources = [source for source in self._repo.get_sources() if source.provider not in HYDRAS_OWN]
-        folders = [folder_of(f"{source.scheme()}://{source.path}") for source in self._sources]
+        folders = (folder_of(f"{source.scheme()}://{source.path}") for source in self._sources)
         self.folders = [folder for folder in folders if folder is not None]
 
     def parse(self, text: str) -> Override:

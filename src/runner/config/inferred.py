@@ -1,10 +1,10 @@
 """Facts of a user's table in the configuration: `${infer:num_classes}` in `conf/data/csv.yaml`."""
 
-import json
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from runner.config.catalog import needed
 from runner.config.nodes import as_dict
 from runner.errors import UserError, user_error
 from runner.files import sources
@@ -48,18 +48,38 @@ def settle(data: DictConfig) -> dict[str, str]:
 
 
 def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
-    if fact == "target":
-        return _wanted_target(_root_)
+    if fact == "target":  # the label is read as a number if the task or the model asks for how many there are
+        readers = [_root_.get(name) for name in ("task", "model")]
+        raw = [as_dict(node) for node in readers if isinstance(node, DictConfig)]
+        return "number" if "num_targets" in needed(raw, "data") else "class"
     if fact == "num_targets":
         return 1
-    return fact_of(fact, _settings(_parent_))
-
-
-def _wanted_target(root: DictConfig) -> str:
-    """Return how the label is read: as a number if the task or the model asks for `data.num_targets`."""
-    nodes = [root.get(name) for name in ("task", "model")]
-    raw = [as_dict(node) for node in nodes if isinstance(node, DictConfig)]
-    return "number" if "${data.num_targets}" in json.dumps(raw) else "class"
+    settings = _settings(_parent_)
+    found = facts(settings)
+    if fact == "num_classes":
+        if settings.target == "number":
+            raise MissingFact(
+                f'data.num_classes does not exist: the label "{settings.label}" is read as numbers here. '
+                f"For classes type task=classification."
+            )
+        return len(found.classes)
+    if fact == "vocab_size":
+        if not settings.text:
+            raise MissingFact(
+                "data.text is not set, so there is no vocabulary: name the column with the text, data.text=COLUMN. "
+                f"Columns of {settings.path}: {listed(found.columns)}."
+            )
+        return VOCAB_SIZE
+    if fact == "in_features":
+        if settings.text:
+            raise MissingFact(
+                f"data.text={settings.text} is set, so the input is text and there are no number columns: take a model "
+                f"for text, or leave data.text out."
+            )
+        return len(found.features)
+    raise UserError(
+        f"A table has no fact {fact!r} to infer: num_classes, num_targets, in_features, vocab_size, target."
+    )
 
 
 def _settings(node: DictConfig) -> Settings:
@@ -75,40 +95,6 @@ def _settings(node: DictConfig) -> Settings:
     if "features" in given:
         given["features"] = tuple(given["features"])
     return Settings(**({"text": None} | given | {"path": str(given["path"]), "label": str(given["label"])}))
-
-
-def fact_of(name: str, settings: Settings) -> Any:
-    """Return a fact of a table by its name.
-
-    Raises:
-        MissingFact: a table read this way has no such fact.
-        UserError: the table cannot be read.
-    """
-    found = facts(settings)
-    if name == "num_classes":
-        if settings.target == "number":
-            raise MissingFact(
-                f'data.num_classes does not exist: the label "{settings.label}" is read as numbers here. '
-                f"For classes type task=classification."
-            )
-        return len(found.classes)
-    if name == "vocab_size":
-        if not settings.text:
-            raise MissingFact(
-                "data.text is not set, so there is no vocabulary: name the column with the text, data.text=COLUMN. "
-                f"Columns of {settings.path}: {listed(found.columns)}."
-            )
-        return VOCAB_SIZE
-    if name == "in_features":
-        if settings.text:
-            raise MissingFact(
-                f"data.text={settings.text} is set, so the input is text and there are no number columns: take a model "
-                f"for text, or leave data.text out."
-            )
-        return len(found.features)
-    raise UserError(
-        f"A table has no fact {name!r} to infer: num_classes, num_targets, in_features, vocab_size, target."
-    )
 
 
 def _infer_hub(fact: str, *, _parent_: DictConfig) -> Any:

@@ -87,11 +87,10 @@ class Inspection:
         inferred = [key for key, raw in node.items() if "${infer" in str(raw)] if isinstance(node, dict) else []
         if not inferred:
             return
-        from runner.config.inferred import register_resolvers, settle
+        from runner.config.inferred import settle
         from runner.files import sources
 
         sources.go_offline(self.cfg)
-        register_resolvers()
         is_local = "${infer_hub" not in str(node)
         if is_local and not any(path.startswith("data.") for path in self.missing):
             try:
@@ -115,8 +114,8 @@ class Inspection:
             self.report(f"{path} must be typed{self.comment(path)}: write {path}=...")
         self.excused |= Pair(self.findings, self.cfg, self.raw, self.choices, self.reasons).check()
         for key, raw in self.raw.items():
-            value = self.resolve(raw, self.cfg, key, key)
-            self.check_node(key, raw, value)
+            for path, value in walk(self.resolve(raw, self.cfg, key, key), key):
+                self.check_node(path, value)
 
     def comment(self, path: str) -> str:
         """Return " (meaning)" from the comment after a key in its file."""
@@ -136,7 +135,7 @@ class Inspection:
             return [self.resolve(value, node, index, f"{path}[{index}]") for index, value in enumerate(raw)]
         if not isinstance(raw, str) or (raw != "???" and "${" not in raw):
             return raw
-        if raw == "???" or "${hydra:" in raw:
+        if raw == "???" or "${hydra:" in raw or self.excused & references(raw):
             return UNKNOWN
         try:
             value = parent[key]
@@ -155,7 +154,7 @@ class Inspection:
         absent = re.match(r"Interpolation key '([\w.]+)' not found", str(error))
         if absent is None:
             return None if self.missing else f"{path}={raw}: {one_line(error)}"
-        if absent[1] in self.excused or self.excused & references(raw):
+        if absent[1] in self.excused:
             return None
         self.excused.add(absent[1])
         source, _, key = absent[1].rpartition(".")
@@ -168,8 +167,8 @@ class Inspection:
         """Return "model=textcnn" for the node of a group, or the path itself."""
         return f"{path}={self.choices[path]}" if self.choices.get(path) else path
 
-    def check_node(self, path: str, raw: Any, value: Any) -> None:
-        """Check one value of the config and all that is in it."""
+    def check_node(self, path: str, value: Any) -> None:
+        """Check one value of the config, but not what is in it."""
         if path == "seed" and isinstance(value, int) and not 0 <= value < 2**32:
             self.report(f"seed={value}: a seed is between 0 and {2**32 - 1}.")
         if path == "allow" and value and not self.findings.permitted:
@@ -178,17 +177,11 @@ class Inspection:
             self.check_value(path, value, Parameter(path.split(".")[-1], PLAIN[path], None, "any"))
         is_callback = re.fullmatch(r"callbacks\.[^.\[\]]+", path) and value is not None
         if isinstance(value, dict) and "_target_" in value:
-            self.check_target(path, raw, value)
+            self.check_target(path, value)
         elif (path in INSTANTIATED or is_callback) and value is not UNKNOWN:
             self.report(f"{path} names no class: write {path}._target_=package.module.Class, with + if it is new.")
-        if isinstance(value, dict):
-            for key, inner in value.items():
-                self.check_node(f"{path}.{key}", raw[key] if isinstance(raw, dict) else inner, inner)
-        elif isinstance(value, list):
-            for index, inner in enumerate(value):
-                self.check_node(f"{path}[{index}]", raw[index] if isinstance(raw, list) else inner, inner)
 
-    def check_target(self, path: str, raw: Any, node: dict[str, Any]) -> None:
+    def check_target(self, path: str, node: dict[str, Any]) -> None:
         """Check a node against the class or function it names."""
         target = node["_target_"]
         if target is UNKNOWN:
@@ -208,8 +201,7 @@ class Inspection:
             if key in supplied:
                 self.report(f"{self.shown(where, value)}: runner sets {key} itself; leave it out.")
             elif key in found.parameters:
-                if not (isinstance(raw, dict) and self.excused & references(raw[key])):
-                    self.check_value(where, value, found.parameters[key])
+                self.check_value(where, value, found.parameters[key])
             elif not found.open:
                 keys = takes(found, path)
                 listed = list_keys(keys, self.owner(path))
@@ -224,7 +216,8 @@ class Inspection:
     def check_value(self, path: str, value: Any, parameter: Parameter) -> None:
         """Report a value that does not fit its annotation."""
         alternatives = kinds_of(parameter)
-        if has_unknown(value) or fits(value, alternatives):
+        is_open = any(inner is UNKNOWN for _, inner in walk(value))
+        if is_open or fits(value, alternatives):
             for target in named(value, alternatives):
                 self.findings.check_safe(self.shown(path, value), target)
             return
@@ -241,9 +234,10 @@ class Inspection:
         else:
             sample = self.sample(path, alternatives)
         shown = self.shown(path, value)
-        hint = f"{' Did you mean' if near else ' For example:'} {shown.partition('=')[0]}={sample}" if sample else ""
+        example = f"{shown.partition('=')[0]}={sample}"
+        hint = f" Did you mean {example}?" if near else f" For example: {example}" if sample else ""
         text = f'text "{value}"' if isinstance(value, str) else show(value)
-        self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}{'?' if near else ''}")
+        self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}")
 
     def sample(self, path: str, alternatives: tuple[Kind, ...]) -> str:
         """Return a value that fits: the one in the YAML, or else any value of the kind."""
@@ -269,7 +263,3 @@ def supplied_at(path: str) -> set[str]:
 def takes(found: Signature | None, path: str) -> list[str]:
     """Return the arguments a user may give."""
     return [key for key in found.parameters if key not in supplied_at(path)] if found else []
-
-
-def has_unknown(value: Any) -> bool:
-    return any(inner is UNKNOWN for _, inner in walk(value))

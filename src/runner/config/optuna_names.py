@@ -30,14 +30,14 @@ def problems(settings: dict[str, Any]) -> list[str]:
     for kind in ("Sampler", "Pruner"):
         key = f"sweep.{kind.lower()}"
         name, options = str(settings.get(kind.lower())), settings.get(f"{kind.lower()}_options") or {}
-        known = offered(kind)
+        short, known = short_name(name, kind), offered(kind)
         if known is None:
             return ['sweep=optuna needs Optuna: pip install "runner[sweep]"']
-        if short_name(name, kind) not in known:
-            near = closest(short_name(name, kind), known)
+        if short not in known:
+            near = closest(short, known)
             found.append(f"{key}={name}: Optuna has none.{near} Allowed: {', '.join(sorted(known))}.")
             continue
-        takes = signature(f"optuna.{kind.lower()}s.{known[short_name(name, kind)]}")
+        takes = signature(f"optuna.{kind.lower()}s.{known[short]}")
         for option in options:
             if takes and not takes.open and option not in takes.parameters:
                 keys = ", ".join(takes.parameters)

@@ -56,16 +56,12 @@ class Pair:
         """Return what one node needs from another and does not find: keys, values that are not null, and words."""
         lacking = []
         found = signature(self.raw[reader].get("_target_"))
+        parameters = found.parameters if found else {}
         for key in sorted(needed(self.raw[reader], source)):
-            if key not in self.raw[source]:
-                lacking.append(key)
-                continue
             places = [name for name, raw in self.raw[reader].items() if raw == f"${{{source}.{key}}}"]
-            for name in places:
-                parameter = found.parameters.get(name) if found else None
-                if parameter and self.is_null(source, key) and not fits(None, kinds_of(parameter)):
-                    lacking.append(key)
-                    break
+            may_be_null = all(fits(None, kinds_of(parameters[name])) for name in places if name in parameters)
+            if key not in self.raw[source] or (not may_be_null and self.is_null(source, key)):
+                lacking.append(key)
         either = sorted(alternatives(self.raw[reader])) if source == "data" else []
         if either and not set(either) & set(self.raw[source]):
             lacking.append(" or ".join(either))

@@ -100,13 +100,11 @@ def refusal(
         TargetError: the path leads nowhere.
     """
     found = find(target)
-    if _is_free(target, names, folders):
-        return None
-    if target.split(".")[0] not in ROOTS or any(part.startswith("_") for part in target.split(".")):
-        return _text(target)
+    homes = CLASSES if found.kind == "class" else functions
     if found.open and found.kind == "class":  # the source cannot tell what it is; `guard` will
-        return None if _within(found.module, CLASSES + functions) else _text(target)
-    return None if _within(found.module, CLASSES if found.kind == "class" else functions) else _text(target)
+        homes = CLASSES + functions
+    harmless = _is_public(target) and _within(found.module, homes)
+    return None if harmless or _is_free(target, names, folders) else _text(target)
 
 
 def guard(cfg: DictConfig | dict) -> None:
@@ -147,9 +145,15 @@ def _is_free(target: str, names: Iterable[str] = (), folders: Iterable[Path] = (
     return _within(target, (*allowed(), *names)) or own_module(target.split(".")[0], folders) is not None
 
 
+def _is_public(target: str) -> bool:
+    """Whether a path is in a package of `CLASSES` and none of its parts is private."""
+    parts = target.split(".")
+    return parts[0] in ROOTS and not any(part.startswith("_") for part in parts)
+
+
 def _is_harmless(target: str) -> bool:
     """Whether the object behind a path is a class, or one of the functions, that any configuration may name."""
-    if target.split(".")[0] not in ROOTS or any(part.startswith("_") for part in target.split(".")):
+    if not _is_public(target):
         return False
     from hydra.utils import get_object
 

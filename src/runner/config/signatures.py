@@ -75,8 +75,9 @@ def find(target: str) -> Signature:
         parameters, is_open = _constructor(module, node) or ([], False)
         kind = "class"
     elif isinstance(node, ast.FunctionDef):
-        is_bound = _is_class(parts[:-1]) and not _has(node, "staticmethod")
-        parameters, is_open = _arguments(module, node, is_bound)
+        owner = follow_path(parts[:-1])
+        in_class = isinstance(owner, tuple) and isinstance(owner[1], ast.ClassDef)
+        parameters, is_open = _arguments(module, node, bound=in_class and not _has(node, "staticmethod"))
         kind = "function"
     else:
         return Signature(target, open=True, module=module.name, file=str(module.path or ""))
@@ -145,11 +146,6 @@ def describe_arguments(doc: str) -> dict[str, str]:
     return meanings
 
 
-def _is_class(parts: list[str]) -> bool:
-    found = follow_path(parts)
-    return isinstance(found, tuple) and isinstance(found[1], ast.ClassDef)
-
-
 def _constructor(module: Module, node: ast.ClassDef) -> tuple[list[Parameter], bool] | None:
     """Return (parameters, open) of a class's constructor, inherited if necessary; None if it has no constructor."""
     methods = _methods(node)
@@ -194,7 +190,9 @@ def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
             fields |= {parameter.name: parameter for parameter in _fields(*found)}
     if not _has(node, "dataclass"):
         return list(fields.values())
-    kind = "keyword" if _keyword_only(node) else "any"
+    settings = [option for item in node.decorator_list if isinstance(item, ast.Call) for option in item.keywords]
+    keyword_only = any(option.arg == "kw_only" and ast.unparse(option.value) == "True" for option in settings)
+    kind = "keyword" if keyword_only else "any"
     for item in node.body:
         if not isinstance(item, ast.AnnAssign) or not isinstance(item.target, ast.Name):
             continue
@@ -213,11 +211,6 @@ def _fields(module: Module, node: ast.ClassDef) -> list[Parameter]:
 def _has(node: ast.ClassDef | ast.FunctionDef, decorator: str) -> bool:
     heads = (item.func if isinstance(item, ast.Call) else item for item in node.decorator_list)
     return any(dotted(head)[-1:] == [decorator] for head in heads)
-
-
-def _keyword_only(node: ast.ClassDef) -> bool:
-    options = [option for item in node.decorator_list if isinstance(item, ast.Call) for option in item.keywords]
-    return any(option.arg == "kw_only" and ast.unparse(option.value) == "True" for option in options)
 
 
 def _source(node: ast.AST | None) -> str | None:

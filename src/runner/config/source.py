@@ -42,28 +42,25 @@ class Module:
         """{name: its definition, or (module, name there) for an import; ("module", "") for a whole module}."""
         names: dict[str, ast.AST | tuple[str, str]] = {}
         for node in _statements(self.tree.body if self.tree else []):
-            self._bind(node, names)
+            if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+                if not isinstance(names.get(node.name), ast.ClassDef):
+                    names[node.name] = node  # the last one: earlier ones may be @overload
+            elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
+                for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+                    if isinstance(target, ast.Name):
+                        names.setdefault(target.id, node.value)  # the first one: an `except ImportError:` may follow
+            elif isinstance(node, ast.Import):
+                for alias in node.names:
+                    top = alias.name.split(".")[0]
+                    names.setdefault(alias.asname or top, (alias.name if alias.asname else top, ""))
+            elif isinstance(node, ast.ImportFrom):
+                source = self._absolute(node)
+                for alias in node.names:
+                    if alias.name == "*":
+                        self.stars.append(source)
+                    else:
+                        names.setdefault(alias.asname or alias.name, (source, alias.name))
         return names
-
-    def _bind(self, node: ast.stmt, names: dict[str, ast.AST | tuple[str, str]]) -> None:
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
-            if not isinstance(names.get(node.name), ast.ClassDef):
-                names[node.name] = node  # the last one: earlier ones may be @overload
-        elif isinstance(node, (ast.Assign, ast.AnnAssign)) and node.value is not None:
-            for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
-                if isinstance(target, ast.Name):
-                    names.setdefault(target.id, node.value)  # the first one: an `except ImportError:` may follow
-        elif isinstance(node, ast.Import):
-            for alias in node.names:
-                top = alias.name.split(".")[0]
-                names.setdefault(alias.asname or top, (alias.name if alias.asname else top, ""))
-        elif isinstance(node, ast.ImportFrom):
-            source = self._absolute(node)
-            for alias in node.names:
-                if alias.name == "*":
-                    self.stars.append(source)
-                else:
-                    names.setdefault(alias.asname or alias.name, (source, alias.name))
 
     def _absolute(self, node: ast.ImportFrom) -> str:
         if not node.level:
@@ -97,29 +94,21 @@ def _statements(body: list[ast.stmt]) -> Iterator[ast.stmt]:
 def module_named(name: str) -> Module | None:
     """Return a module's source by its dotted name, importing nothing; None if there is no such module."""
     parent, _, last = name.rpartition(".")
-    if not parent:
+    if parent:
+        package = module_named(parent)
+        finders = [pkgutil.get_importer(folder) for folder in package.folders] if package else []
+        spec = next((found for finder in finders if finder and (found := finder.find_spec(name))), None)
+    else:
         try:
-            spec = importlib.util.find_spec(last)  # a top-level name is looked up, not imported
+            spec = importlib.util.find_spec(name)  # a top-level name is looked up, not imported
         except (ValueError, ImportError):
-            return None
-        if spec is None:
-            return None
-        path = Path(spec.origin) if spec.origin and spec.has_location else None
-        if path is None and not spec.submodule_search_locations:
-            path = Path(spec.origin or last)  # built in or frozen: exists, shows nothing
-        return Module(last, path, list(spec.submodule_search_locations or []))
-    package = module_named(parent)
-    for folder in package.folders if package else []:
-        base = Path(folder, last)
-        if (base / "__init__.py").is_file():
-            return Module(name, base / "__init__.py", [str(base)])
-        if base.with_suffix(".py").is_file():
-            return Module(name, base.with_suffix(".py"), [])
-        if compiled := next(Path(folder).glob(f"{last}.*so"), None) or next(Path(folder).glob(f"{last}.*pyd"), None):
-            return Module(name, compiled, [])
-        if base.is_dir() and last != "__pycache__":
-            return Module(name, None, [str(base)])
-    return None
+            spec = None
+    if spec is None:
+        return None
+    folders = list(spec.submodule_search_locations or [])
+    if spec.origin and spec.has_location:
+        return Module(name, Path(spec.origin), folders)
+    return Module(name, None if folders else Path(spec.origin or last), folders)  # a folder; or built into Python
 
 
 def follow_path(parts: list[str]) -> "Module | tuple[Module, ast.AST]":

@@ -34,7 +34,7 @@ from runner.tasks.base import Task
 from runner.tasks.means import Scalars, value_of
 from runner.text.vocabulary import PAD
 from runner.training.checkpoint import AtomicWriter, Checkpoint
-from runner.training.lightning import PLAIN
+from runner.training.lightning import ON_TRIAL
 
 Outputs = list[Tensor]
 ROUNDING = 1e-5  # largest difference of answers that are the same, see `relative_distance`
@@ -79,6 +79,12 @@ def total(scalars: Scalars) -> Tensor:
     """What is minimised: the loss, or the sum of the losses where several players have one each."""
     values = {name: value_of(scalar) for name, scalar in scalars.items()}
     return values["loss"] if "loss" in values else torch.stack([v for v in values.values() if v.requires_grad]).sum()
+
+
+def differing_weights(task: Task, other: Task) -> list[str]:
+    """Names of the weights and buffers in which two tasks differ."""
+    theirs = other.net.state_dict()
+    return [name for name, value in task.net.state_dict().items() if not torch.equal(value, theirs[name])]
 
 
 def name_of(task: Task) -> str:
@@ -143,7 +149,7 @@ def check_padding(task: Task, batch: Any) -> None:
     together = outputs(task, inputs)
 
     padded = changed(inputs, places, lambda value: F.pad(value, (0, 5), value=PAD))
-    apart = relative_distance(*without_padding(outputs(task, padded), together, inputs[task.aligned]))
+    apart = distance_without_padding(outputs(task, padded), together, inputs[task.aligned])
     assert apart < ROUNDING, (
         f"five more columns of padding change the answer of {name_of(task)} by {apart:.2g}: mask the padding "
         f"(token {PAD}) before pooling, attention and recurrence, and remember the biases, which are not zero "
@@ -152,7 +158,7 @@ def check_padding(task: Task, batch: Any) -> None:
     for row in range(task.rows(batch)):
         cut = changed(some_rows(task, inputs, slice(row, row + 1)), places, trimmed)
         in_batch = [output[row : row + 1] for output in together]
-        apart = relative_distance(*without_padding(in_batch, outputs(task, cut), cut[task.aligned]))
+        apart = distance_without_padding(in_batch, outputs(task, cut), cut[task.aligned])
         assert apart < ROUNDING, (
             f"a text of {cut[places[0]].size(1)} tokens gets a different answer without its padding "
             f"({apart:.2g} apart): mask the padding"
@@ -169,20 +175,18 @@ def trimmed(value: Tensor) -> Tensor:
     return value[:, : max(int((value != PAD).sum()), 1)]
 
 
-def without_padding(longer: Outputs, shorter: Outputs, tokens: Tensor) -> tuple[Outputs, Outputs]:
-    """Cut answers for padded inputs to the shape of those for `tokens` (B, T); zero what both say of padding."""
-    real = tokens != PAD  # (B, T)
-    pairs = []
+def distance_without_padding(longer: Outputs, shorter: Outputs, tokens: Tensor) -> float:
+    """How far answers for padded inputs are from those for `tokens` (B, T), what both say of padding left out."""
+    real, apart = tokens != PAD, 0.0  # real (B, T)
     for more, less in zip(longer, shorter, strict=True):
-        by_token = less.ndim > 1 and less.shape[:2] == tokens.shape and more.size(1) >= less.size(1)
-        if by_token:
+        if less.ndim > 1 and less.shape[:2] == tokens.shape and more.size(1) >= less.size(1):  # one for each token
             keep = real.reshape(real.shape + (1,) * (less.ndim - 2))
             more, less = more[:, : less.size(1)] * keep, less * keep
         assert more.shape == less.shape, (
             f"padding changes the shape of an answer: {tuple(less.shape)}, {tuple(more.shape)}"
         )
-        pairs.append((more, less))
-    return [more for more, _ in pairs], [less for _, less in pairs]
+        apart = max(apart, relative_distance([more], [less]))
+    return apart
 
 
 def check_causal(task: Task, batch: Any) -> None:
@@ -208,8 +212,7 @@ def check_causal(task: Task, batch: Any) -> None:
 
 def check_learns(task: Task, batch: Any, steps: int = 40) -> None:
     """Training repeatedly on one batch moves all weights and lowers the loss, if there is one."""
-    task = copy.deepcopy(task)
-    start = copy.deepcopy(task.net.state_dict())
+    start, task = task.net.state_dict(), copy.deepcopy(task)
     before = evaluation_loss(task, batch)
     train_on(task, Repeated(batch, steps))
     after = evaluation_loss(task, batch)
@@ -237,12 +240,7 @@ def evaluation_loss(task: Task, batch: Any) -> float | None:
 
 
 class Repeated:
-    """A split that always gives the same batch.
-
-    Args:
-        batch: what it gives.
-        times: how often.
-    """
+    """A split that gives the same batch several times."""
 
     def __init__(self, batch: Any, times: int):
         self.batch, self.times = batch, times
@@ -270,14 +268,11 @@ def train_on(
         trainer = lightning.Trainer(
             max_epochs=epochs,
             accelerator="cpu",
-            devices=1,
-            logger=False,
             callbacks=[*callbacks],
             plugins=[AtomicWriter()],
             enable_checkpointing=bool(callbacks),
-            limit_val_batches=0,
             default_root_dir=str(folder or made),
-            **PLAIN,
+            **ON_TRIAL,
         )
         # Without validation data Lightning would warn that there is none.
         trainer.fit(task, loader, loader, ckpt_path=checkpoint and str(checkpoint), weights_only=True)
@@ -288,12 +283,7 @@ class Stopped(BaseException):
 
 
 class StopAfter(lightning.Callback):
-    """Saves the run after a number of batches, and ends it there.
-
-    Args:
-        batches: of all epochs together.
-        checkpoint: what saves it.
-    """
+    """Saves the run after a number of batches, counted over all epochs, and ends it there."""
 
     def __init__(self, batches: int, checkpoint: Checkpoint):
         self.left, self.checkpoint = batches, checkpoint
@@ -316,8 +306,7 @@ def check_resume(task: Task, other: Task, batch: Any) -> None:
         with suppress(Stopped):
             train_on(stopped, split, 2, [checkpoint, StopAfter(4, checkpoint)], Path(folder))
         train_on(other, split, 2, [Checkpoint()], Path(folder), Path(folder, "checkpoints", "last.ckpt"))
-    whole, resumed = task.net.state_dict(), other.net.state_dict()
-    different = [name for name in whole if not torch.equal(whole[name], resumed[name])]
+    different = differing_weights(task, other)
     assert not different, (
         f"{', '.join(different)} of {name_of(task)} differ after a training that was stopped and resumed: everything "
         "that training changes must be a parameter, a buffer or in training_state(), and random numbers must come from "
@@ -378,8 +367,7 @@ def same_answers(ones: list[dict], others: list[dict]) -> bool:
 def check_deterministic(task: Task, twin: Task, batch: Any) -> None:
     """`twin`, built with the same seed, has the same weights and gives the same answers."""
     if task.by_gradient:
-        ours, theirs = task.net.state_dict(), twin.net.state_dict()
-        different = [name for name in ours if not torch.equal(ours[name], theirs[name])]
+        different = differing_weights(task, twin)
         assert not different, (
             f"{', '.join(different)} differ between two nets built with one seed: draw random numbers with "
             "torch alone, from its default generator"

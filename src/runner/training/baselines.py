@@ -6,7 +6,6 @@ from typing import Any, cast
 import numpy as np
 from pytorch_lightning import Callback, LightningModule, Trainer
 
-from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import tables
 from runner.tasks.base import Task
@@ -35,12 +34,16 @@ class Baselines(Callback):
         if data.target_names is None or len(data.target_names) != 1:
             raise UserError("callbacks.baselines compares predictions of one real value; this data has another target.")
         actual = np.asarray(data.examples("test")[1], dtype=np.float64)  # (N,)
-        predicted = {type(task.net).__name__: self.answers(task, data, len(actual))}
+        answers = task.answer(data.raw("test", len(actual)), data)
+        predicted = {type(task.net).__name__: np.array([row[data.target_names[0]] for row in answers])}
         for name, model in self.models.items():
             predicted[name] = np.ravel(model.fit(*data.examples("train")).predict(data.examples("test")[0]))
         for name, model in self.raw.items():
-            rows = {split: as_matrix(data.raw(split, data.sizes[split])) for split in ("train", "test")}
-            predicted[name] = np.ravel(model.fit(rows["train"], data.examples("train")[1]).predict(rows["test"]))
+            train, test = (
+                np.array([list(row.values()) for row in data.raw(split, data.sizes[split])], dtype=np.float64)
+                for split in ("train", "test")
+            )
+            predicted[name] = np.ravel(model.fit(train, data.examples("train")[1]).predict(test))
         errors = {name: float(((values - actual) ** 2).mean()) for name, values in predicted.items()}
         task.log_dict(
             {f"test/{name}_mse": errors[name] for name in (*self.models, *self.raw)}, logger=False, rank_zero_only=True
@@ -49,13 +52,3 @@ class Baselines(Callback):
             folder = Path(trainer.default_root_dir) / "figures"
             folder.mkdir(exist_ok=True)
             tables.panels_of_models(actual, predicted).savefig(folder / "side_by_side.png")
-
-    def answers(self, task: Task, data: DataModule, rows: int) -> np.ndarray:
-        """The predictions of the trained net for the test rows, in the data's own units (N,)."""
-        (name,) = cast(list[str], data.target_names)
-        return np.array([row[name] for row in task.answer(data.raw("test", rows), data)])
-
-
-def as_matrix(rows: list[dict]) -> np.ndarray:
-    """Raw rows as a matrix (N, F)."""
-    return np.array([list(row.values()) for row in rows], dtype=np.float64)

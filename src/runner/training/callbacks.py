@@ -11,7 +11,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from torch import nn
 
 from runner.tasks.loop import Loop
-from runner.training.checkpoint import AtomicWriter, Checkpoint, can_save, monitored
+from runner.training.checkpoint import Checkpoint, can_save, monitored
 from runner.training.interrupt import Interrupt
 
 log = logging.getLogger(__name__)
@@ -59,11 +59,7 @@ class EarlyStopping(callbacks.EarlyStopping):
 
 
 class StopOnSignal(Callback):
-    """After a signal, saves a checkpoint at the end of the step or of the validation, and ends the run.
-
-    Args:
-        interrupt: remembers the signal.
-    """
+    """After a signal, saves a checkpoint at the end of the step or of the validation, and ends the run."""
 
     def __init__(self, interrupt: Interrupt):
         self.interrupt = interrupt
@@ -73,9 +69,7 @@ class StopOnSignal(Callback):
         self.interrupt.install()  # Lightning has installed its own handler, which ends the run unsaved, with code 0
         self.interrupt.training = True
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         if self.asked(trainer) and can_save(trainer):
             if isinstance(trainer.checkpoint_callback, Checkpoint):
                 trainer.checkpoint_callback.save(trainer)
@@ -104,18 +98,12 @@ class StopOnSignal(Callback):
 
     def end(self, trainer: Trainer) -> None:
         """Wait until the checkpoint is on the disk, and end the run."""
-        writer = trainer.strategy.checkpoint_io
-        if isinstance(writer, AtomicWriter):
-            writer.wait()
+        trainer.strategy.checkpoint_io.teardown()
         self.interrupt.raise_if_asked()
 
 
 class KeepStatistics(Callback):
-    """Keeps frozen normalisation layers from adapting to the batches they see.
-
-    Args:
-        layers: the layers.
-    """
+    """Keeps frozen normalisation layers from adapting to the batches they see."""
 
     def __init__(self, layers: list[nn.Module]):
         self.layers = layers

@@ -124,10 +124,10 @@ class AtomicWriter(CheckpointIO):
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         self.wait()
         best = bool(storage_options and storage_options.get("best"))
-        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint), Path(path), best))
+        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint) | {"best": best}, Path(path)))
         self.thread.start()
 
-    def write(self, checkpoint: dict, path: Path, best: bool) -> None:
+    def write(self, checkpoint: dict, path: Path) -> None:
         """Write to a temporary name, sync, rename; the last checkpoint becomes the previous one."""
         part = path.with_suffix(".part")
         try:
@@ -139,7 +139,7 @@ class AtomicWriter(CheckpointIO):
             if path.exists():
                 link(path, path.with_name("previous.ckpt"))
             os.replace(part, path)
-            if best:
+            if checkpoint["best"]:
                 link(path, path.with_name("best.ckpt"))
         except Exception as error:  # of this thread: `wait` raises it in the training
             with suppress(OSError):
@@ -148,8 +148,7 @@ class AtomicWriter(CheckpointIO):
 
     def explained(self, error: Exception, path: Path) -> Exception:
         """The error to report when a checkpoint could not be written."""
-        full = isinstance(error, OSError) or "PytorchStreamWriter" in str(error)  # how torch reports a full disk
-        if not full:
+        if not isinstance(error, OSError) and "PytorchStreamWriter" not in str(error):  # torch's word for a full disk
             return error
         there = next(folder for folder in path.absolute().parents if folder.exists())
         free = shutil.disk_usage(there).free / 2**20
@@ -174,8 +173,7 @@ class AtomicWriter(CheckpointIO):
     def remove_checkpoint(self, path: str | Path) -> None:
         Path(path).unlink(missing_ok=True)
 
-    def teardown(self) -> None:
-        self.wait()
+    teardown = wait
 
 
 def link(source: Path, target: Path) -> None:
@@ -229,15 +227,11 @@ class Checkpoint(callbacks.Checkpoint):
         self.saved_at = time.monotonic()
         self.saved_step = 0
         self.restored: tuple[dict, dict] | None = None
-        self.saving_best = False
-
-    def folder(self, trainer: Trainer) -> Path:
-        return Path(trainer.default_root_dir) / "checkpoints"
 
     def save(self, trainer: Trainer, best: bool = False) -> None:
         """Save the whole state of the run as `last.ckpt`."""
-        self.saving_best = best
-        trainer.save_checkpoint(self.folder(trainer) / "last.ckpt", storage_options={"best": best})
+        path = Path(trainer.default_root_dir, "checkpoints", "last.ckpt")
+        trainer.save_checkpoint(path, storage_options={"best": best})
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
 
     def is_best(self, trainer: Trainer) -> bool:
@@ -268,9 +262,7 @@ class Checkpoint(callbacks.Checkpoint):
         log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))
         self.save(trainer, best=best)
 
-    def on_train_batch_end(
-        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
-    ) -> None:
+    def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:
         steps, minutes = self.every_n_steps, self.every_n_minutes
         due = steps and trainer.global_step - self.saved_step >= steps
         if minutes:  # the clocks of several processes differ
@@ -296,7 +288,6 @@ class Checkpoint(callbacks.Checkpoint):
         checkpoint["train_loader"] = loader.state_dict()
         checkpoint["history"] = trainer.logger.history if isinstance(trainer.logger, History) else []
         checkpoint["about"] = self.about
-        checkpoint["best"] = self.saving_best
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
         done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], trainer.max_epochs

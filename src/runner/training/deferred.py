@@ -46,11 +46,7 @@ def fill(module: ModuleType) -> None:
 
 
 class Waiting(Loader):
-    """Creates a deferred module.
-
-    Args:
-        real: the loader of the module.
-    """
+    """Creates a deferred module, which the real loader will execute."""
 
     def __init__(self, real: Loader):
         self.real = real
@@ -63,11 +59,7 @@ class Waiting(Loader):
 
 
 class There(Loader):
-    """Returns a module that was imported while it was being searched for.
-
-    Args:
-        module: the module.
-    """
+    """Returns a module that was imported while it was being searched for."""
 
     def __init__(self, module: ModuleType):
         self.module, self.spec = module, module.__spec__

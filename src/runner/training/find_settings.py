@@ -36,7 +36,7 @@ from runner.optim.build import optimizer_builder, set_learning_rate
 from runner.tasks.base import Task
 from runner.tracking.record import Record
 from runner.training.checkpoint import random_state, set_random_state
-from runner.training.lightning import PLAIN, NoProfiler
+from runner.training.lightning import ON_TRIAL, NoProfiler
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ DIVERGED = 4.0  # times the lowest loss: larger rates are not tried
 FEWEST_POINTS = 10
 STEPS_AN_EPOCH = 10  # a batch is at most this part of the training rows
 MEMORY_SHARE = 0.8  # of the free memory, for the largest batch on a CPU
-KEPT_FLAGS = ("accelerator", "precision", "accumulate_grad_batches", "deterministic")
+KEPT_FLAGS = ("accelerator", "precision", "accumulate_grad_batches", "deterministic")  # of the trainer, in a trial
 CLIPPING = ("gradient_clip_val", "gradient_clip_algorithm")
 
 
@@ -65,7 +65,7 @@ def find_settings(cfg: DictConfig, folder: Path, task: Task, data: DataModule, r
     if file.exists():  # this run is resumed, or another of its processes has searched
         use(json.loads(file.read_text(encoding="utf-8")), cfg, task, data)
         return
-    before = random_state()
+    before, usual = random_state(), {key: OmegaConf.select(cfg, key) for key in ("data.batch_size", "optim.lr")}
     found: dict[str, float | int] = {}
     if cfg.get("find_batch_size"):
         found["data.batch_size"] = largest_batch(cfg, task, data)
@@ -75,12 +75,11 @@ def find_settings(cfg: DictConfig, folder: Path, task: Task, data: DataModule, r
         if rate is not None:
             found["optim.lr"] = rate
     set_random_state(before)
-    changed = {key: [OmegaConf.select(cfg, key), value] for key, value in found.items()}
     use(found, cfg, task, data)
     write_atomically(file, json.dumps(found, indent=2) + "\n")
     if record is not None:
         record.artifact(file)
-        record.tags({"runner.changed_params": json.dumps(changed)})
+        record.tags({"runner.changed_params": json.dumps({key: [usual[key], value] for key, value in found.items()})})
 
 
 def use(found: dict[str, float | int], cfg: DictConfig, task: Task, data: DataModule) -> None:
@@ -97,11 +96,7 @@ def use(found: dict[str, float | int], cfg: DictConfig, task: Task, data: DataMo
 
 
 class RangeTest(Callback):
-    """Raises the learning rate at every step and records the smoothed loss.
-
-    Args:
-        rates: the rate of each step, growing.
-    """
+    """Raises the learning rate at every step, through `rates`, and records the smoothed loss."""
 
     def __init__(self, rates: np.ndarray):
         self.rates = rates
@@ -144,8 +139,8 @@ def best_rate(cfg: DictConfig, task: Task, data: DataModule, folder: Path) -> fl
         log.warning(
             "lr_find: the loss does not fall at any rate (figures/lr_find.png); optim.lr stays %s", cfg.optim.lr
         )
-        return None
-    log.info("lr_find: optim.lr=%.3g instead of %s (figures/lr_find.png); this run uses it", rate, cfg.optim.lr)
+    else:
+        log.info("lr_find: optim.lr=%.3g instead of %s (figures/lr_find.png); this run uses it", rate, cfg.optim.lr)
     return rate
 
 
@@ -170,8 +165,6 @@ def steepest(rates: np.ndarray, losses: list[float]) -> float | None:
 
 def largest_batch(cfg: DictConfig, task: Task, data: DataModule) -> int:
     """Return the largest size, a power of two times `data.batch_size`, with which training steps fit into memory."""
-    if not hasattr(data, "batch_size"):
-        raise UserError(f"{type(data).__name__} has no batch_size: leave find_batch_size out.")
     usual, size, fits = data.batch_size, data.batch_size, 0
     most = max(usual, len(data.train) // STEPS_AN_EPOCH)
     why = f"an epoch keeps {STEPS_AN_EPOCH} steps"
@@ -221,9 +214,6 @@ def peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-# A trial.
-
-
 def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: Sequence[Callback] = ()) -> None:
     """Train a copy of the task for some steps: neither the task nor any file changes."""
     twin = copy.deepcopy(task, {id(data): data})  # some tasks refer to their data, which need not be copied
@@ -234,15 +224,12 @@ def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: 
     kept: dict[str, Any] = {name: flags[name] for name in names if name in flags}
     trainer = lightning.Trainer(
         **kept,
-        devices=1,
         max_steps=steps,
         max_epochs=-1,
-        limit_val_batches=0,
-        logger=False,
         callbacks=list(callbacks),
         profiler=NoProfiler(),
         enable_checkpointing=False,
-        **PLAIN,
+        **ON_TRIAL,
     )
     try:
         trainer.fit(twin, data.train_dataloader(), data.val_dataloader())

@@ -7,11 +7,7 @@ from runner.errors import UserError
 
 
 class Interrupted(BaseException):
-    """The run was asked to stop by a signal.
-
-    Args:
-        number: the signal, SIGINT or SIGTERM.
-    """
+    """The run was asked to stop by a signal, SIGINT or SIGTERM."""
 
     def __init__(self, number: int):
         super().__init__(signal.Signals(number).name)
@@ -40,11 +36,7 @@ class Interrupt:
         signal.signal(signal.SIGTERM, self.handle)
 
     def handle(self, number: int, frame: Any) -> None:
-        """Handle a signal."""
-        again, self.received = (
-            self.received is not None,
-            number,
-        )  # remembered, since what is raised in a destructor is lost
+        again, self.received = self.received is not None, number  # what is raised in a destructor would be lost
         if again or not self.training:
             raise Interrupted(number)
 

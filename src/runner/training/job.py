@@ -125,15 +125,12 @@ def clean(folder: Path) -> None:
 def only_process(folder: Path) -> Iterator[None]:
     """Lock the folder, so that no second process works on the same run or sweep."""
     folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / ".lock", timeout=0)
     try:
-        lock.acquire()
+        lock = FileLock(folder / ".lock", timeout=0).acquire()
     except Timeout:
         raise UserError(f"another process is working in {folder}") from None
-    try:
+    with lock:
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

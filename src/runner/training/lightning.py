@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.utils import instantiate
-from pytorch_lightning.profilers import AdvancedProfiler, Profiler, PyTorchProfiler, SimpleProfiler
+from pytorch_lightning.profilers import AdvancedProfiler, PassThroughProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 
 from runner.errors import UserError, closest
 
@@ -22,8 +22,9 @@ NOISE = (
 )
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}
 NOTHING = nullcontext()
-# Flags of every trainer of this program.
+# Flags of every trainer of this program, and of one that trains a copy for a few steps.
 PLAIN: dict[str, Any] = {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 0}
+ON_TRIAL = PLAIN | {"devices": 1, "logger": False, "limit_val_batches": 0}
 
 
 def silence() -> None:
@@ -34,14 +35,8 @@ def silence() -> None:
         warnings.filterwarnings("ignore", message=text)
 
 
-class NoProfiler(Profiler):
+class NoProfiler(PassThroughProfiler):
     """Measures nothing and costs nothing; Lightning's own default builds about thirty context managers a step."""
-
-    def start(self, action_name: str) -> None:
-        """Nothing to start."""
-
-    def stop(self, action_name: str) -> None:
-        """Nothing to stop."""
 
     def profile(self, action_name: str) -> Any:  # Lightning promises a generator
         return NOTHING

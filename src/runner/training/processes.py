@@ -44,26 +44,20 @@ def throwaway_folder() -> list[str]:
 @contextmanager
 def launching(config: Path) -> Iterator[None]:
     """Let the processes that Lightning starts find `config`; restore the environment afterwards."""
-    before = {name: os.environ.get(name) for name in LAUNCH}
+    before = {name: os.environ[name] for name in LAUNCH if name in os.environ}
     os.environ[FROZEN] = str(config)
     main = sys.modules["__main__"]
-    started_as = main.__spec__
+    spec = main.__spec__
     if PROGRAM in os.environ:
         main.__spec__ = find_spec(os.environ[PROGRAM])  # what Lightning starts
     try:
         yield
     finally:
-        end_process_group()
-        main.__spec__ = started_as
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
-
-
-def end_process_group() -> None:
-    """Leave the group of processes; torch is not imported for it, since its import may have been interrupted."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is not None and distributed.is_available() and distributed.is_initialized():
-        distributed.destroy_process_group()
+        # torch is not imported for it: its import may have been interrupted.
+        distributed = sys.modules.get("torch.distributed")
+        if distributed is not None and distributed.is_available() and distributed.is_initialized():
+            distributed.destroy_process_group()
+        main.__spec__ = spec
+        for name in LAUNCH:
+            os.environ.pop(name, None)
+        os.environ.update(before)

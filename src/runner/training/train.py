@@ -76,7 +76,7 @@ def train(
     writer.wait()
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
-    best = load_best(task, folder)
+    best_step = load_best(task, folder)
     metrics = history.latest("train/")
     for split in [split for split in ("val", "test") if split in data.sizes]:
         metrics |= task.evaluate(trainer, data, split)
@@ -85,20 +85,20 @@ def train(
         metrics["train/samples_per_second"] = progress.samples_per_second
     result = metrics | {
         "run_id": record.id if record is not None else None,
-        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
+        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best_step is not None else None,
         "duration_seconds": round(time.time() - started, 3),
     }
     # in every process: the data they show are gathered from all of them
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         bundle = save_bundle(folder, cfg, task, data)
-        save_figures(folder, drawn, task.monitor, history, best)
+        save_figures(folder, drawn, task.monitor, history, best_step)
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
-            if cfg.tracking.model and task.answer_columns(data):
+            answered = task.answer_columns(data)
+            if cfg.tracking.model and answered:
                 own = safety.own_code(cfg)
-                answered = task.answer_columns(data)
                 record.model(bundle, PyfuncModel, data.columns, answered, data.some_rows(2), code=own)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
@@ -151,23 +151,23 @@ def build_trainer(
     return trainer
 
 
-def load_best(task: Task, folder: Path) -> dict | None:
-    """Load the weights of the best checkpoint into the task; return its epoch and step."""
+def load_best(task: Task, folder: Path) -> int | None:
+    """Load the weights of the best checkpoint into the task; return its step."""
     path = folder / "checkpoints" / "best.ckpt"
     if not path.exists():
         return None
     checkpoint = load_checkpoint(path)
     task.load_state_dict(checkpoint["state_dict"])
-    return {"epoch": checkpoint["epoch"], "step": checkpoint["global_step"]}
+    return checkpoint["global_step"]
 
 
-def save_figures(folder: Path, drawn: dict, monitor: str | None, history: History, best: dict | None) -> None:
+def save_figures(folder: Path, drawn: dict, monitor: str | None, history: History, best_step: int | None) -> None:
     """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
     both = [{name.split("/", 1)[1] for name in history.latest(f"{split}/")} for split in ("train", "val")]
     for name in sorted((both[0] & (both[1] or both[0])) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):
         curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
         curves = {split: curve for split, curve in curves.items() if curve[0]}
-        drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best["step"] if best else None)
+        drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best_step)
     (folder / "figures").mkdir(exist_ok=True)
     for name, figure in drawn.items():
         figure.savefig(folder / "figures" / f"{name}.png")
@@ -184,14 +184,10 @@ def write_files(folder: Path, task: Task, data: DataModule) -> None:
 def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> None:
     """Hand the final metrics and the files of the run to its record."""
     kept = {f"best/{name.removeprefix('val/')}": value for name, value in metrics.items() if name.startswith("val/")}
-    test = {
-        name: value
-        for name, value in metrics.items()
-        if name.startswith(("test/", "fit/")) or name.endswith("per_second")
-    }
-    record.metrics(kept | test, step=step)
-    record.artifact(folder / "figures")
-    for name in (FILES, "samples.txt", "runner.log"):
+    as_they_are = ("test/", "fit/", "train/samples_per_second")
+    kept |= {name: value for name, value in metrics.items() if name.startswith(as_they_are)}
+    record.metrics(kept, step=step)
+    for name in ("figures", FILES, "samples.txt", "runner.log"):
         if (folder / name).exists():
             record.artifact(folder / name)
     if (folder / "checkpoints" / "best.ckpt").exists():

@@ -46,11 +46,16 @@ def lasting_name(which: str, uri: str | None, outputs: Path, one_of_many: bool) 
     Raises:
         UserError: there is no such run.
     """
-    if (Path(which) / WEIGHTS).is_file() or (Path(which) / "model" / WEIGHTS).is_file():
+    if folder_with_weights(which):
         return str(Path(which).resolve())
     if which == "last" and one_of_many:
         raise UserError("init_from=last is another run for every job of a sweep: type the id of the run")
     return find_run(uri, outputs, which, status="FINISHED" if which == "last" else None).id
+
+
+def folder_with_weights(which: str) -> Path | None:
+    """Return the folder with a model, or that of a run folder; None if `which` is neither."""
+    return next((place for place in (Path(which), Path(which) / "model") if (place / WEIGHTS).is_file()), None)
 
 
 def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, outputs: Path) -> None:
@@ -71,8 +76,7 @@ def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, ou
 
     if not task.by_gradient:
         raise UserError(f"init_from: {type(task).__name__} fits without training steps, so it cannot use weights")
-    folder = next((place for place in (Path(which), Path(which) / "model") if (place / WEIGHTS).is_file()), None)
-    folder = folder or model_folder(find_run(uri, outputs, which), uri, outputs)
+    folder = folder_with_weights(which) or model_folder(find_run(uri, outputs, which), uri, outputs)
     try:
         found = load_file(folder / WEIGHTS)
     except SafetensorError as error:
@@ -101,12 +105,10 @@ def take(net: "nn.Module", found: Mapping[str, "Tensor"]) -> list[tuple[str, str
     net.load_state_dict(taken, strict=False)
     shared = {own[name].data_ptr() for name in taken}  # a weight may have two names, and is stored under one
     rows = []
-    for name in [*own, *(name for name in found if name not in own)]:
+    for name in {**own, **found}:
         here, there = (str(tuple(side[name].shape)) if name in side else "" for side in (own, found))
-        if name in taken or (name in own and own[name].data_ptr() in shared):
-            rows.append((name, here, there, "taken"))
-        else:
-            rows.append((name, here, there, "new" if name in own else "unused"))
+        was_taken = name in own and own[name].data_ptr() in shared
+        rows.append((name, here, there, "taken" if was_taken else "new" if name in own else "unused"))
     return rows
 
 
@@ -117,9 +119,9 @@ def drawn(rows: Sequence[tuple[str, str, str, str]]) -> str:
         table.add_row(*row)
     counts = {what: sum(row[-1] == what for row in rows) for what in ("taken", "new", "unused")}
     table.caption = ", ".join(f"{count} {what}" for what, count in counts.items())
-    console = Console(file=StringIO(), width=110)
-    console.print(table)
-    return console.file.getvalue().rstrip()  # type: ignore[attr-defined]
+    text = StringIO()
+    Console(file=text, width=110).print(table)
+    return text.getvalue().rstrip()
 
 
 def freeze(task: "Task", patterns: Iterable[str]) -> list["nn.Module"]:
@@ -132,10 +134,12 @@ def freeze(task: "Task", patterns: Iterable[str]) -> list["nn.Module"]:
     Raises:
         UserError: a pattern matches nothing.
     """
+    if not patterns:
+        return []
+    if not task.by_gradient:
+        raise UserError(f"freeze: {type(task).__name__} fits without training steps, so nothing can be frozen")
     layers = []
-    for net in task.trained() if patterns else []:
-        if not task.by_gradient:
-            raise UserError(f"freeze: {type(task).__name__} fits without training steps, so nothing can be frozen")
+    for net in task.trained():
         parameters = dict(net.named_parameters(remove_duplicate=False))
         for pattern in patterns:
             matching = [name for name in parameters if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]
