@@ -95,9 +95,10 @@ def test_what_was_found_is_recorded(tmp_path: Path, monkeypatch) -> None:
     record = Points()
     record.tags = tags.update
     monkeypatch.setattr(find_settings, "best_rate", lambda *_: 0.05)
-    cfg, task, data = prepared(*IRIS, "lr_find=true")
+    monkeypatch.setattr(find_settings, "largest_batch", lambda *_: 64)
+    cfg, task, data = prepared(*IRIS, "data.batch_size=16", "lr_find=true", "find_batch_size=true")
     find_settings.find_settings(cfg, tmp_path, task, data, record)
-    assert json.loads(tags["runner.changed_params"]) == {"optim.lr": [0.001, 0.05]}
+    assert json.loads(tags["runner.changed_params"]) == {"data.batch_size": [16, 64], "optim.lr": [0.001, 0.05]}
 
 
 def test_the_largest_batch_keeps_ten_steps_an_epoch() -> None:
