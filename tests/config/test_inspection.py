@@ -35,6 +35,10 @@ BROKEN = [
     ("+callbacks.mine.patience=3", [["callbacks.mine names no class", "_target_"]]),
     # interpolations and missing values
     ("task.monitor=${task.metric}", [["task.monitor=${task.metric}", "task=classification has no metric"]]),
+    (
+        "+model.bar=${data.gone}",
+        [["needs gone", "movie_reviews does not have"], ["model.bar: runner.models.textcnn.TextCNN takes no bar"]],
+    ),
     ("model=mlp data=csv", [["data.path must be typed", "data.path="], ["data.label must be typed"]]),
     ("model=mlp data=csv data.path=gone.csv data.label=y", [["gone.csv"]]),
     ("tracking.uri=${oc.env:NO_SUCH_VARIABLE_HERE}", [["tracking.uri", "NO_SUCH_VARIABLE_HERE"]]),

@@ -198,14 +198,15 @@ class Inspection:
             where = f"{path}.{key}"
             if key in DIRECTIVES or where in PLAIN:
                 continue
+            shown = where if value is UNKNOWN else self.shown(where, value)
             if key in supplied:
-                self.report(f"{self.shown(where, value)}: runner sets {key} itself; leave it out.")
+                self.report(f"{shown}: runner sets {key} itself; leave it out.")
             elif key in found.parameters:
                 self.check_value(where, value, found.parameters[key])
             elif not found.open:
                 keys = takes(found, path)
                 listed = list_keys(keys, self.owner(path))
-                self.report(f"{self.shown(where, value)}: {target} takes no {key}.{closest(key, keys)} {listed}")
+                self.report(f"{shown}: {target} takes no {key}.{closest(key, keys)} {listed}")
         if node.get("_partial_") or node.get("_args_"):
             return
         for parameter in found.parameters.values():
