@@ -7,6 +7,7 @@ recurrent net reads texts (vocab_size) as well as signals (num_channels). What k
 says `takes: pairs`, D has to say `gives: pairs`.
 """
 
+import importlib.util
 import re
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -47,9 +48,19 @@ def config_path() -> Path:
 
 def folders(extra_dirs: Iterable[str | Path] = ()) -> list[Path]:
     """Return the folders with choices in the order in which Hydra searches them; the first one wins."""
-    from runner.config.hydra_internals import search_folders
+    found = [config_path()]
+    if plugins_add_folders():
+        from runner.config.hydra_internals import search_folders  # importing Hydra takes longer than a page of help
 
-    return [*search_folders(config_path()), *map(Path, extra_dirs)]
+        found = search_folders(config_path())
+    return [*found, *map(Path, extra_dirs)]
+
+
+def plugins_add_folders() -> bool:
+    """Whether some plugin of Hydra's may contribute a folder of choices: only then need Hydra be asked."""
+    plugins = importlib.util.find_spec("hydra_plugins")
+    places = (plugins and plugins.submodule_search_locations) or []
+    return any(b"search_path" in file.read_bytes() for place in places for file in Path(place).rglob("*.py*"))
 
 
 class Catalog:

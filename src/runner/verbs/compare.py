@@ -20,7 +20,7 @@ HIDDEN = ("tracking.", "resume", "allow", "offline")
 MOST_PANELS = 3
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Compare(Tracked):
     """Show settings that differ, metrics, and curves in a figure.
 

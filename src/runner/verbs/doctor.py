@@ -20,7 +20,7 @@ PACKAGES = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Doctor(Choosing):
     """Check the installation, or the contracts of a model: doctor model=NAME.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TOLERANCE = 1e-4  # relative; another machine adds up numbers in another order
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Evaluate(OfTask):
     """Measure how good a model is, on its own data or on a labelled file.
 

@@ -7,7 +7,7 @@ from runner.errors import UserError
 from runner.verbs.options import File, OfModel
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Export(OfModel):
     """Write the net for other programs, checked against its own answers.
 

@@ -30,7 +30,7 @@ def every_choice() -> list[str]:
     return sorted({name for group in catalog.groups for name in catalog.choices(group)})
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class List(Choosing):
     """List what there is to choose from.
 
@@ -47,7 +47,7 @@ class List(Choosing):
         return 0
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Show(Choosing):
     """Show the YAML, source, parameters and an example command of a choice.
 

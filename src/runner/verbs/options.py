@@ -1,6 +1,6 @@
-"""The options of a verb: the fields of a frozen dataclass, from which parsing, `--help` and completion are derived.
+"""The options of a verb: the fields of a dataclass, from which parsing, `--help` and completion are derived.
 
-    @dataclass(frozen=True, kw_only=True)
+    @dataclass(kw_only=True)
     class Register(OfRun):
         '''Add the model of a run to the model registry of the tracking server.
 
@@ -123,7 +123,7 @@ Port = Annotated[int, Typed(allowed=range(1, 65536))]
 Overrides = Annotated[tuple[str, ...], Typed("[KEY=VALUE ...]", form="rest")]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Verb:
     """A word after `runner` and its options; calling it does the work and returns the exit code."""
 
@@ -136,7 +136,7 @@ class Verb:
         return Path.cwd() / "outputs"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Choosing(Verb):
     """A verb that reads the available choices.
 
@@ -157,7 +157,7 @@ class Choosing(Verb):
         return [f"--config-dir={folder}" for folder in self.folders]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Tracked(Verb):
     """A verb that reads the record of runs.
 
@@ -168,7 +168,7 @@ class Tracked(Verb):
     tracking_uri: Annotated[str | None, Typed("URI", key="tracking.uri")] = None
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class OfRun(Tracked):
     """A verb about one finished run.
 
@@ -186,7 +186,7 @@ class OfRun(Tracked):
         return find_run(self.tracking_uri, self.outputs, self.run, status="FINISHED")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class OfModel(OfRun):
     """A verb that loads the model of a run.
 
@@ -210,7 +210,7 @@ class OfModel(OfRun):
         return model_folder(self.info, self.tracking_uri, self.outputs)
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class OfTask(OfModel):
     """A verb that asks the model something.
 

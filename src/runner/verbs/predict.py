@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from runner.inference.predictor import Predictor
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Predict(OfTask):
     """Predict for raw rows: a text, the columns of a table, a file or standard input.
 

@@ -6,7 +6,7 @@ from runner.errors import UserError
 from runner.verbs.options import OfRun
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Register(OfRun):
     """Make the model of a run a version of NAME in the model registry of the tracking server.
 

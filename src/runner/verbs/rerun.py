@@ -20,7 +20,7 @@ NOT_RESULTS = ("seconds", "per_second")  # metrics that say how fast the machine
 SHOWN_DIFFERENCES = 12
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Rerun(Tracked):
     """Train again as recorded by the tracker, and compare the metrics.
 

@@ -22,7 +22,7 @@ LARGEST_BODY = 64 * 2**20  # bytes of a request
 ASKED: ContextVar[list] = ContextVar("asked")  # not empty after the request has reached the model
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Serve(OfTask):
     """Answer requests with MLflow's scoring server: raw rows in, answers out.
 

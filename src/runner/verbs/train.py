@@ -16,7 +16,7 @@ SHOWING_FLAGS = ("--help", "-h", "--cfg", "-c", "--info", "-i")  # Hydra compose
 HYDRA_FLAGS = ("--hydra-help", "--version", "--shell-completion", "-sc")  # Hydra composes nothing
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Train(Verb):
     """Train, pick the best checkpoint, test it, record the run.
 

@@ -10,7 +10,7 @@ from runner.errors import UserError
 from runner.verbs.options import Port, Tracked, check_address
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Ui(Tracked):
     """Open MLflow's page on the recorded runs.
 
