@@ -212,6 +212,13 @@ def test_pickled_code_in_a_checkpoint_is_refused(tmp_path: Path, caplog) -> None
     assert not (tmp_path / "ran").exists()
 
 
+def test_a_class_that_has_moved_is_named_in_one_sentence() -> None:
+    with pytest.raises(
+        UserError, match=r"^runner.regularise.Regulariser is not in this version of runner. [^\n]*$"
+    ):
+        safety.guard({"regularise": {"_target_": "runner.regularise.Regulariser"}})
+
+
 def test_pickled_code_in_net_weights_is_refused(bundle: Path, tmp_path: Path) -> None:
     torch.save({"x": Payload(f"touch {tmp_path}/ran")}, bundle / "weights.safetensors")
     with pytest.raises(UserError, match="not a file of weights"):

@@ -18,7 +18,7 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from runner.config.nodes import as_dict, targets
-from runner.config.signatures import find
+from runner.config.signatures import find, signature
 from runner.config.source import TargetError
 from runner.errors import UserError
 
@@ -155,6 +155,11 @@ def _is_harmless(target: str) -> bool:
     """Whether the object behind a path is a class, or one of the functions, that any configuration may name."""
     if not _is_public(target):
         return False
+    if target.startswith("runner.") and signature(target) is None:
+        raise UserError(
+            f"{target} is not in this version of runner. Use the version that the run was made with (its tag "
+            "version.runner in MLflow), or train again"
+        )
     from hydra.utils import get_object
 
     try:
