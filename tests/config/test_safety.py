@@ -213,9 +213,7 @@ def test_pickled_code_in_a_checkpoint_is_refused(tmp_path: Path, caplog) -> None
 
 
 def test_a_class_that_has_moved_is_named_in_one_sentence() -> None:
-    with pytest.raises(
-        UserError, match=r"^runner.regularise.Regulariser is not in this version of runner. [^\n]*$"
-    ):
+    with pytest.raises(UserError, match=r"^runner.regularise.Regulariser is not in this version of runner. [^\n]*$"):
         safety.guard({"regularise": {"_target_": "runner.regularise.Regulariser"}})
 
 
