@@ -4,6 +4,7 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+import torch
 from hydra.errors import InstantiationException
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -14,7 +15,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
-from runner.text.vectors import give_vectors
+from runner.text.vectors import Vectors
 
 COMMON = ("monitor", "mode")  # settings of the node `task` that no objective's constructor takes
 
@@ -73,3 +74,25 @@ def start_vectors(cfg: DictConfig, task: Task, data: DataModule) -> dict[str, fl
     """Start the net with the word vectors of the configuration; return the share of words that have one."""
     coverage = give_vectors(task.net, build(cfg, "vectors") if cfg.get("vectors") else None, data)
     return {} if coverage is None else {"vector_coverage": coverage}
+
+
+def give_vectors(net: Any, vectors: Vectors | None, data: DataModule) -> float | None:
+    """Start a net with the vectors of the configuration; return the share of the vocabulary that has one.
+
+    Raises:
+        UserError: the net cannot use vectors, or needs them and there are none; or the data are not words.
+    """
+    name = type(net).__name__
+    if vectors is None:
+        if getattr(net, "needs_vectors", False):
+            raise UserError(f"{name} with these settings needs word vectors: type vectors=glove, or vectors=file")
+        return None
+    vocabulary = getattr(data.inputs, "vocabulary", None)
+    if not hasattr(net, "load_vectors") or vocabulary is None:
+        raise UserError(f"{name} on this data cannot use word vectors: leave vectors= out")
+    found = vectors.find(vocabulary.tokens)
+    try:
+        net.load_vectors(torch.from_numpy(found.matrix))
+    except ValueError as error:
+        raise UserError(f"vectors: {error}") from None
+    return found.coverage

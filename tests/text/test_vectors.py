@@ -10,9 +10,10 @@ import pytest
 import torch
 from small_runs import settings
 
+from runner.build import give_vectors
 from runner.errors import UserError
 from runner.models.textcnn import TextCNN
-from runner.text.vectors import PackagedGlove, VectorFile, Vectors, give_vectors
+from runner.text.vectors import PackagedGlove, VectorFile, Vectors
 from runner.text.vocabulary import PAD, UNK, Vocabulary
 
 WORDS = {"film": [1.0, 2.0, 3.0], "fine": [-1.0, 0.5, 0.0], "dull": [0.25, -0.25, 4.0]}

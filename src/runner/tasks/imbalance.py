@@ -7,7 +7,7 @@ Sources: class weights total / (K * n): King and Zeng 2001, as in scikit-learn; 
 naive Bayes; focal loss: Lin et al. 2017, section 4.1 of which sets the output bias, too.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torchmetrics import CatMetric
 from torchmetrics.classification import BinaryAveragePrecision
 from torchmetrics.utilities import dim_zero_cat
 
+from runner.datamodules.base import DataModule
 from runner.errors import UserError, closest
 
 Remedy = Literal["none", "bias", "class_weight", "oversample", "focal"]
@@ -35,7 +36,7 @@ def remedies(chosen: Remedy | list[Remedy]) -> set[Remedy]:
     return found
 
 
-def prepare(chosen: set[Remedy], net: nn.Module, data: Any, num_classes: int) -> Tensor | None:
+def prepare(chosen: set[Remedy], net: nn.Module, data: DataModule, num_classes: int) -> Tensor | None:
     """Apply the remedies before the first step; return the class weights of the loss (K,), or None.
 
     Args:

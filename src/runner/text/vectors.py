@@ -18,7 +18,7 @@ import logging
 from collections.abc import Iterator, Mapping
 from io import BufferedIOBase
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -214,27 +214,3 @@ def centred(vectors: np.ndarray, length: float) -> np.ndarray:
     vectors = vectors - vectors.mean(axis=0)
     norms = np.linalg.norm(vectors, axis=1, keepdims=True)
     return length * vectors / np.where(norms > 0, norms, 1)
-
-
-def give_vectors(net: Any, vectors: Vectors | None, data: Any) -> float | None:
-    """Start a net with the vectors of the configuration; return the share of the vocabulary that has one.
-
-    Raises:
-        UserError: the net cannot use vectors, or needs them and there are none; or the data are not words.
-    """
-    name = type(net).__name__
-    if vectors is None:
-        if getattr(net, "needs_vectors", False):
-            raise UserError(f"{name} with these settings needs word vectors: type vectors=glove, or vectors=file")
-        return None
-    vocabulary = getattr(data.inputs, "vocabulary", None)
-    if not hasattr(net, "load_vectors") or vocabulary is None:
-        raise UserError(f"{name} on this data cannot use word vectors: leave vectors= out")
-    import torch  # late: the sources above are read without it
-
-    found = vectors.find(vocabulary.tokens)
-    try:
-        net.load_vectors(torch.from_numpy(found.matrix))
-    except ValueError as error:
-        raise UserError(f"vectors: {error}") from None
-    return found.coverage

@@ -1,7 +1,6 @@
 """`runner predict ... explain=true`: which words of a text mattered, on the screen and as a figure."""
 
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -12,6 +11,7 @@ from runner.errors import UserError
 from runner.figures import charts
 from runner.inference.attribution import Explanation, explain_answers
 from runner.inference.predictor import Predictor, cleaned
+from runner.tasks.answers import value_names
 
 STRONG = 0.15  # share of the largest weight from which a word is coloured
 
@@ -57,8 +57,7 @@ def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanat
 
 def answer_name(predictor: Predictor, column: int) -> str:
     """Return what a column of the net's answer means."""
-    data: Any = predictor.data
-    return (data.class_names or data.target_names)[column]
+    return (predictor.data.class_names or value_names(predictor.data))[column]
 
 
 def coloured(words: list[str], weights: list[float]) -> Text:
