@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -67,6 +67,10 @@ class DataModule(LightningDataModule):
         self.inputs: Codec | None = None
         self.targets: Targets | None = None
         self.prepared: Prepared | None = None
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        """Return the data itself: it is read, never changed, and a copy of a task would copy every row with it."""
+        return self
 
     @property
     def splitting(self) -> SplitSettings:

@@ -6,15 +6,54 @@ import sys
 import time
 from typing import Any, Literal, cast
 
+from hydra.utils import instantiate
+from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
+from runner.errors import UserError
 from runner.tasks.loop import Loop
 from runner.training.checkpoint import Checkpoint, can_save, monitored
 from runner.training.interrupt import Interrupt
 
 log = logging.getLogger(__name__)
+
+# Lightning's callbacks that do what a run does anyway or in another way: what to do instead.
+INSTEAD: dict[type[Callback], str] = {
+    callbacks.ProgressBar: "a run shows its own progress on a terminal",
+    callbacks.LearningRateFinder: "type lr_find=true",
+    callbacks.BatchSizeFinder: "type find_batch_size=true",
+    callbacks.BackboneFinetuning: "type freeze=[PATTERN], such as freeze=[embedding.*]",
+    callbacks.OnExceptionCheckpoint: "every run saves checkpoints, and resume=last continues one that failed",
+}
+FORGETFUL = (callbacks.ModelPruning, callbacks.SpikeDetection)  # their state does not come back from a checkpoint
+
+
+def build_callbacks(nodes: DictConfig, resuming: bool) -> list[Callback]:
+    """Return the callbacks of the configuration.
+
+    Args:
+        nodes: `callbacks` of the configuration, by name; None = left out.
+        resuming: whether the training continues from a checkpoint.
+
+    Raises:
+        UserError: one of them cannot be used here.
+    """
+    made = {
+        f"callbacks.{name!s}": instantiate(node, _convert_="all") for name, node in nodes.items() if node is not None
+    }
+    for name, callback in made.items():
+        kind = type(callback).__name__
+        for one, advice in INSTEAD.items():
+            if isinstance(callback, one):
+                raise UserError(f"{name}: {kind} cannot be used here; {advice}. Leave {name} out.")
+        if resuming and isinstance(callback, FORGETFUL):
+            raise UserError(
+                f"{name}: a run cannot be resumed exactly with {kind}, since no checkpoint holds all that it "
+                f"remembers; to continue without it type {name}=null"
+            )
+    return list(made.values())
 
 
 class EarlyStopping(callbacks.EarlyStopping):

@@ -19,7 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from pytorch_lightning import LightningModule, Trainer, callbacks
+from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
+from pytorch_lightning.callbacks import StochasticWeightAveraging
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from runner.errors import UserError, closest
@@ -109,6 +110,11 @@ def can_save(trainer: Trainer) -> bool:
     assert fetcher is not None, "a training runs"
     validates = loop._should_check_val_fx(fetcher)
     return not (trainer.is_last_batch or validates or loop._should_accumulate())
+
+
+def callbacks_of(trainer: Trainer) -> list[Callback]:
+    """All callbacks of a trainer, which has them without declaring it."""
+    return trainer.callbacks  # type: ignore[attr-defined]
 
 
 class AtomicWriter(CheckpointIO):
@@ -302,9 +308,27 @@ class Checkpoint(callbacks.Checkpoint):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
         if self.restored is not None:  # as late as possible: no random number may be drawn before the first step
+            if trainer.fit_loop.restarted_mid_epoch:  # Lightning leaves this out, and with it what it sets for an epoch
+                for callback in callbacks_of(trainer):
+                    callback.on_train_epoch_start(trainer, pl_module)
             random_numbers, progress = self.restored
             set_random_state(random_numbers)
             loader: Any = trainer.train_dataloader
             # Lightning restores the loader itself, unless a schedule has already asked for the number of steps.
             loader.load_state_dict(progress)
             self.restored = None
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        for callback in callbacks_of(
+            trainer
+        ):  # this one writes its average into the net only now, the last callback saves
+            if isinstance(callback, StochasticWeightAveraging) and trainer.current_epoch > callback.swa_end:
+                log.info("the averaged weights are kept")
+                self.best_score, self.best_epoch = None, trainer.current_epoch
+                self.save(trainer, best=True)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.restored is not None:  # killed after its last epoch: Lightning leaves out the end of the training too
+            self.restored = None
+            for callback in callbacks_of(trainer):
+                callback.on_train_end(trainer, pl_module)

@@ -216,7 +216,7 @@ def peak_memory() -> int:
 
 def trial(cfg: DictConfig, task: Task, data: DataModule, steps: int, callbacks: Sequence[Callback] = ()) -> None:
     """Train a copy of the task for some steps: neither the task nor any file changes."""
-    twin = copy.deepcopy(task, {id(data): data})  # some tasks refer to their data, which need not be copied
+    twin = copy.deepcopy(task)
     twin.schedule = None
     vars(twin)["close_window"] = lambda: None  # a loss that is not finite ends a training; here it is expected
     flags = as_dict(cfg.trainer, resolve=True)

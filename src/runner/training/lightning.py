@@ -18,6 +18,7 @@ NOISE = (
     ".*`srun` command is available.*",
     ".*You requested to overfit.*",  # our loader keeps the order itself, see DataModule.train_dataloader
     ".*Total length of `list` across ranks is zero.*",  # data without validation
+    ".*the hooks will not be called on every batch.*",  # gradients are accumulated as without our own hooks
     ".*sync_dist=True.*",  # the means are summed over the processes before they are logged
 )
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}

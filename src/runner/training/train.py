@@ -10,18 +10,20 @@ from typing import Any
 import pytorch_lightning as lightning
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from runner.build import build_data, build_task, start_vectors
 from runner.config import safety
 from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
+from runner.errors import UserError, first_line
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
 from runner.tasks.base import FILES, Task
 from runner.tracking.record import Record
-from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
+from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal, build_callbacks
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.training.find_settings import find_settings
 from runner.training.history import History
@@ -66,13 +68,17 @@ def train(
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
     callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder)]
+    callbacks += build_callbacks(cfg.callbacks, resuming=checkpoint is not None)
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=data.sizes, columns=data.columns)  # fmt: skip
         (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
 
-    task.fit(trainer, data, str(checkpoint) if checkpoint else None)
+    try:
+        task.fit(trainer, data, str(checkpoint) if checkpoint else None)
+    except MisconfigurationException as error:  # what Lightning and its callbacks say about settings
+        raise UserError(first_line(error)) from error
     writer.wait()
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
@@ -129,7 +135,6 @@ def build_trainer(
     cfg: DictConfig, folder: Path, task: Task, history: History, callbacks: list, writer: AtomicWriter
 ) -> lightning.Trainer:
     """Lightning's Trainer with the callbacks of the configuration and of the run."""
-    callbacks = callbacks + [instantiate(node) for node in cfg.callbacks.values() if node is not None]
     flags = as_dict(cfg.trainer, resolve=True)
     if not task.automatic_optimization:  # Lightning leaves clipping to objectives that step their optimizers themselves
         task.gradient_clip = flags.pop("gradient_clip_val", None), flags.pop("gradient_clip_algorithm", "norm")
