@@ -6,6 +6,7 @@ import pytest
 
 from runner.contracts import nets as contracts
 from runner.contracts.tiny import compose_tiny, tiny
+from runner.errors import UserError
 
 
 def test_contracts(model: str, request: pytest.FixtureRequest, subtests: pytest.Subtests) -> None:
@@ -162,6 +163,36 @@ class FixedBatch(Sound):
         return super().pooled(tokens).reshape(6, -1)
 
 
+class StartsAtZero(Sound):
+    def __init__(self, vocab_size, num_outputs):
+        super().__init__(vocab_size, num_outputs)
+        nn.init.zeros_(self.output.weight)
+        nn.init.zeros_(self.output.bias)
+
+
+class MixesFromZero(StartsAtZero):
+    def forward(self, tokens):
+        answers = super().forward(tokens)
+        return answers + answers.mean(0)
+
+
+class PaddingFromZero(StartsAtZero):
+    def forward(self, tokens):
+        return self.output(self.embedding(tokens).mean(1))
+
+
+class TwoInputs(Sound):
+    def forward(self, tokens, others):
+        return super().forward(tokens) + super().forward(others)
+
+
+class FailsAlone(Sound):
+    def forward(self, tokens):
+        if len(tokens) == 1:
+            raise RuntimeError("one row is not enough\\nfor this net")
+        return super().forward(tokens)
+
+
 class SeesTheFuture(nn.Module):
     def __init__(self, vocab_size):
         super().__init__()
@@ -197,6 +228,20 @@ vocab_size: ${{data.vocab_size}}
 """
 
 
+@pytest.fixture
+def outside(tmp_path, monkeypatch):
+    """What composes a model of somebody else."""
+
+    def compose(name: str, yaml: str):
+        (tmp_path / "outside_nets.py").write_text(textwrap.dedent(OUTSIDE))
+        monkeypatch.syspath_prepend(tmp_path)
+        (tmp_path / "conf" / "model").mkdir(parents=True)
+        (tmp_path / "conf" / "model" / "mine.yaml").write_text(yaml.format(name=name))
+        return compose_tiny(["model=mine"], [tmp_path / "conf"])
+
+    return compose
+
+
 @pytest.mark.parametrize(
     ("name", "yaml", "contract", "message"),
     [
@@ -204,6 +249,9 @@ vocab_size: ${{data.vocab_size}}
         ("CountsPadding", CLASSIFIER, "padding", "mask the padding"),
         ("NothingOfNothing", CLASSIFIER, "padding", "all padding gives NaN"),
         ("Mixes", CLASSIFIER, "no_mixing", "alone than in its batch"),
+        ("StartsAtZero", CLASSIFIER, None, None),
+        ("MixesFromZero", CLASSIFIER, "no_mixing", "alone than in its batch"),
+        ("PaddingFromZero", CLASSIFIER, "padding", "mask the padding"),
         ("BatchLast", CLASSIFIER, "no_mixing", "the first dimension is the batch"),
         ("Unused", CLASSIFIER, "gradients", "forgotten.bias, forgotten.weight got no gradient"),
         ("Unused", CLASSIFIER, "learns", "forgotten.weight has not moved"),
@@ -220,12 +268,8 @@ vocab_size: ${{data.vocab_size}}
         ("Blind", LANGUAGE_MODEL, "causal", "does not look at its input"),
     ],
 )
-def test_a_contract_notices(name, yaml, contract, message, tmp_path, monkeypatch) -> None:
-    (tmp_path / "outside_nets.py").write_text(textwrap.dedent(OUTSIDE))
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "conf" / "model").mkdir(parents=True)
-    (tmp_path / "conf" / "model" / "mine.yaml").write_text(yaml.format(name=name))
-    cfg = compose_tiny(["model=mine"], [tmp_path / "conf"])
+def test_a_contract_notices(name, yaml, contract, message, outside) -> None:
+    cfg = outside(name, yaml)
     if contract is None:
         assert set(contracts.broken(cfg).values()) == {None}
         return
@@ -238,3 +282,15 @@ def test_a_model_without_a_known_fact(tmp_path) -> None:
     (tmp_path / "model" / "mine.yaml").write_text("_target_: torch.nn.Linear\nin_features: 3\nout_features: 2\n")
     with pytest.raises(ValueError, match=r"in_features: \$\{data.in_features\}"):
         contracts.contracts(compose_tiny(["model=mine"], [tmp_path]))
+
+
+def test_a_net_that_cannot_be_called_is_explained(outside) -> None:
+    with pytest.raises(
+        UserError, match=r"TwoInputs cannot be called with what Classification gives it, \(6, 12\) int64: "
+    ):
+        contracts.broken(outside("TwoInputs", CLASSIFIER))
+
+
+def test_a_net_that_fails_in_one_contract_is_tried_in_the_others(outside) -> None:
+    found = contracts.broken(outside("FailsAlone", CLASSIFIER))
+    assert found["no_mixing"] == "RuntimeError: one row is not enough" and found["gradients"] is None

@@ -4,7 +4,7 @@ Only YAML is read here; no class that a file names is imported. A model M can re
 and in its task T is a key of D, and every `${task.x}` in M is a key of T; T is the task that M selects, or else the
 one that D selects. D must have at least one of the facts that M reads as `${oc.select:data.x,null}`: this is how a
 recurrent net reads texts (vocab_size) as well as signals (num_channels). What keys cannot say, words do: where M or T
-says `takes: pairs`, D has to say `gives: pairs`.
+says `takes: pairs`, D has to say `gives: pairs`. A model that says nothing of all this can read nothing.
 """
 
 import importlib.util
@@ -174,11 +174,17 @@ class Catalog:
             return False
         either = alternatives(reader)
         return (
-            needed(reader, "data") | needed(objective, "data") <= set(source)
+            self.says_what_it_reads(model, task)
+            and needed(reader, "data") | needed(objective, "data") <= set(source)
             and needed(reader, "task") <= set(objective)
             and noted(reader, "takes") | noted(objective, "takes") <= noted(source, "gives")
             and (not either or bool(either & set(source)))
         )
+
+    def says_what_it_reads(self, model: str, task: str | None) -> bool:
+        """Return whether a model, or the task it is trained with, names a fact of the data or what it takes."""
+        reader, objective = self.node("model", model), self.node("task", task) if task in self.choices("task") else {}
+        return bool(needed(reader, "data") | alternatives(reader) | noted(reader, "takes") | noted(objective, "takes"))
 
     def readable(self, model: str) -> list[str]:
         """Return the data that a model can read."""

@@ -11,6 +11,7 @@ from runner.config.catalog import alternatives, needed, noted
 from runner.config.findings import Findings
 from runner.config.signatures import signature
 from runner.config.wording import joined
+from runner.files.tables import listed
 
 
 @dataclass
@@ -38,6 +39,13 @@ class Pair:
     def check(self) -> set[str]:
         """Report what does not go together; return the interpolations ("data.x") that need no separate message."""
         if not all(isinstance(self.raw.get(group), dict) for group in ("model", "data", "task")):
+            return set()
+        if self.model in self.catalog.choices("model") and not self.catalog.says_what_it_reads(self.model, self.task):
+            self.findings.report(
+                f"model={self.model} does not say what it reads, so it cannot be known which data it goes with: name a "
+                f"fact of the data in {self.catalog.path('model', self.model)}, such as "
+                "in_features: ${data.in_features}, or say takes: WORD where the data says gives: WORD"
+            )
             return set()
         if self.wrong_task():
             unread = ("model", "task"), ("task", "data")
@@ -122,8 +130,8 @@ class Pair:
             return " ".join([start, *dict.fromkeys(reasons)])
         readers, readable = self.catalog.readers(data), self.catalog.readable(model)
         return (
-            f"{start} {data} can be read by: {', '.join(readers) or 'no model'}. "
-            f"{model} can read: {', '.join(readable) or 'no data'}."
+            f"{start} {data} can be read by: {listed(readers) or 'no model'}. "
+            f"{model} can read: {listed(readable) or 'no data'}."
         )
 
     def label(self, group: str) -> str:

@@ -27,7 +27,7 @@ from torch import Tensor
 from runner.contracts.tiny import ROWS, tiny, tiny_data
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Loader
-from runner.errors import UserError
+from runner.errors import UserError, first_line
 from runner.inference.export import traced
 from runner.inference.tensors import relative_distance, tensors_in
 from runner.tasks.base import Task
@@ -438,29 +438,52 @@ def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
     other, _ = tiny(cfg, seed=2)
     if batch is None:
         raise UserError(f"{type(task).__name__} has no example(): it cannot be checked without its data")
+    data, tried = tiny_data(cfg), copy.deepcopy(task)
+    if task.by_gradient:
+        call(task, batch)
+        with suppress(Exception):  # what is wrong with the training is found by the contracts about it
+            train_on(tried, Repeated(batch, 3))  # a net may answer 0 before its first steps, whatever it is given
+    else:
+        for each in (task, twin, tried):
+            each.net.fit(*batch)
     checks: dict[str, Callable[[], None]] = {
-        "save_load": partial(check_save_load, task, other, batch),
+        "save_load": partial(check_save_load, tried, other, batch),
         "deterministic": partial(check_deterministic, task, twin, batch),
     }
-    data = tiny_data(cfg)
     if task.answer_columns(data):
         checks["answers"] = partial(check_answers, task, data)
     if not task.by_gradient:
-        for each in (task, twin):
-            each.net.fit(*batch)
         return checks | {"estimator": partial(check_estimator, task, batch)}
     checks |= {
         "gradients": partial(check_gradients, task, batch),
-        "no_mixing": partial(check_no_mixing, task, batch),
+        "no_mixing": partial(check_no_mixing, tried, batch),
         "learns": partial(check_learns, task, batch),
-        "export": partial(check_export, task, batch),
+        "export": partial(check_export, tried, batch),
         "resume": partial(check_resume, task, other, batch),
     }
     if token_places(task, inputs_of(task, batch)):
-        checks["padding"] = partial(check_padding, task, batch)
+        checks["padding"] = partial(check_padding, tried, batch)
     if task.causal:
-        checks["causal"] = partial(check_causal, task, batch)
+        checks["causal"] = partial(check_causal, tried, batch)
     return checks
+
+
+def call(task: Task, batch: Any) -> None:
+    """Call the net once, as its objective does.
+
+    Raises:
+        UserError: it cannot be called in this way.
+    """
+    inputs = inputs_of(task, batch)
+    try:
+        outputs(task, inputs)
+    except Exception as error:  # whatever a net makes of inputs that it does not expect
+        given = ", ".join(f"{tuple(value.shape)} {str(value.dtype).removeprefix('torch.')}" for value in inputs)
+        raise UserError(
+            f"{name_of(task)} cannot be called with what {type(task).__name__} gives it, {given}: "
+            f"{type(error).__name__}: {first_line(error)}. An objective of your own says what a net is called with, in "
+            "inputs(batch) and example(); and `takes:` in the model's YAML says which data it reads"
+        ) from error
 
 
 def broken(cfg: DictConfig) -> dict[str, str | None]:
@@ -472,4 +495,6 @@ def broken(cfg: DictConfig) -> dict[str, str | None]:
             found[name] = None
         except AssertionError as wrong:
             found[name] = str(wrong)
+        except Exception as error:  # a net may fail in any way, and the other contracts are of interest too
+            found[name] = f"{type(error).__name__}: {first_line(error)}"
     return found
