@@ -1,6 +1,8 @@
 """Broken data files: each gives one message that names the place and what to do about it."""
 
+import gzip
 import json
+import os
 
 import pytest
 
@@ -11,6 +13,8 @@ from runner.files import rows
 
 GOOD = "text,label\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(20))
 NUMBERS = "x,y,label\n" + "".join(f"{n},{n * 2},{'ab'[n % 2]}\n" for n in range(20))
+AMOUNTS = "x,y\n" + "".join(f"{n},{n * 2.5}\n" for n in range(20))
+ZIPPED = gzip.compress(GOOD.encode())
 
 
 def with_line(table, number, line):
@@ -26,6 +30,7 @@ def jsonl(rows):
 
 TEXT = {"text": "text", "label": "label"}
 COLUMNS = {"label": "label"}
+AMOUNT = {"label": "y", "target": "number"}
 
 # name -> (files: name -> content, settings besides the path, what the message has to contain)
 BROKEN = {
@@ -210,6 +215,77 @@ BROKEN = {
         COLUMNS | {"in_features": 3},
         ["data.in_features=3", "Set data.in_features=2"],
     ),
+    "folder for a file": (
+        {"train.csv/keep.txt": GOOD, "test.csv": GOOD},
+        TEXT | {"path": "."},
+        ["train.csv is a folder, where a file is expected"],
+    ),
+    "null label": (
+        {"a.csv": with_line(GOOD, 6, "text,NULL")},
+        TEXT,
+        ['a.csv, line 6, column "label"', 'the label is missing ("NULL")'],
+    ),
+    "target beyond 32 bits": (
+        {"a.csv": with_line(AMOUNTS, 6, "1,1e39")},
+        AMOUNT,
+        ['a.csv, line 6, column "y"', "1e39 is too large: a number is at most 3.4e+38"],
+    ),
+    "feature beyond 32 bits": (
+        {"a.csv": with_line(AMOUNTS, 6, "-1e300,1")},
+        AMOUNT,
+        ['a.csv, line 6, column "x"', "-1e300 is too large"],
+    ),
+    "target with an underscore": (
+        {"a.csv": with_line(AMOUNTS, 6, "1,1_000")},
+        AMOUNT,
+        ['a.csv, line 6, column "y"', '"1_000" is not a number'],
+    ),
+    "feature with an underscore": (
+        {"a.csv": with_line(AMOUNTS, 6, "1_000,1")},
+        AMOUNT,
+        ['a.csv, line 6, column "x"', '"1_000" is not a number'],
+    ),
+    "two lists of json": (
+        {"a.json": json.dumps([{"text": "t", "label": "a"}] * 20) + '\n[{"text": "u", "label": "b"}]'},
+        TEXT,
+        ["a.json, line 2: more follows after the end of the list"],
+    ),
+    "deep json": (
+        {"a.json": '[{"text": ' + "[" * 100_000 + "]" * 100_000 + "}]"},
+        TEXT,
+        ["a.json cannot be read: its lists or objects are nested too deeply"],
+    ),
+    "deep json line": (
+        {"a.jsonl": '{"text": ' + "[" * 100_000 + "]" * 100_000 + "}"},
+        TEXT,
+        ["a.jsonl cannot be read"],
+    ),
+    "json number of many digits": (
+        {"a.json": '[{"text": ' + "9" * 5000 + "}]"},
+        TEXT,
+        ["a.json is not readable as json: Exceeds the limit"],
+    ),
+    "gzip cut off": ({"a.csv.gz": ZIPPED[:60]}, TEXT, ["a.csv.gz is not a complete gzip file: Compressed file ended"]),
+    "gzip with other bytes": (
+        {"a.csv.gz": ZIPPED[:30] + bytes(20) + ZIPPED[50:]},
+        TEXT,
+        ["a.csv.gz is not a complete gzip file: Error -3"],
+    ),
+    "gzip with another sum": (
+        {"a.csv.gz": ZIPPED[:-8] + bytes(4) + ZIPPED[-4:]},
+        TEXT,
+        ["a.csv.gz is not a complete gzip file: CRC check failed"],
+    ),
+    "parquet with other bytes": (
+        {"a.parquet": [{"text": f"some text {n}", "label": "ab"[n % 2]} for n in range(2000)]},
+        TEXT | {"damage": range(100, 3000, 3)},
+        ["a.parquet is not a readable Parquet file: "],
+    ),
+    "training rows for the test": (
+        {"train.csv": GOOD, "val.csv": GOOD.replace("text 1", "text x"), "test.csv": GOOD},
+        TEXT | {"path": "."},
+        ["test.csv and train.csv are the same", "Give test rows of its own"],
+    ),
     "long delimiter": ({"a.csv": GOOD}, TEXT | {"delimiter": "::"}, ['data.delimiter="::"', "one character"]),
 }
 
@@ -221,6 +297,7 @@ def write(path, content):
 
         pyarrow.parquet.write_table(pyarrow.Table.from_pylist(content), path)
     else:
+        path.parent.mkdir(exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
 
@@ -235,10 +312,38 @@ def test_broken_table(tmp_path, name):
     files, settings, fragments = BROKEN[name]
     for file, content in files.items():
         write(tmp_path / file, content)
+        content = bytearray((tmp_path / file).read_bytes())
+        for place in settings.get("damage", ()):
+            content[place] ^= 0xFF
+        (tmp_path / file).write_bytes(content)
+    settings = {key: value for key, value in settings.items() if key != "damage"}
     with pytest.raises(UserError) as caught:
         Table(**({"path": next(iter(files), None)} | settings)).setup()
     for fragment in fragments:
         assert fragment in str(caught.value)
+
+
+def test_what_is_not_a_file_is_called_by_its_name(tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "loop.csv").symlink_to("loop.csv")
+    (tmp_path / "lost.csv").symlink_to("elsewhere.csv")
+    for path, fragment in {
+        "pipe.csv": "pipe.csv is a pipe, where a file is expected",
+        "/dev/null": "/dev/null is a device, where a file is expected",
+        "loop.csv": "loop.csv is a link to loop.csv, where no file can be reached",
+        "lost.csv": "lost.csv is a link to elsewhere.csv, where no file can be reached",
+    }.items():
+        with pytest.raises(UserError, match=fragment):
+            Table(path=path, **TEXT).setup()
+
+
+def test_a_row_outside_of_the_numbers_of_a_net_is_refused(tmp_path):
+    write(tmp_path / "b.csv", NUMBERS.replace("3,6,b", "3,6.001,b"))
+    data = Table(path="b.csv", **COLUMNS)
+    data.setup()
+    for cell in (1e308, float("nan"), float("-inf")):
+        with pytest.raises(UserError, match=r'Row 2, column "y": .* cannot be read: a number is finite'):
+            data.encode([{"x": 1, "y": 2}, {"x": 1, "y": cell}])
 
 
 def test_the_good_tables_are_good(tmp_path):

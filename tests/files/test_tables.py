@@ -9,8 +9,10 @@ import pytest
 from omegaconf import OmegaConf
 
 from runner.config.inferred import register_resolvers, settle
+from runner.datamodules.table import Table
 from runner.errors import UserError
 from runner.files import rows
+from runner.files.cells import combined
 from runner.files.rows import Settings
 from runner.files.tables import TableFile
 
@@ -87,6 +89,45 @@ def test_number_columns_are_found_and_others_left_out(tmp_path):
     assert found.features == ["x", "y"]
     read = list(rows.rows(Settings("a.csv", None, "price", target="number"), found.features))
     assert read[3].numbers == [3.0, 1.5] and read[3].target == 10.5
+
+
+def test_what_is_read_and_what_is_left_out_is_said(tmp_path, caplog):
+    caplog.set_level("INFO")
+    lines = "".join(f"h{n},{n},{n / 2},{'ab'[n % 2]}\n" for n in range(20))
+    (tmp_path / "a.csv").write_text("id,x,y,kind\n" + lines)
+    for _ in range(2):  # also where the facts are in the cache already
+        caplog.clear()
+        Table(path="a.csv", label="kind").setup()
+        said = {record.getMessage(): record.levelname for record in caplog.records}
+        assert said["Read: the numbers of x, y; as label kind, 2 classes (a, b)"] == "INFO"
+        assert said["Left out, since they hold words and not numbers: id"] == "WARNING"
+    Table(path="a.csv", label="kind", features=["y"]).setup()
+    assert "Left out: id, x" in caplog.messages
+    caplog.clear()
+    Table(path="a.csv", label="x", text="id", target="number").setup()
+    assert {"Read: the text of id; as label x, numbers", "Left out: y, kind"} < set(caplog.messages)
+
+
+@pytest.mark.parametrize(
+    ("classes", "several"),
+    [
+        (["a", "b", "a;b"], ["a;b"]),
+        (["a; b", "b; c"], ["a; b", "b; c"]),
+        (["a,b", "b"], ["a,b"]),
+        (["Korea, North", "Korea, South"], []),
+        (["and/or", "a-b", "a;b"], []),
+    ],
+)
+def test_several_labels_in_one_are_noticed(tmp_path, caplog, classes, several):
+    assert combined(classes) == several
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f't,"{classes[n % len(classes)]}"\n' for n in range(60)))
+    Table(path="a.csv", text="text", label="label").setup()
+    assert ("seem to be several labels in one" in caplog.text) == bool(several)
+
+
+def test_a_missing_value_and_a_class_of_that_name_are_told_apart(tmp_path):
+    (tmp_path / "a.csv").write_text("text,label\n" + "".join(f"t,{['None', 'NA', 'x'][n % 3]}\n" for n in range(30)))
+    assert rows.facts(Settings("a.csv", "text", "label")).classes == ["NA", "None", "x"]
 
 
 @pytest.mark.parametrize(
@@ -176,6 +217,8 @@ def test_errors_come_through_omegaconf(tmp_path):
         settle(composed(path="a.csv", text="text", label="labl").data)
     with pytest.raises(UserError, match=r"data\.path is not set"):
         settle(composed().data)
+    with pytest.raises(UserError, match=r"data\.text=\[text,label\]: it names one column"):
+        settle(composed(path="a.csv", text=["text", "label"], label="label").data)
     cfg = composed(path="a.csv", label="label", features=["text"])
     with pytest.raises(UserError, match='"text 0, with a comma" is not a number'):
         settle(cfg.data)

@@ -6,6 +6,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.config.catalog import needed
 from runner.config.nodes import as_dict
+from runner.config.wording import show
 from runner.errors import UserError, user_error
 from runner.files import sources
 from runner.files.cells import Settings
@@ -91,6 +92,9 @@ def _settings(node: DictConfig) -> Settings:
     for name, advice in ask.items():
         if name not in node or OmegaConf.is_missing(node, name) or node[name] is None:
             raise UserError(f"data.{name} is not set: {advice}")
+    for name in ("label", "text"):
+        if OmegaConf.is_config(node.get(name)):
+            raise UserError(f"data.{name}={show(as_dict(node)[name])}: it names one column.")
     given = {name: node[name] for name in Settings.__dataclass_fields__ if name in node and node[name] is not None}
     if "features" in given:
         given["features"] = tuple(given["features"])

@@ -1,5 +1,6 @@
 """A user's own table: a text column or number columns, classes or real values (read by runner.files.rows)."""
 
+import logging
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,6 +15,8 @@ from runner.datamodules.parts.tensors import prepare_numbers
 from runner.datamodules.parts.texts import TextRow, prepare_texts
 from runner.datamodules.text_data import TextData
 from runner.files import rows
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -60,6 +63,8 @@ class Table(TextData):
     def prepare(self) -> Prepared:
         reading = self.reading
         found = rows.facts(reading)
+        for sentence, notable in rows.told(reading, found):
+            log.log(logging.WARNING if notable else logging.INFO, "%s", sentence)
         names = found.classes if self.target == "class" else None
         if self.text is None:
             return self._prepare_numbers(reading, found.features, names)

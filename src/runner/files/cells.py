@@ -1,6 +1,5 @@
 """What the cells of a user's table may hold, with errors that name file, line or row, and column."""
 
-import logging
 import math
 import re
 from collections import Counter
@@ -10,9 +9,9 @@ from typing import Any, NamedTuple
 from runner.errors import UserError, closest
 from runner.files.tables import DELIMITERS, TableFile, kind, listed, no_column
 
-log = logging.getLogger(__name__)
-
-EMPTY = {"nan", "na", "n/a", "null", "none", "?"}  # of a number column, in lower case
+NOTHING = {"nan", "null", "n/a", "#n/a", "<na>"}  # what programs write where there is no value, in lower case
+EMPTY = {*NOTHING, "na", "none", "?"}  # the same in a number column: as classes these words may mean something
+LARGEST = 3.4028234663852886e38  # number that 32 bits can hold
 MOST_CLASSES = 1000  # more distinct labels than this are not classes
 
 
@@ -82,13 +81,20 @@ def _advice(file: TableFile, names: list[str]) -> str:
 
 
 def number_of(cell: Any, place: str) -> float:
-    """Return a cell as a finite number."""
+    """Return a cell as a finite number that 32 bits can hold."""
     value = as_number(cell)
     if value is None:
         raise UserError(f"{place}: {cell!r} is not a number")
-    if not math.isfinite(value):
-        raise UserError(f"{place}: {cell!r} is not a finite number")
+    if not abs(value) <= LARGEST:
+        raise UserError(f"{place}: {cell!r} {_size(value)}")
     return value
+
+
+def _size(value: float) -> str:
+    """Return what is wrong with a number that is not within the limits."""
+    if math.isfinite(value):
+        return f"is too large: a number is at most {LARGEST:.2g} in size"
+    return "is not a finite number"
 
 
 def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str | float:
@@ -96,11 +102,12 @@ def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str
     cell = cells.get(settings.label) if part.label is None else part.label
     if settings.target == "class" and type(cell) in (str, int, bool):
         name = str(cell).strip()
-        if name and name not in ("nan", "NaN"):
+        if name and name.lower() not in NOTHING:
             return name
     where = part.file.where(number, settings.label)
-    if _is_blank(cell) or str(cell).strip().lower() == "nan":
-        raise UserError(f"{where}: the label is empty. Fill it in or remove the row.")
+    if _is_blank(cell) or str(cell).strip().lower() in NOTHING:
+        shown = "empty" if _is_blank(cell) else f'missing ("{cell}")'
+        raise UserError(f"{where}: the label is {shown}. Fill it in or remove the row.")
     if isinstance(cell, (list, dict)):
         raise UserError(f"{where}: {kind(cell)} where the label should be a word or a number.")
     if settings.target == "class":
@@ -111,8 +118,8 @@ def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str
             f'{where}: "{_short(cell)}" is not a number, and this task learns numbers. For classes use '
             f"task=classification; otherwise correct the cell."
         )
-    if not math.isfinite(value):
-        raise UserError(f"{where}: {cell} is not a finite number. Correct the cell or remove the row.")
+    if not abs(value) <= LARGEST:
+        raise UserError(f"{where}: {_short(cell)} {_size(value)}. Correct the cell or remove the row.")
     return value
 
 
@@ -139,6 +146,8 @@ def _is_blank(cell: Any) -> bool:
 
 def as_number(cell: Any) -> float | None:
     """Return the cell as a number, or None if it is not one."""
+    if isinstance(cell, str) and "_" in cell:  # 1_000 is a number in Python's own programs alone
+        return None
     try:
         return float(cell)
     except (TypeError, ValueError):
@@ -154,7 +163,7 @@ def read_number(file: TableFile, number: int, cells: dict, column: str, settings
     """Return the finite number in a cell."""
     cell = cells.get(column)
     value = as_number(cell)
-    if value is not None and math.isfinite(value):
+    if value is not None and abs(value) <= LARGEST:
         return value
     where = file.where(number, column)
     leave_out = "" if settings.features else " To leave the column out, list the ones to use: data.features=[...]."
@@ -162,7 +171,7 @@ def read_number(file: TableFile, number: int, cells: dict, column: str, settings
         shown = "empty" if _is_blank(cell) else f'missing ("{cell}")'
         raise UserError(f"{where}: the number is {shown}. Fill it in or remove the row.{leave_out}")
     if value is not None:
-        raise UserError(f"{where}: {cell} is not a finite number. Correct the cell or remove the row.")
+        raise UserError(f"{where}: {_short(cell)} {_size(value)}. Correct the cell or remove the row.")
     if re.fullmatch(r"\s*-?\d+,\d+\s*", str(cell)):
         raise UserError(
             f'{where}: "{cell}" has a decimal comma; numbers are read with a point ({str(cell).replace(",", ".")}).'
@@ -188,7 +197,7 @@ class NumberColumns:
             self.numbers = dict.fromkeys(names, bool(self.settings.features))
         for name in self.numbers:
             value = as_number(cells.get(name))
-            if value is not None and math.isfinite(value):
+            if value is not None and abs(value) <= LARGEST:
                 self.numbers[name] = True
             elif name not in self.faults:
                 try:
@@ -206,14 +215,11 @@ class NumberColumns:
         for name in found:
             if name in self.faults:
                 raise self.faults[name]
-        left = [name for name in self.numbers if name not in found]
         if not found:
             raise UserError(
                 f"{self.settings.path} has no number columns besides the label (columns: "
                 f"{listed([*self.numbers, self.settings.label])}). Name the text column: data.text=COLUMN."
             )
-        if left:
-            log.info("Columns without numbers are left out: %s", listed(left))
         return found
 
 
@@ -284,3 +290,13 @@ class Labels:
             f'{self.settings.path}, column "{label}": {len(self.counts)} different labels in {total} rows '
             f"({listed(map(_short, self.counts), 4)}). {advice}"
         )
+
+
+def combined(classes: list[str]) -> list[str]:
+    """Return the classes that seem to be several labels in one cell, such as "a;b" where others are "a" or "b;c"."""
+    for mark in ";|,":
+        several = {name: [part.strip() for part in name.split(mark)] for name in classes if mark in name}
+        parts = Counter(part for named in several.values() for part in named)
+        if any(parts[name] for name in classes) or (mark != "," and any(count > 1 for count in parts.values())):
+            return list(several)
+    return []

@@ -20,6 +20,7 @@ from runner.files.cells import (
     Part,
     Settings,
     check_columns,
+    combined,
     read_number,
     read_target,
     read_text,
@@ -31,6 +32,7 @@ SPLIT_NAMES = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
+CHECKS = 2  # raise it when tables are refused that were not before: facts in the cache are then found anew
 VOCAB_SIZE = 10_000  # words, unless the user says otherwise
 
 
@@ -152,8 +154,46 @@ def facts(settings: Settings) -> Facts:
     def write(folder: Path) -> None:
         (folder / "facts.json").write_text(json.dumps(asdict(_read_facts(settings))), encoding="utf-8")
 
-    folder = cache.prepared("facts", {"files": files, **asdict(settings)}, write)
+    folder = cache.prepared("facts", {"files": files, "checks": CHECKS, **asdict(settings)}, write)
     return Facts(**json.loads((folder / "facts.json").read_text(encoding="utf-8")))
+
+
+def check_different(found: Sequence[Part]) -> None:
+    """Check that no two splits are the same file.
+
+    Raises:
+        UserError: two of them are.
+    """
+    splits = [part for part in found if part.split]
+    sizes = [part.file.path.stat().st_size for part in splits]
+    first: dict[str, str] = {}
+    for part, size in zip(splits, sizes, strict=True):
+        digest = cache.file_digest(part.file.path) if sizes.count(size) > 1 else part.file.shown
+        if digest in first:
+            raise UserError(
+                f"{part.file.shown} and {first[digest]} are the same: a score on training rows says nothing about "
+                f"new ones. Give {part.split} rows of its own, or leave the file out: rows are then kept back for it."
+            )
+        first[digest] = part.file.shown
+
+
+def told(settings: Settings, found: Facts) -> Iterator[tuple[str, bool]]:
+    """Yield, in sentences, what of a table is read, and whether the user should look at it."""
+    read = [settings.text] if settings.text else found.features
+    what = f"the text of {settings.text}" if settings.text else f"the numbers of {listed(read)}"
+    how = f"{len(found.classes)} classes ({listed(found.classes, 6)})" if found.classes else "numbers"
+    yield f"Read: {what}; as label {settings.label}, {how}", False
+    left = [name for name in found.columns if name not in (*read, settings.label)]
+    if left and (settings.text or settings.features):
+        yield f"Left out: {listed(left)}", False
+    elif left:
+        yield f"Left out, since they hold words and not numbers: {listed(left)}", True
+    if several := combined(found.classes):
+        yield (
+            f'Labels such as "{several[0]}" seem to be several labels in one; each of these {len(several)} is read as '
+            "a class of its own",
+            True,
+        )
 
 
 def _read_facts(settings: Settings) -> Facts:
@@ -162,6 +202,7 @@ def _read_facts(settings: Settings) -> Facts:
     found = Facts(rows=0)
     labels = Labels(settings)
     columns = NumberColumns(settings)
+    check_different(parts(settings))
     for part in parts(settings):
         names = check_columns(part, settings)
         found.columns = found.columns or names

@@ -7,9 +7,12 @@ formats may be compressed with gzip.
 import csv
 import gzip
 import json
+import os
 import re
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from io import BufferedReader, TextIOWrapper
 from pathlib import Path
 from typing import Any, Literal
@@ -96,7 +99,7 @@ class TableFile:
         if self.format not in ("csv", "tsv", "parquet"):
             _, cells = next(self.rows())
             return list(cells)
-        with open_bytes(self.path) as raw:
+        with self._readable(), open_bytes(self.path) as raw:
             if self.format == "parquet":
                 return self._parquet(raw).schema_arrow.names
             return self._header(self._records(raw))
@@ -106,13 +109,29 @@ class TableFile:
         read = {"csv": self._read_csv, "tsv": self._read_csv, "parquet": self._read_parquet}
         read |= {"json": self._read_json, "jsonl": self._read_jsonl, "txt": self._read_txt}
         count = 0
-        with progress.bar(f"Reading {self.shown}", self.path.stat().st_size) as update, open_bytes(self.path) as raw:
+        size = self.path.stat().st_size
+        with self._readable(), progress.bar(f"Reading {self.shown}", size) as update, open_bytes(self.path) as raw:
             for count, row in enumerate(read[self.format](raw), 1):
                 if count % 1000 == 0 and not raw.closed:  # JSON is read as a whole before its first row
                     update(getattr(raw, "fileobj", raw).tell())  # in a compressed file, its compressed bytes
                 yield row
         if not count:
             raise UserError(f"{self.shown} has no rows: there is nothing to learn from.")
+
+    @contextmanager
+    def _readable(self) -> Iterator[None]:
+        """Turn whatever a library makes of a damaged file into one sentence that names the file."""
+        try:
+            yield
+        except UserError:
+            raise
+        except RecursionError:
+            raise UserError(f"{self.shown} cannot be read: its lists or objects are nested too deeply.") from None
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise UserError(f"{self.shown} is not a complete gzip file: {first_line(error)}.") from None
+        except (OSError, ValueError) as error:
+            kind = "a readable Parquet file" if self.format == "parquet" else f"readable as {self.format}"
+            raise UserError(f"{self.shown} is not {kind}: {first_line(error)}") from None
 
     def _lines(self, raw: Bytes) -> Iterator[str]:
         """Yield the lines of a text format, decoded."""
@@ -128,8 +147,6 @@ class TableFile:
             ) from None
         except UnicodeDecodeError as error:
             raise self._wrong_encoding(error) from None
-        except (gzip.BadGzipFile, EOFError) as error:
-            raise UserError(f"{self.shown} is not a complete gzip file: {error}.") from None
 
     def _wrong_encoding(self, error: UnicodeDecodeError) -> UserError:
         """Find the line that cannot be decoded: the text layer decodes in blocks and does not know it."""
@@ -251,15 +268,17 @@ class TableFile:
             if not isinstance(cells, dict):
                 raise UserError(f"{self.where(number)}: {kind(cells)} where an object is expected, [{{...}}, {{...}}].")
             yield number, cells
+        end = _past_space(text, position + 1)
+        if end < len(text):
+            line = text.count("\n", 0, end) + 1
+            raise UserError(
+                f"{self.shown}, line {line}: more follows after the end of the list. A JSON file holds one list."
+            )
 
     def _parquet(self, raw: Bytes):
         import pyarrow.parquet
-        from pyarrow import ArrowInvalid
 
-        try:
-            return pyarrow.parquet.ParquetFile(raw)
-        except (ArrowInvalid, OSError) as error:
-            raise UserError(f"{self.shown} is not a readable Parquet file: {first_line(error)}") from None
+        return pyarrow.parquet.ParquetFile(raw)
 
     def _read_parquet(self, raw: Bytes) -> Iterator[tuple[int, dict]]:
         batches = self._parquet(raw).iter_batches(batch_size=1000)
@@ -301,7 +320,13 @@ def kind(value: Any) -> str:
 
 
 def missing(path: Path, shown: str) -> UserError:
-    """Return the error for a file that is not there, with the closest name of its folder."""
+    """Return the error for a file that is not there, with the closest name of its folder, or that is not a file."""
+    if path.exists():
+        kinds = {"a folder": path.is_dir(), "a pipe": path.is_fifo(), "a socket": path.is_socket()}
+        found = next((name for name, is_it in kinds.items() if is_it), "a device")
+        return UserError(f"{shown} is {found}, where a file is expected. Write the rows into a file and give that.")
+    if path.is_symlink():
+        return UserError(f"{shown} is a link to {os.readlink(path)}, where no file can be reached. Correct the link.")
     folder = path.parent
     if not folder.is_dir():
         return UserError(f"{shown} does not exist: there is no folder {folder}. Paths start at {Path.cwd()}.")

@@ -6,6 +6,7 @@ predictor = Predictor("outputs/textcnn-movie_reviews/2026-11-21_12-00-00/model")
 print(list(predictor([{"text": "a fine film"}])))
 """
 
+import math
 from collections.abc import Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
@@ -51,10 +52,26 @@ class Predictor:
 
     def answers(self, rows: Iterable[tuple[str, dict]]) -> Iterator[dict]:
         """The same for pairs of the place of a row, in words, and the row."""
-        clean = (cleaned(row, self.columns, place) for place, row in rows)
+        clean = ((place, cleaned(row, self.columns, place)) for place, row in rows)
         while some := list(islice(clean, BATCH)):
             with torch.inference_mode():
-                yield from self.task.answer(some, self.data)
+                yield from self.ask(some)
+
+    def ask(self, rows: list[tuple[str, dict]]) -> list[dict]:
+        """Return the answers to pairs of the place of a row, in words, and the cleaned row.
+
+        Raises:
+            UserError: an answer is not a finite number.
+        """
+        found = self.task.answer([row for _, row in rows], self.data)
+        for (place, _), answer in zip(rows, found, strict=True):
+            for name, value in answer.items():
+                if isinstance(value, float) and not math.isfinite(value):
+                    raise UserError(
+                        f"{place}: the answer {name} is {value}. Is a number of this row far from those that the "
+                        "model was trained on?"
+                    )
+        return found
 
 
 def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:

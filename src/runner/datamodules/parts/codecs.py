@@ -206,11 +206,24 @@ class Standardised:
         self.std = np.asarray(std, dtype=np.float64)
 
     def scale(self, values: Any) -> Tensor:
-        """Standardise values (..., columns), in their own precision; float32."""
+        """Standardise values (..., columns), in their own precision; float32.
+
+        Raises:
+            UserError: a value is not finite, or so large that float32 cannot hold it.
+        """
         values = np.asarray(values)
         kind = np.result_type(values.dtype, np.float32)
-        scaled = (values - self.mean.astype(kind)) / self.std.astype(kind)
-        return torch.from_numpy(scaled.astype(np.float32))
+        with np.errstate(over="ignore", invalid="ignore"):  # found below
+            scaled = ((values - self.mean.astype(kind)) / self.std.astype(kind)).astype(np.float32)
+        if not np.isfinite(scaled).all():
+            place = np.argwhere(~np.isfinite(scaled))[0]
+            names = getattr(self, "names", None)
+            column = f', column "{names[place[-1]]}"' if names else ""
+            raise UserError(
+                f"Row {place[0] + 1}{column}: {values[tuple(place)]} cannot be read: a number is finite, and at most "
+                f"{np.finfo(np.float32).max:.2g} in size after it is standardised."
+            )
+        return torch.from_numpy(scaled)
 
     def scales(self) -> dict[str, list[float]]:
         """Return mean and deviation, JSON-able."""
@@ -341,7 +354,7 @@ class ImageInputs(Codec):
 
     def encode(self, rows: list[dict]) -> tuple[Tensor, ...]:
         """Return (B, channels, height, width), float32; an image has to have the right number of pixels."""
-        images = [np.asarray(image, dtype=np.float32) for image in cells(rows, self.column)]
+        images = arrays(rows, self.column)
         for number, image in enumerate(images, 1):
             if image.size != np.prod(self.shape):
                 raise UserError(
@@ -384,7 +397,7 @@ class SequenceInputs(Standardised, Codec):
 
     def encode(self, rows: list[dict]) -> tuple[Tensor, ...]:
         """Return windows (B, T, C), float32; a window has to have the right shape."""
-        windows = [np.asarray(window, dtype=np.float32) for window in cells(rows, self.column)]
+        windows = arrays(rows, self.column)
         shape = (self.num_steps, len(self.mean))
         for number, window in enumerate(windows, 1):
             if window.shape != shape:
@@ -412,3 +425,21 @@ def cells(rows: list[dict], column: str) -> list:
         if column not in row:
             raise no_column(f"Row {number}", column, row)
     return [row[column] for row in rows]
+
+
+def arrays(rows: list[dict], column: str) -> list[np.ndarray]:
+    """Return one cell of every row as an array of finite numbers, float32.
+
+    Raises:
+        UserError: a row lacks the column, or its cell is not such an array.
+    """
+    found = []
+    for number, cell in enumerate(cells(rows, column), 1):
+        try:
+            with np.errstate(over="ignore"):
+                found.append(np.asarray(cell, dtype=np.float32))
+        except (TypeError, ValueError):
+            raise UserError(f'Row {number}, column "{column}": not an array of numbers.') from None
+        if not np.isfinite(found[-1]).all():
+            raise UserError(f'Row {number}, column "{column}": a number is not finite, or too large for 32 bits.')
+    return found
