@@ -1,5 +1,7 @@
 """The same answers wherever a model is asked, and rows that cannot be read named."""
 
+import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +9,11 @@ from pathlib import Path
 import pytest
 from recorded_runs import bundle
 from records import uses_mlflow
+from tables import write_csv
 
 from runner.errors import UserError
 from runner.inference.predictor import Predictor, cleaned
+from runner.inference.scoring import score_file
 from runner.tracking import artifacts
 from runner.tracking.find import find_run
 
@@ -44,6 +48,47 @@ def test_mlflow_answers_the_same(recorded, name: str) -> None:
     with pytest.raises(mlflow.MlflowException, match=r"empty|finite") as error:
         model.predict(pandas.DataFrame([{k: " " if isinstance(v, str) else float("nan") for k, v in rows[0].items()}]))
     assert error.value.get_http_status_code() == 400
+
+
+@pytest.mark.parametrize("name", ["iris", "boston"])
+def test_numbers_too_large_for_the_net_are_refused_everywhere(recorded, name: str, tmp_path: Path) -> None:
+    import mlflow
+    import pandas
+
+    folder, ids = recorded
+    predictor = Predictor(bundle(recorded, name))
+    columns = list(predictor.columns)
+    row = dict.fromkeys(columns, 1.5)
+    for power in (*range(30, 39), 39, 308):
+        for value in (10.0**power, -(10.0**power)):
+            wrong = row | {columns[1]: value}
+            try:
+                answers = list(predictor([row, wrong]))
+            except UserError as error:
+                assert re.match(r"(?i)row \d", str(error)), error
+            else:
+                assert power < 39 and all(math.isfinite(v) for v in answers[1].values() if isinstance(v, float))
+    with pytest.raises(UserError, match=rf'row 2, column "{columns[1]}": 1e\+308 is too large'):
+        list(predictor([row, row | {columns[1]: 1e308}]))
+    mlflow.set_tracking_uri(f"sqlite:///{folder / 'outputs' / 'mlflow.db'}")
+    model = mlflow.pyfunc.load_model(f"runs:/{ids[name]}/model")
+    with pytest.raises(mlflow.MlflowException, match="is too large") as refused:
+        model.predict(pandas.DataFrame([row | {columns[1]: 1e308}]))
+    assert refused.value.get_http_status_code() == 400
+    assert predictor.data.targets is not None
+    (label,) = predictor.data.targets.columns(predictor.cfg.data.get("label"))
+    truth = predictor.data.targets.names[0] if name == "iris" else 20
+    table = [row | {label: truth}, row | {columns[1]: 1e308, label: truth}]
+    with pytest.raises(UserError, match=rf'a.csv, line 3, column "{columns[1]}": .1e\+308. is too large'):
+        score_file(predictor, write_csv(tmp_path / "a.csv", table), None, None)
+
+
+def test_an_answer_that_is_no_number_is_refused(recorded, monkeypatch) -> None:
+    predictor = Predictor(bundle(recorded, "boston"))
+    row = dict.fromkeys(predictor.columns, 1.5)
+    monkeypatch.setattr(predictor.task, "answer", lambda rows, data: [{"price": float("nan")} for _ in rows])
+    with pytest.raises(UserError, match=r"row 1: the answer price is nan"):
+        list(predictor([row]))
 
 
 def test_the_tracker_gives_the_model_where_the_folder_is_gone(recorded, tmp_path: Path) -> None:

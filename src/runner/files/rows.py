@@ -190,8 +190,8 @@ def told(settings: Settings, found: Facts) -> Iterator[tuple[str, bool]]:
         yield f"Left out, since they hold words and not numbers: {listed(left)}", True
     if several := combined(found.classes):
         yield (
-            f'Labels such as "{several[0]}" seem to be several labels in one; each of these {len(several)} is read as '
-            "a class of its own",
+            f'Labels such as "{several[0]}" seem to be several labels in one; each is read as a class of its own '
+            f"({len(several)} of {len(found.classes)} classes)",
             True,
         )
 
