@@ -1,4 +1,4 @@
-"""The commands in README and docs: bash can read all of them, and those that train compose.
+"""The commands in README and docs: bash can read all of them, and those that train compose from what bash gives.
 
 Commands are the lines of blocks fenced as sh or bash, lines after `$` of blocks fenced as console, lines of indented
 blocks, and what begins with `runner ` between backticks. Those that a page shows with `runner: ...` below are refused
@@ -63,8 +63,16 @@ def refusals(page: Path) -> dict[str, str]:
 
 def problems(command: str) -> list[str]:
     """What is wrong with a training command."""
-    words = shlex.split(command, comments=True)[1:]
+    words = typed(command)
     return check([word for word in words if word != "-m"], multirun="-m" in words)
+
+
+def typed(command: str) -> list[str]:
+    """What bash gives to the program `runner` when a person types the command."""
+    script = f"runner() {{ printf '%s\\0' \"$@\"; }}\n{command}\n"
+    read = subprocess.run(["bash", "-c", script], capture_output=True, text=True, timeout=60, check=True)
+    assert not read.stderr, f"{command}\n{read.stderr}"
+    return read.stdout.split("\0")[:-1]
 
 
 def is_training(command: str) -> bool:
@@ -129,6 +137,12 @@ def test_the_rule_leaves_little_out() -> None:
     whole = [command for command in found if is_whole(command)]
     assert len(found) > 150
     assert len(whole) > 0.8 * len(found)
+
+
+def test_what_bash_makes_of_a_command_is_tried() -> None:
+    assert typed("runner -m 'seed=range(1,3)' model=mlp  # a comment") == ["-m", "seed=range(1,3)", "model=mlp"]
+    with pytest.raises(subprocess.CalledProcessError):
+        typed("runner -m seed=range(1,3)")
 
 
 def test_bash_refuses_parentheses_without_quotes() -> None:

@@ -265,6 +265,16 @@ BROKEN = {
         TEXT,
         ["a.json is not readable as json: Exceeds the limit"],
     ),
+    "whole number beyond all limits": (
+        {"a.json": json.dumps([{"x": 10**400 if n == 3 else n, "label": "ab"[n % 2]} for n in range(20)])},
+        COLUMNS,
+        ['a.json, row 4, column "x"', "is not a finite number"],
+    ),
+    "bytes for texts": (
+        {"a.parquet": [{"text": b"abc", "label": "ab"[n % 2]} for n in range(20)]},
+        TEXT,
+        ['a.parquet, row 1, column "text": bytes where a text is expected'],
+    ),
     "gzip cut off": ({"a.csv.gz": ZIPPED[:60]}, TEXT, ["a.csv.gz is not a complete gzip file: Compressed file ended"]),
     "gzip with other bytes": (
         {"a.csv.gz": ZIPPED[:30] + bytes(20) + ZIPPED[50:]},

@@ -108,7 +108,7 @@ def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str
     if _is_blank(cell) or str(cell).strip().lower() in NOTHING:
         shown = "empty" if _is_blank(cell) else f'missing ("{cell}")'
         raise UserError(f"{where}: the label is {shown}. Fill it in or remove the row.")
-    if isinstance(cell, (list, dict)):
+    if isinstance(cell, (list, dict, bytes)):
         raise UserError(f"{where}: {kind(cell)} where the label should be a word or a number.")
     if settings.target == "class":
         return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
@@ -125,7 +125,7 @@ def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str
 
 def text_of(cell: Any, place: str) -> str:
     """Return a cell as a text that is not empty."""
-    if isinstance(cell, (list, dict)):
+    if isinstance(cell, (list, dict, bytes)):
         raise UserError(f"{place}: {kind(cell)} where a text is expected")
     if _is_blank(cell):
         raise UserError(f"{place}: the text is empty (length zero). Fill it in or remove the row.")
@@ -150,6 +150,8 @@ def as_number(cell: Any) -> float | None:
         return None
     try:
         return float(cell)
+    except OverflowError:  # a whole number of more than 308 digits
+        return math.inf
     except (TypeError, ValueError):
         return None
 

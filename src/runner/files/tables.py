@@ -314,8 +314,15 @@ def _past_space(text: str, position: int) -> int:
 
 
 def kind(value: Any) -> str:
-    """Return what a JSON value is, in words."""
-    kinds = {list: "a list", str: "a text", bool: "true or false", type(None): "null", dict: "an object"}
+    """Return what a value of JSON or Parquet is, in words."""
+    kinds = {
+        list: "a list",
+        str: "a text",
+        bytes: "bytes",
+        bool: "true or false",
+        type(None): "null",
+        dict: "an object",
+    }
     return kinds.get(type(value), "a number")
 
 
