@@ -16,6 +16,7 @@ from runner.config.signatures import Parameter, Signature, find
 from runner.config.source import TargetError
 from runner.config.wording import one_line, show
 from runner.errors import UserError, closest, user_error
+from runner.files import secrets
 
 # Arguments that the program itself passes to a constructor.
 SUPPLIED = {
@@ -110,12 +111,22 @@ class Inspection:
         for key in NEEDED:
             if key not in self.raw:
                 self.report(f"A run needs {key}, which ~ has removed.{self.findings.allowed(key)}")
+        for path, value in walk(self.raw):
+            if isinstance(value, str) and secrets.in_address(value):
+                self.report(self.holds_a_secret(path, value))
         for path in self.missing:
             self.report(f"{path} must be typed{self.comment(path)}: write {path}=...")
         self.excused |= Pair(self.findings, self.cfg, self.raw, self.choices, self.reasons).check()
         for key, raw in self.raw.items():
             for path, value in walk(self.resolve(raw, self.cfg, key, key), key):
                 self.check_node(path, value)
+
+    def holds_a_secret(self, path: str, value: str) -> str:
+        """Explain where a password belongs: the value of a setting is written into the record of the run."""
+        start = f"{path}={secrets.without_credentials(value)} holds a user name, a password or a token"
+        if path == "tracking.uri":
+            return f"{start}: leave them out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        return f"{start}, and settings are recorded: export ADDRESS='...' and write {path}='${{oc.env:ADDRESS}}'."
 
     def comment(self, path: str) -> str:
         """Return " (meaning)" from the comment after a key in its file."""

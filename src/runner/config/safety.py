@@ -5,8 +5,8 @@ distributions), Lightning, torchmetrics and scikit-learn, and the user's own cod
 next to a `--config-dir`. Everything else has to be allowed by the user, `allow=[my.package]` on the command line or
 RUNNER_ALLOW=my.package in the environment. A value of `allow` in a file does not count.
 
-There is one judge, `refusal`, for what is typed and for what is stored. It reads source files and imports nothing. What
-counts is where something is defined: a module that another one has imported (`torch.nn.functional.torch`) leads nowhere.
+There is one judge, `refusal`, for what is typed and what is stored. It reads source files and imports nothing. Only
+where something is defined counts: a module that another one has imported (`torch.nn.functional.torch`) leads nowhere.
 """
 
 import importlib.util
