@@ -51,16 +51,19 @@ def recordable(cfg: DictConfig, *keys: str) -> DictConfig:
     try:
         settle(cfg, keys or list(cfg))
     except InterpolationResolutionError as error:
-        absent = re.search(r"Environment variable '(.*)' not found", str(error))
-        if absent is None:
+        problem = absent_variable(error)
+        if problem is None:
             raise
-        place = str(error.full_key or "a setting")
-        raise UserError(
-            f"{place} is read from the environment variable {absent[1]}, which is not set: export {absent[1]}=..."
-        ) from None
+        raise UserError(f"{error.full_key}: {problem}") from None
     finally:
         OmegaConf.register_new_resolver("oc.env", oc.env, replace=True)
     return cfg
+
+
+def absent_variable(error: Exception) -> str | None:
+    """Return in words which environment variable an interpolation lacks, None if it fails for another reason."""
+    found = re.search(r"Environment variable '(.*)' not found", str(error))
+    return found and f"the environment variable {found[1]} is not set: export {found[1]}=..."
 
 
 def walk(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
