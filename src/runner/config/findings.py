@@ -11,6 +11,7 @@ from runner.config.catalog import KINDS, Catalog
 from runner.config.safety import CLASSES, refusal
 from runner.config.source import TargetError
 from runner.config.wording import show
+from runner.files.secrets import without_credentials
 
 MOST_NAMES = 25  # that a message lists
 MOST_KEYS = 20
@@ -46,7 +47,7 @@ class Findings:
     problems: dict[str, None] = field(default_factory=dict)
 
     def report(self, problem: str) -> None:
-        self.problems.setdefault(problem)
+        self.problems.setdefault(without_credentials(problem))
 
     @property
     def permitted(self) -> list[str]:

@@ -118,13 +118,15 @@ class Inspection:
         self.raw["data"] = settled
 
     def run(self) -> None:
+        held = [(path, value) for path, value in walk(self.raw) if isinstance(value, str) and secrets.in_address(value)]
+        for path, value in held:
+            self.report(self.holds_a_secret(path, value))
+        if held:
+            return  # before anything is fetched with it
         self.settle()
         for key in NEEDED:
             if key not in self.raw:
                 self.report(f"A run needs {key}, which ~ has removed.{self.findings.allowed(key)}")
-        for path, value in walk(self.raw):
-            if isinstance(value, str) and secrets.in_address(value):
-                self.report(self.holds_a_secret(path, value))
         for path in self.missing:
             self.report(f"{path} must be typed{self.comment(path)}: write {path}=...")
         self.excused |= Pair(self.findings, self.cfg, self.raw, self.choices, self.reasons).check()
