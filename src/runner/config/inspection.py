@@ -110,7 +110,8 @@ class Inspection:
             except UserError as error:
                 self.report(str(error))
             except OmegaConfBaseException as error:
-                self.report(f"data: {one_line(error)}")
+                if not absent_variable(error):  # the setting that reads it is reported
+                    self.report(f"data: {one_line(error)}")
         settled = as_dict(self.cfg.data)
         for key in inferred:
             if "${infer" in str(settled.get(key)):
