@@ -7,6 +7,7 @@ import os
 import sys
 
 from runner.errors import UserError, closest, print_mistake
+from runner.tracking.uri import bare_arguments
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.processes import frozen_config, started_as
@@ -47,6 +48,8 @@ def main() -> None:
     if "--debug" in arguments:
         os.environ["RUNNER_DEBUG"] = "1"
         arguments = [argument for argument in arguments if argument != "--debug"]
+    arguments = bare_arguments(arguments)
+    sys.argv[1:] = arguments  # the record holds the command
     add_user_code(arguments)
     try:
         sys.exit(run_verb(arguments))

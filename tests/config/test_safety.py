@@ -1,14 +1,20 @@
 """What comes from others is read without running their code: configurations, bundles, checkpoints."""
 
+import importlib
+import inspect
 import os
 import pickle
 import shutil
+import sys
+from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from omegaconf import OmegaConf
 from recorded_runs import inside
+from sklearn.utils import all_estimators
 from small_runs import composed, settings
 
 from runner.config import safety
@@ -54,6 +60,16 @@ REFUSED = [
     "runner.files.sources.archive",
     "pytorch_lightning.cli.LightningCLI",
     "pytorch_lightning.LightningModule.load_from_checkpoint",
+    "runner.tasks.classification.Classification.load_from_checkpoint",  # a method of a known class
+    "torch.nn.functional.torch.hub.load",  # modules that an allowed one has imported
+    "torch.nn.functional.torch.load",
+    "torch.nn.functional.torch.os.system",
+    "torch.nn.functional.torch.builtins.eval",
+    "torch.nn.functional.importlib.import_module",
+    "torch.nn.functional.handle_torch_function",  # imported, not defined there
+    "runner.text.tokenizers.importlib.import_module",
+    "runner.tasks.losses.function",
+    "sklearn.pipeline.Pipeline",  # `memory` is a folder of pickles
 ]
 
 
@@ -76,9 +92,68 @@ def test_everything_else_is_refused(target: str) -> None:
         safety.guard({"model": {"_target_": "torch.nn.Linear", "inner": [{"_target_": target}]}})
 
 
-def test_a_method_of_a_known_class_is_no_class() -> None:
-    with pytest.raises(UserError, match="none of these"):
-        safety.guard({"task": {"_target_": "runner.tasks.classification.Classification.load_from_checkpoint"}})
+@pytest.mark.filterwarnings("ignore")  # some of torch's attributes say that they are old
+def test_nothing_leads_out_of_the_allowed_modules() -> None:
+    """Walk all attributes of the allowed modules: no alias of a module and no foreign callable may be named."""
+    for name in (*safety.CLASSES, *safety.FUNCTIONS):
+        with suppress(ImportError):  # the package `lightning`
+            importlib.import_module(name)
+    names = {*safety.CLASSES, *safety.FUNCTIONS, *safety.ROOTS}
+    own = [module for name, module in sys.modules.items() if {name, name.rpartition(".")[0]} & names]
+    leading_out, tried = [], 0
+    for module in own:
+        for name, value in [*vars(module).items()]:
+            place = f"{module.__name__}.{name}"
+            if isinstance(value, ModuleType) and value.__name__ != place:
+                inner = [each for each, it in [*vars(value).items()] if callable(it) and not each.startswith("_")][:2]
+                paths = [f"{place}.{each}" for each in inner]
+            elif callable(value) and not is_ours(value, module.__name__):
+                paths = [place]
+            else:
+                continue
+            tried += len(paths)
+            leading_out += [path for path in paths if may_be_named(path)]
+    assert tried > 3000
+    assert leading_out == []
+
+
+def is_ours(value: object, module: str) -> bool:
+    """Whether a class is defined in one of the allowed modules; a function, in this very one."""
+    home = getattr(value, "__module__", None) or ""
+    if isinstance(value, type):
+        return any(f"{home}.".startswith(f"{name}.") for name in safety.CLASSES)
+    compiled = not hasattr(value, "__code__")  # torch's, which say that they are from elsewhere
+    return module in safety.FUNCTIONS and (compiled or f"{home}.".startswith(f"{module}."))
+
+
+def may_be_named(path: str) -> bool:
+    try:
+        safety.guard({"x": {"_target_": path}})
+    except UserError:
+        return False
+    return True
+
+
+def test_classes_of_the_allowed_packages_keep_no_pickles() -> None:
+    """A parameter `memory` of scikit-learn is a folder in which joblib looks for pickles."""
+    for name, estimator in all_estimators():
+        if "memory" in inspect.signature(estimator).parameters:
+            assert not may_be_named(f"{estimator.__module__}.{name}"), name
+
+
+def test_what_ones_own_or_an_allowed_module_has_imported_is_not_its_own(tmp_path: Path, monkeypatch) -> None:
+    (tmp_path / "importing_net.py").write_text(
+        "import os\nfrom os import system\nclass Net:\n    @classmethod\n    def small(cls): ...\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    safety.own_folder(tmp_path)
+    assert safety.refusal("importing_net.Net") is None
+    assert safety.refusal("importing_net.Net.small") is None
+    for name in ("os.system", "system"):
+        with pytest.raises(UserError, match="none of these"):
+            safety.guard({"model": {"_target_": f"importing_net.{name}"}})
+    assert safety.refusal("numpy.os.system", ["numpy"]) is not None
+    assert safety.refusal("numpy.os.system", ["numpy.os.system"]) is None
 
 
 def test_what_the_user_allows_may_be_named(monkeypatch) -> None:
@@ -119,16 +194,29 @@ def test_the_command_is_checked_before_anything_is_imported() -> None:
     assert not any("allow=" in each for each in check(["model._target_=pandas.DataFrame", "allow=pandas"]))
 
 
+HYDRA_NODES = {
+    "callback": {"callbacks": {"x": {"_target_": "os.system"}}},
+    "alias": {"callbacks": {"x": {"_target_": "hydra.core.plugins.os.system"}}},
+    "function": {"callbacks": {"x": {"_target_": "hydra.utils.call"}}},
+    "factory": {"job_logging": {"handlers": {"x": {"()": "os.system", "command": "true"}}}},
+    "handler": {"job_logging": {"handlers": {"x": {"class": "subprocess.Popen", "args": "true"}}}},
+    "module": {"job_logging": {"handlers": {"x": {"class": "logging.StreamHandler", "stream": "ext://this.s"}}}},
+    "environment": {"job": {"env_set": {"RUNNER_ALLOW": "os"}}},
+}
+
+
 def test_a_file_can_neither_allow_itself_nor_use_hydras_own_nodes(tmp_path: Path) -> None:
     folder = tmp_path / "conf" / "experiment"
     folder.mkdir(parents=True)
     (folder / "bold.yaml").write_text("# @package _global_\nallow: [os]\n")
-    (folder / "sly.yaml").write_text("# @package _global_\nhydra:\n  callbacks:\n    x:\n      _target_: os.system\n")
+    for name, node in HYDRA_NODES.items():
+        cfg = OmegaConf.create({"hydra": node})
+        (folder / f"{name}.yaml").write_text(f"# @package _global_\n{OmegaConf.to_yaml(cfg)}")
     found = check(["experiment=bold", "model._target_=os.system"], str(tmp_path / "conf"))
     assert any("os.system is none of these" in each for each in found)
-    assert any(
-        "hydra.callbacks.x._target_=os.system" in each for each in check(["experiment=sly"], str(tmp_path / "conf"))
-    )
+    for name in HYDRA_NODES:
+        (problem,) = check([f"experiment={name}"], str(tmp_path / "conf"))
+        assert problem.startswith("hydra."), name
 
 
 def test_the_training_checks_again(tmp_path: Path) -> None:

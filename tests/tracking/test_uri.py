@@ -1,12 +1,13 @@
 """Where runs are recorded."""
 
+import os
 from pathlib import Path
 
 import pytest
 
 from runner.errors import UserError
 from runner.tracking.tracker import Tracker
-from runner.tracking.uri import hide_password, resolve_uri
+from runner.tracking.uri import PASSWORD, USER, advice, bare_arguments, resolve_uri, with_credentials
 
 
 @pytest.mark.parametrize("uri", ["mlruns", "./runs.db", "file:///tmp/x", "sqlite:///", "sqlite:///:memory:", "ftp://x"])
@@ -21,4 +22,38 @@ def test_resolve_uri(tmp_path, monkeypatch):
     assert resolve_uri(None, Path("outputs")) == default
     assert resolve_uri("sqlite:///outputs/mlflow.db", Path("x")) == default
     assert resolve_uri("https://host/", Path("x")) == ("https://host", "")
-    assert hide_password("postgresql://me:secret@host/db") == "postgresql://me:***@host/db"
+
+
+@pytest.fixture
+def no_credentials(monkeypatch):
+    for name in (USER, PASSWORD):
+        monkeypatch.setenv(name, "")  # restored afterwards, whatever the test sets
+
+
+@pytest.mark.usefixtures("no_credentials")
+@pytest.mark.parametrize("quotes", ["{}", "'{}'", '"{}"'])
+def test_typed_credentials_go_to_the_environment(quotes, capsys):
+    typed = ["model=mlp", f"tracking.uri={quotes.format('https://me:p%40ss@host:5000/x')}", "seed=1"]
+    expected = ["model=mlp", f"tracking.uri={quotes.format('https://host:5000/x')}", "seed=1"]
+    assert bare_arguments(typed) == expected
+    assert (os.environ[USER], os.environ[PASSWORD]) == ("me", "p@ss")
+    said = capsys.readouterr().err
+    assert USER in said and PASSWORD in said and "p@ss" not in said and "p%40ss" not in said
+    assert bare_arguments(expected) == expected
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.usefixtures("no_credentials")
+def test_a_database_gets_them_in_its_address_only_when_it_is_opened(tmp_path):
+    uri, _ = resolve_uri("postgresql://me:p%40ss@host/db", tmp_path)
+    assert uri == "postgresql://host/db"
+    assert with_credentials(uri) == "postgresql://me:p%40ss@host/db"
+    assert with_credentials("https://host") == "https://host"  # MLflow reads the environment itself
+    assert with_credentials("sqlite:////x/mlflow.db") == "sqlite:////x/mlflow.db"
+    assert resolve_uri("postgresql://you@host/db", tmp_path)[0] == "postgresql://you@host/db"
+    assert with_credentials("postgresql://you@host/db") == "postgresql://you@host/db"
+
+
+def test_a_server_that_wants_a_password_is_explained():
+    assert PASSWORD in advice("https://host", "API request failed with error code 401")
+    assert "p4ss" not in advice("https://host", "cannot connect to postgresql://me:p4ss@host/db")

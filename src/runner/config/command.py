@@ -22,12 +22,13 @@ from runner.config.catalog import Catalog, config_path
 from runner.config.findings import Findings, TypedOverride, as_typed, each_value, list_keys
 from runner.config.hydra_internals import ERRORS, Composer, set_values
 from runner.config.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
-from runner.config.nodes import as_dict, targets
+from runner.config.nodes import as_dict, walk
+from runner.config.safety import HYDRA
 from runner.config.signatures import signature
 from runner.config.wording import one_line
 from runner.errors import closest
 
-HYDRA = ("hydra", "hydra_plugins")  # which Hydra's own nodes may name: sweepers, launchers
+CALLED = ("_target_", "()", "class")  # keys of Hydra's nodes, and of Python's logging, whose values are called
 MAX_JOBS = 500  # of a multirun that are composed here; every single value of a sweep up to this many is seen
 
 
@@ -192,11 +193,21 @@ class Command:
         if key not in self.composed:
             cfg, choices = self.composer.compose(picked)
             in_files = as_dict(cfg.pop("hydra", None) or DictConfig({}))  # not those that the command line names
-            for path, target in targets(in_files, "hydra"):
-                self.findings.check_safe(f"{path}._target_={target}", str(target), HYDRA)
+            self.check_hydra(in_files)
             OmegaConf.set_struct(cfg, True)
             self.composed[key] = cfg, choices
         return self.composed[key]
+
+    def check_hydra(self, in_files: dict[str, Any]) -> None:
+        """Report what a file may not make Hydra do: build objects of others, set environment variables."""
+        for path, value in walk(in_files, "hydra"):
+            key = path.rpartition(".")[2]
+            if path == "hydra.job.env_set" and value:
+                self.report(f"{path} is set in a file; it only counts on the command line: type it there.")
+            elif key in CALLED and value is not None:
+                self.findings.check_safe(f"{path}={value}", str(value), HYDRA)
+            elif isinstance(value, str) and value.startswith("ext://") and not value.startswith("ext://sys.std"):
+                self.report(f"{path}={value}: a file may only name ext://sys.stdout or ext://sys.stderr.")
 
     def job(self, picked: tuple[Override, ...], settings: tuple[Override, ...]) -> None:
         """Check one job of the command."""

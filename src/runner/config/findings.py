@@ -1,6 +1,6 @@
 """The problems of a command, collected as sentences, and what those sentences need to know about the command."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -8,9 +8,10 @@ from typing import Any
 from hydra.core.override_parser.types import Override
 
 from runner.config.catalog import KINDS, Catalog
-from runner.config.safety import refusal
+from runner.config.safety import CLASSES, refusal
 from runner.config.source import TargetError
 from runner.config.wording import show
+from runner.files.secrets import without_credentials
 
 MOST_NAMES = 25  # that a message lists
 MOST_KEYS = 20
@@ -46,17 +47,17 @@ class Findings:
     problems: dict[str, None] = field(default_factory=dict)
 
     def report(self, problem: str) -> None:
-        self.problems.setdefault(problem)
+        self.problems.setdefault(without_credentials(problem))
 
     @property
     def permitted(self) -> list[str]:
         """The packages that the command line allows."""
         return [str(name) for typed in self.typed if typed.key == "allow" for name in each_value(typed.values)]
 
-    def check_safe(self, shown: str, target: str, names: Iterable[str] = ()) -> bool:
+    def check_safe(self, shown: str, target: str, classes: tuple[str, ...] = CLASSES) -> bool:
         """Return whether a configuration may name `target`, and report it if not."""
         try:
-            problem = refusal(target, (*self.permitted, *names), folders=self.own_folders)
+            problem = refusal(target, self.permitted, folders=self.own_folders, classes=classes)
         except TargetError as error:
             problem = str(error)
         if problem:

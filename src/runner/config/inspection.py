@@ -10,12 +10,13 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from runner.config.annotations import Kind, fits, kinds_of, named, words
 from runner.config.findings import Findings, list_keys
-from runner.config.nodes import as_dict, walk
+from runner.config.nodes import absent_variable, as_dict, walk
 from runner.config.pairing import Pair, references
 from runner.config.signatures import Parameter, Signature, find
 from runner.config.source import TargetError
 from runner.config.wording import one_line, show
 from runner.errors import UserError, closest, user_error
+from runner.files import secrets
 
 # Arguments that the program itself passes to a constructor.
 SUPPLIED = {
@@ -72,11 +73,22 @@ class Inspection:
 
     def __init__(self, findings: Findings, cfg: DictConfig, choices: dict[str, str | None]):
         self.findings, self.cfg, self.choices = findings, cfg, choices
-        self.report, self.catalog, self.shown = findings.report, findings.catalog, findings.shown
+        self.report, self.catalog = findings.report, findings.catalog
         self.raw: dict[str, Any] = as_dict(cfg)
         self.missing = [path for path, value in walk(self.raw) if value == "???"]
         self.excused: set[str] = set()  # what an interpolation lacks that another problem already mentions
         self.reasons: dict[str, str] = {}  # facts that a user's table does not have, each with the reason
+
+    def shown(self, path: str, value: Any) -> str:
+        """Return a setting as it was typed; what it reads from the environment may be a secret."""
+        raw = self.from_environment(path)
+        return f"{path}={raw}" if raw else self.findings.shown(path, value)
+
+    def from_environment(self, path: str) -> str | None:
+        """Return the text of a setting that reads the environment itself, None if it does not."""
+        raw = OmegaConf.to_container(self.cfg, resolve=False)
+        found = next((value for place, value in walk(raw) if place == path), None)
+        return found if isinstance(found, str) and "${oc.env:" in found else None
 
     def settle(self) -> None:
         """Read the facts of a user's table (`${infer:...}`); those it does not have are removed from the data node.
@@ -98,7 +110,8 @@ class Inspection:
             except UserError as error:
                 self.report(str(error))
             except OmegaConfBaseException as error:
-                self.report(f"data: {one_line(error)}")
+                if not absent_variable(error):  # the setting that reads it is reported
+                    self.report(f"data: {one_line(error)}")
         settled = as_dict(self.cfg.data)
         for key in inferred:
             if "${infer" in str(settled.get(key)):
@@ -106,6 +119,11 @@ class Inspection:
         self.raw["data"] = settled
 
     def run(self) -> None:
+        held = [(path, value) for path, value in walk(self.raw) if isinstance(value, str) and secrets.in_address(value)]
+        for path, value in held:
+            self.report(self.holds_a_secret(path, value))
+        if held:
+            return  # before anything is fetched with it
         self.settle()
         for key in NEEDED:
             if key not in self.raw:
@@ -116,6 +134,13 @@ class Inspection:
         for key, raw in self.raw.items():
             for path, value in walk(self.resolve(raw, self.cfg, key, key), key):
                 self.check_node(path, value)
+
+    def holds_a_secret(self, path: str, value: str) -> str:
+        """Explain where a password belongs: the value of a setting is written into the record of the run."""
+        start = f"{path}={secrets.without_credentials(value)} holds a user name, a password or a token"
+        if path == "tracking.uri":
+            return f"{start}: leave them out, and set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD."
+        return f"{start}, and settings are recorded: export ADDRESS='...' and write {path}='${{oc.env:ADDRESS}}'."
 
     def comment(self, path: str) -> str:
         """Return " (meaning)" from the comment after a key in its file."""
@@ -149,6 +174,8 @@ class Inspection:
         """Explain why an interpolation fails; None where another problem already says so."""
         if (cause := user_error(error)) is not None:
             return str(cause)
+        if problem := absent_variable(error):
+            return f"{path}={raw}: {problem}"
         if isinstance(error, InterpolationToMissingValueError):
             return None
         absent = re.match(r"Interpolation key '([\w.]+)' not found", str(error))
@@ -238,6 +265,8 @@ class Inspection:
         example = f"{shown.partition('=')[0]}={sample}"
         hint = f" Did you mean {example}?" if near else f" For example: {example}" if sample else ""
         text = f'text "{value}"' if isinstance(value, str) else show(value)
+        if self.from_environment(path):
+            text = 'text (for a number, quoted: "${oc.decode:${oc.env:...}}")' if isinstance(value, str) else "another"
         self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}")
 
     def sample(self, path: str, alternatives: tuple[Kind, ...]) -> str:

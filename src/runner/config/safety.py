@@ -5,8 +5,8 @@ distributions), Lightning, torchmetrics and scikit-learn, and the user's own cod
 next to a `--config-dir`. Everything else has to be allowed by the user, `allow=[my.package]` on the command line or
 RUNNER_ALLOW=my.package in the environment. A value of `allow` in a file does not count.
 
-`refusal` judges a path by reading source files, before anything is imported; `guard` judges the objects themselves,
-just before they are created.
+There is one judge, `refusal`, for what is typed and what is stored. It reads source files and imports nothing. Only
+where something is defined counts: a module that another one has imported (`torch.nn.functional.torch`) leads nowhere.
 """
 
 import importlib.util
@@ -18,8 +18,8 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from runner.config.nodes import as_dict, targets
-from runner.config.signatures import find, signature
-from runner.config.source import TargetError
+from runner.config.signatures import Signature, find
+from runner.config.source import TargetError, module_named
 from runner.errors import UserError
 
 # Modules whose classes may be named. All of torch, or of runner, would be too much: parts of them start processes or
@@ -27,11 +27,17 @@ from runner.errors import UserError
 OWN = ("augment", "datamodules", "models", "optim", "tasks", "text.vectors", "training.baselines", "training.callbacks",
        "training.checkpoint", "training.lightning")  # fmt: skip
 CLASSES = (
-    *(f"runner.{part}" for part in OWN), "torch.nn", "torch.optim", "torch.distributions", "torchmetrics", "sklearn",
+    *(f"runner.{part}" for part in OWN), "torch.nn", "torch.optim", "torch.distributions", "torchmetrics",
     *(f"{lightning}.{part}" for lightning in ("pytorch_lightning", "lightning.pytorch")
-      for part in ("trainer", "callbacks", "profilers", "strategies", "plugins", "loggers", "accelerators")),
+      for part in ("trainer", "callbacks", "profilers", "strategies", "plugins", "accelerators")),
+    # not pipeline and cluster: their `memory` is a folder of pickles
+    *(f"sklearn.{part}" for part in (
+        "calibration", "compose", "decomposition", "discriminant_analysis", "dummy", "ensemble", "feature_extraction",
+        "feature_selection", "gaussian_process", "impute", "isotonic", "kernel_approximation", "kernel_ridge",
+        "linear_model", "multiclass", "naive_bayes", "neighbors", "neural_network", "preprocessing",
+        "random_projection", "svm", "tree")),
 )  # fmt: skip
-# Modules whose functions may be named. Elsewhere functions are refused: torch.hub.load runs code from the internet.
+# Modules whose own functions may be named. Elsewhere functions are refused: torch.hub.load runs code from the internet.
 FUNCTIONS = (
     "runner.optim.schedules",
     "runner.tasks.losses",
@@ -39,9 +45,9 @@ FUNCTIONS = (
     "torch.nn.init",
     "torchmetrics.functional",
 )
-# The functions that may be called on texts.
-TOKENIZERS = ("runner.text",)
 ROOTS = {name.split(".")[0] for name in CLASSES}
+TOKENIZERS = ("runner.text.tokenizers",)  # the same, for functions that are called on texts
+HYDRA = ("hydra", "hydra_plugins", "logging", "colorlog")  # whose classes Hydra's own nodes may name
 ALLOW, CODE = "RUNNER_ALLOW", "RUNNER_CODE"  # environment variables, so that processes started from here know them too
 
 
@@ -86,7 +92,11 @@ def own_module(root: str, folders: Iterable[Path] = ()) -> Path | None:
 
 
 def refusal(
-    target: str, names: Iterable[str] = (), functions: tuple[str, ...] = FUNCTIONS, folders: Iterable[Path] = ()
+    target: str,
+    names: Iterable[str] = (),
+    functions: tuple[str, ...] = FUNCTIONS,
+    folders: Iterable[Path] = (),
+    classes: tuple[str, ...] = CLASSES,
 ) -> str | None:
     """Return why a configuration may not name `target`, or None if it may. Nothing is imported.
 
@@ -95,16 +105,14 @@ def refusal(
         names: packages that are allowed in addition to those of `allowed()`.
         functions: modules whose functions may be named.
         folders: more folders that hold the user's own code.
+        classes: modules whose classes may be named.
 
     Raises:
         TargetError: the path leads nowhere.
     """
     found = find(target)
-    homes = CLASSES if found.kind == "class" else functions
-    if found.open and found.kind == "class":  # the source cannot tell what it is; `guard` will
-        homes = CLASSES + functions
-    harmless = _is_public(target) and _within(found.module, homes)
-    return None if harmless or _is_free(target, names, folders) else _text(target)
+    is_known = _is_known(found, functions, classes)
+    return None if is_known or _is_free(found, (*allowed(), *names), folders) else _text(target)
 
 
 def guard(cfg: DictConfig | dict) -> None:
@@ -116,8 +124,17 @@ def guard(cfg: DictConfig | dict) -> None:
     for path, target in targets(as_dict(cfg, resolve=True) if isinstance(cfg, DictConfig) else cfg):
         if not isinstance(target, str):
             raise UserError(f"{path}._target_ is the dotted path of a class, received {target!r}")
-        if not _is_free(target) and not _is_harmless(target):
-            raise UserError(f"{path}._target_={target}: {_text(target)}")
+        try:
+            problem = refusal(target)
+        except TargetError as error:
+            if target.startswith("runner."):
+                raise UserError(
+                    f"{target} is not in this version of runner. Use the version that the run was made with (its tag "
+                    "version.runner in MLflow), or train again"
+                ) from None
+            problem = f"it cannot be imported: {error}"
+        if problem:
+            raise UserError(f"{path}._target_={target}: {problem}")
 
 
 def check_function(key: str, target: str, functions: tuple[str, ...] = TOKENIZERS) -> None:
@@ -136,54 +153,49 @@ def check_function(key: str, target: str, functions: tuple[str, ...] = TOKENIZER
 
 def own_code(cfg: DictConfig) -> list[Path]:
     """Return the user's own modules that a configuration names: a model needs them wherever it goes."""
-    roots = {str(target).split(".")[0] for _, target in targets(as_dict(cfg, resolve=True))}
+    roots = {_root(str(target)) for _, target in targets(as_dict(cfg, resolve=True))}
     return [place for root in sorted(roots - ROOTS) if (place := own_module(root)) is not None]
 
 
-def _is_free(target: str, names: Iterable[str] = (), folders: Iterable[Path] = ()) -> bool:
-    """Whether the user has allowed it or wrote it."""
-    return _within(target, (*allowed(), *names)) or own_module(target.split(".")[0], folders) is not None
-
-
-def _is_public(target: str) -> bool:
-    """Whether a path is in a package of `CLASSES` and none of its parts is private."""
-    parts = target.split(".")
-    return parts[0] in ROOTS and not any(part.startswith("_") for part in parts)
-
-
-def _is_harmless(target: str) -> bool:
-    """Whether the object behind a path is a class, or one of the functions, that any configuration may name."""
-    if not _is_public(target):
+def _is_known(found: Signature, functions: Iterable[str], classes: Iterable[str]) -> bool:
+    """Whether it is a class that any configuration may name, or a function of one of these very modules."""
+    module = found.target.rpartition(".")[0]
+    if _root(module) not in map(_root, (*classes, *functions)) or module_named(module) is None:
+        return False  # a method, or what another module has imported
+    if any(part.startswith("_") for part in found.target.split(".")):
         return False
-    if target.startswith("runner.") and signature(target) is None:
-        raise UserError(
-            f"{target} is not in this version of runner. Use the version that the run was made with (its tag "
-            "version.runner in MLflow), or train again"
-        )
-    from hydra.utils import get_object
+    if found.kind == "class":
+        return _within(found.module, classes)
+    return found.kind != "unknown" and module in functions and _within(found.module, [module])
 
-    try:
-        found = get_object(target)
-    except Exception as error:  # whatever importing a module may raise
-        raise UserError(f"{target} cannot be imported: {error}") from error
-    home = getattr(found, "__module__", None) or ""
-    if isinstance(found, type):
-        return _within(home, CLASSES)
-    # Some of torch's functions are compiled and are defined elsewhere; the module they are named by counts.
-    return callable(found) and not hasattr(found, "__func__") and _within(target.rpartition(".")[0], FUNCTIONS)
+
+def _is_free(found: Signature, names: tuple[str, ...], folders: Iterable[Path]) -> bool:
+    """Whether the user has allowed it or wrote it, and it is defined there, not only imported."""
+
+    def is_trusted(name: str) -> bool:
+        return _within(name, names) or own_module(_root(name), folders) is not None
+
+    if found.target in names:
+        return True
+    if found.kind == "unknown" and module_named(found.target.rpartition(".")[0]) is None:
+        return False  # something inside a value, such as a module that is imported later
+    return is_trusted(found.target) and (_root(found.module) == _root(found.target) or is_trusted(found.module))
 
 
 def _within(name: str, packages: Iterable[str]) -> bool:
     return any(name == package or name.startswith(f"{package}.") for package in packages)
 
 
+def _root(name: str) -> str:
+    return name.split(".")[0]
+
+
 def _text(target: str) -> str:
-    root = target.split(".")[0]
     start = (
         "a configuration may name models, datasets, objectives and so on of runner, classes of torch (nn, optim, "
         "distributions), Lightning, torchmetrics and scikit-learn, and your own code in this folder; "
         f"{target} is none of these."
     )
-    if root in sys.stdlib_module_names:
+    if _root(target) in sys.stdlib_module_names:
         return start
-    return f"{start} If you trust it, type allow=[{target if root in ROOTS else root}]"
+    return f"{start} If you trust it, type allow=[{target if _root(target) in ROOTS else _root(target)}]"

@@ -41,7 +41,7 @@ class Signature:
     target: str
     parameters: dict[str, Parameter] = field(default_factory=dict)
     open: bool = False
-    kind: str = "class"  # "class" or "function"
+    kind: str = "class"  # "class", "function", "value" (assigned, such as a compiled function) or "unknown"
     doc: str = ""
     module_doc: str = ""
     module: str = ""  # where it is defined
@@ -80,7 +80,8 @@ def find(target: str) -> Signature:
         parameters, is_open = _arguments(module, node, bound=in_class and not _has(node, "staticmethod"))
         kind = "function"
     else:
-        return Signature(target, open=True, module=module.name, file=str(module.path or ""))
+        kind = "value" if isinstance(node, ast.expr) else "unknown"
+        return Signature(target, open=True, kind=kind, module=module.name, file=str(module.path or ""))
     return Signature(
         target,
         {parameter.name: parameter for parameter in parameters},

@@ -157,7 +157,7 @@ def _member(found: "tuple[Module, ast.AST]", rest: list[str]) -> "tuple[Module, 
         inner = next((item for item in node.body if getattr(item, "name", None) == part), None)
         if inner is None:
             if node.bases:
-                return module, ast.Pass()  # perhaps inherited: the constructor will tell
+                return module, ast.Name(part)  # perhaps inherited: the constructor will tell
             names = [item.name for item in node.body if isinstance(item, (ast.FunctionDef, ast.ClassDef))]
             raise TargetError(f"The class {module.name}.{node.name} has no {part}.{closest(part, names)}")
         node = inner
@@ -165,8 +165,19 @@ def _member(found: "tuple[Module, ast.AST]", rest: list[str]) -> "tuple[Module, 
 
 
 @cache
-def _lookup(module: Module, name: str) -> "Module | tuple[Module, ast.AST] | None":
-    """Return what a module's top-level name refers to, following imports; None if it has no such name."""
+def _lookup(
+    module: Module, name: str, seen: frozenset[tuple[str, str]] = frozenset()
+) -> "Module | tuple[Module, ast.AST] | None":
+    """Return what a module's top-level name refers to, following imports; None if it has no such name.
+
+    Args:
+        module: where to look.
+        name: what for.
+        seen: (module, name) that were looked up on the way here: modules may import from each other in a circle.
+    """
+    if (module.name, name) in seen:
+        return None
+    seen |= {(module.name, name)}
     entry = module.names.get(name)
     if isinstance(entry, tuple):
         source, attribute = entry
@@ -177,14 +188,14 @@ def _lookup(module: Module, name: str) -> "Module | tuple[Module, ast.AST] | Non
             return inner
         if inner is module:  # `from . import name` in __init__.py
             return module_named(f"{source}.{attribute}")
-        return _lookup(inner, attribute) or module_named(f"{source}.{attribute}") or (module, ast.Pass())
+        return _lookup(inner, attribute, seen) or module_named(f"{source}.{attribute}") or (module, ast.Pass())
     if isinstance(entry, (ast.Name, ast.Attribute)):
         return resolve(module, entry) or (module, entry)
     if entry is not None:
         return module, entry
     for source in module.stars:
         inner = module_named(source)
-        if inner is not None and inner is not module and (found := _lookup(inner, name)) is not None:
+        if inner is not None and inner is not module and (found := _lookup(inner, name, seen)) is not None:
             return found
     return (module, ast.Pass()) if module.opaque else None
 

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -16,6 +16,7 @@ from runner.datamodules.parts.prepared import Prepared, Rows, SplitSettings
 from runner.datamodules.parts.splits import PARTS
 from runner.datamodules.parts.targets import Classes, Numbers, Targets
 from runner.errors import UserError
+from runner.files.secrets import without_credentials
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -102,6 +103,7 @@ class DataModule(LightningDataModule):
         if self.prepared is not None:
             return
         prepared = self.prepare()
+        prepared = replace(prepared, source=without_credentials(prepared.source))
         log.info("Data: %s", prepared.source)
         splits: dict[str, Split | None] = {part: getattr(prepared, part) for part in PARTS}
         sizes = [f"{len(split)} {part}" for part, split in splits.items() if split is not None]

@@ -26,6 +26,7 @@ from typing import BinaryIO
 
 from runner.errors import UserError, first_line
 from runner.files import cache, progress
+from runner.files.secrets import without_credentials
 from runner.files.tables import no_column
 
 log = logging.getLogger(__name__)
@@ -250,8 +251,9 @@ def url(address: str) -> Path:
     """
     name = PurePosixPath(urllib.parse.unquote(urllib.parse.urlsplit(address).path)).name or "data.csv"
     target = cache.folder() / "addresses" / cache.key({"address": address}) / name
+    shown = without_credentials(address)
     if target.is_file():
-        log.info("%s was fetched before; remove %s to fetch it again", address, target)
+        log.info("%s was fetched before; remove %s to fetch it again", shown, target)
         return target
     with cache.locked(target):
         if target.is_file():
@@ -265,7 +267,7 @@ def url(address: str) -> Path:
         except (OSError, ValueError) as error:
             reason = getattr(error, "reason", None) or error
             raise UserError(
-                f"{address} could not be fetched.\n  tried: a download, which ended with: {reason}\nThree ways to get "
+                f"{shown} could not be fetched.\n  tried: a download, which ended with: {reason}\nThree ways to get "
                 f"the data:\n  1. check the address and the connection (without offline=true), then run it again;\n"
                 f"  2. fetch the file elsewhere and copy it to {target};\n  3. read your own copy: data.path=FILE."
             ) from error
@@ -279,7 +281,7 @@ def _download(address: str, part: Path) -> None:
 
     with urllib.request.urlopen(address, timeout=TIMEOUT) as answer, open(part, "wb") as output:
         size = answer.headers.get("Content-Length")
-        with progress.bar(f"Fetching {address}", float(size) if size else None) as update:
+        with progress.bar(f"Fetching {without_credentials(address)}", float(size) if size else None) as update:
             done = 0
             while chunk := answer.read(CHUNK):
                 output.write(chunk)

@@ -1,6 +1,6 @@
 """A trained model with all that is needed to use it: `model/` in a run folder.
 
-config.yaml (resolved), preprocessing.json (vocabulary, scaler, class names) and the weights, none of which runs code
+config.yaml, preprocessing.json (vocabulary, scaler, class names) and the weights, none of which runs code
 when it is loaded.
 """
 
@@ -14,10 +14,11 @@ from pickle import UnpicklingError
 from typing import Any
 
 from hydra.utils import get_class
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.build import build_data, build_task
 from runner.config import safety
+from runner.config.nodes import recordable
 from runner.config.signatures import signature
 from runner.datamodules.base import DataModule
 from runner.errors import UserError, closest
@@ -28,12 +29,14 @@ def save_bundle(folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> 
     """Write `model/` into the run folder and return its path."""
     bundle = folder / "model"
     bundle.mkdir(parents=True, exist_ok=True)
-    cfg = copy.deepcopy(cfg)
+    cfg = recordable(copy.deepcopy(cfg))
     for place, source in model_folders(cfg):
         travels = Path(FILES) / place.removeprefix("model.")
         shutil.copytree(source, bundle / travels, dirs_exist_ok=True)
         OmegaConf.update(cfg, place, str(travels))
-    OmegaConf.save(cfg, bundle / "config.yaml", resolve=True)
+    with open_dict(cfg):
+        cfg.pop("tracking", None)  # where the run is recorded does not matter to who uses its model
+    OmegaConf.save(cfg, bundle / "config.yaml")
     preprocessing = {"digest": data.digest, "state": data.state()}
     (bundle / "preprocessing.json").write_text(json.dumps(preprocessing), encoding="utf-8")
     task.save_weights(bundle)
@@ -57,7 +60,8 @@ def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple
         raise UserError(f"{bundle} has no trained model: a run has one after it has finished")
     cfg = OmegaConf.load(bundle / "config.yaml")
     assert isinstance(cfg, DictConfig), "a configuration is a mapping"
-    OmegaConf.resolve(cfg)
+    cfg.pop("tracking", None)
+    recordable(cfg)
     safety.guard(cfg)
     for place, folder in model_folders(cfg):
         if not (bundle / folder).resolve().is_relative_to(bundle.resolve()):

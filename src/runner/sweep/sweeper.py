@@ -4,6 +4,7 @@ A sweep is one parent run in MLflow with a child for each job. What is needed to
 in `sweep.json` (state.py); whether a job has finished is read from its `metrics.json` and the status of its run.
 """
 
+import copy
 import json
 import logging
 import math
@@ -25,7 +26,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 from runner.config.hydra_internals import BASIC_LAUNCHER
-from runner.config.nodes import as_dict
+from runner.config.nodes import as_dict, recordable
 from runner.errors import UserError, print_mistake
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
@@ -88,6 +89,9 @@ class Sweep:
             raise UserError("a sweep is started once: leave torchrun out, and give each job trainer.devices=N")
         self.context, self.task_function, self.config = context, task_function, config
         self.settings = as_dict(config.sweep, resolve=True)
+        # what is recorded: values that come from the environment stay as they were typed
+        self.written = as_dict(recordable(copy.deepcopy(config.sweep)))
+        self.experiment: str = as_dict(recordable(copy.deepcopy(config.tracking), "experiment"))["experiment"]
         self.method: str = self.settings["method"]
         self.check_settings()
         self.folder = Path(config.hydra.sweep.dir).absolute()
@@ -96,7 +100,7 @@ class Sweep:
         self.space = read_space(arguments, self.settings["space"], parser)
         self.state = self.open_state(arguments)
         self.search: Search | None = None  # for method=optuna
-        self.storage = self.settings.get("storage") or f"sqlite:///{self.folder / 'optuna.db'}"
+        self.storage = self.written.get("storage") or f"sqlite:///{self.folder / 'optuna.db'}"
         self.stopped = False  # by on_error=stop
         self.reserved: dict[int, RunInfo | Record] = {}  # runs in MLflow for jobs to come
 
@@ -120,7 +124,8 @@ class Sweep:
                 f"there is a sweep in {self.folder} already: resume it with "
                 f"runner -m resume_sweep={self.folder.name}, or choose another sweep.name"
             )
-        own = [one for one in self.config.hydra.overrides.hydra if key_of(one) not in ("hydra.mode", "hydra.sweep.dir")]
+        typed = map(str, as_dict(self.config.hydra.overrides)["hydra"])
+        own = [one for one in typed if key_of(one) not in ("hydra.mode", "hydra.sweep.dir")]
         given = [source for source in self.config.hydra.runtime.config_sources if source.provider == "command-line"]
         return SweepState(
             folder=self.folder,
@@ -207,17 +212,17 @@ class Sweep:
 
     def open_parent(self) -> Record:
         """Open the parent run in MLflow; there is only one, however often the sweep was killed."""
-        state, tracking = self.state, self.config.tracking
+        state = self.state
         self.register(self.tracker.writer)
         if state.parent is None and self.settings["resume"]:
-            found = runs_with_tag(tracking.uri, self.outputs, "runner.sweep", state.id)
+            found = runs_with_tag(self.config.tracking.uri, self.outputs, "runner.sweep", state.id)
             state.parent = found[0].id if found else None
         command = {
             key_of(one): one.split("=", 1)[-1] for one in state.overrides if key_of(one).split(".")[0] != "sweep"
         }
-        settings = {key: value for key, value in self.settings.items() if key not in ("name", "resume")}
+        settings = {key: value for key, value in self.written.items() if key not in ("name", "resume")}
         parent = self.tracker.start(
-            experiment=tracking.experiment,
+            experiment=self.experiment,
             name=state.name,
             params={"command": command, "sweep": settings},
             tags={"runner.sweep": state.id, "runner.sweep_folder": str(self.folder)},
@@ -345,7 +350,7 @@ class Sweep:
     def reserve(self, number: int) -> Record:
         """Create the run in MLflow that a job will begin."""
         tags = {"runner.sweep_job": str(number)}
-        return self.tracker.reserve(self.config.tracking.experiment, str(number), tags, self.parent.id)
+        return self.tracker.reserve(self.experiment, str(number), tags, self.parent.id)
 
     def end(self, number: int, outcome: Outcome) -> None:
         """Record how a job ended."""
@@ -390,8 +395,7 @@ class Sweep:
     def close_unopened(self, job: Job) -> None:
         """End the run of a job that failed before it began."""
         if any(run.id == job.run_id and run.status == "SCHEDULED" for run in self.children()):
-            experiment = self.config.tracking.experiment
-            run = self.tracker.start(experiment, "", params={}, tags={}, resume=job.run_id, system_metrics=False)
+            run = self.tracker.start(self.experiment, "", params={}, tags={}, resume=job.run_id, system_metrics=False)
             run.finish("FAILED", error=job.error)
 
     def leave(self, stopped: BaseException) -> None:

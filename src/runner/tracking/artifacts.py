@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.errors import UserError, first_line
 from runner.tracking.find import RunInfo
-from runner.tracking.uri import quiet_mlflow, resolve_uri
+from runner.tracking.uri import quiet_mlflow, resolve_uri, with_credentials
 
 log = logging.getLogger(__name__)
 MODEL_TAG = "runner.model_uri"
@@ -19,7 +19,7 @@ def client(uri: str | None, outputs: Path) -> Any:
     import mlflow
     from mlflow.tracking import MlflowClient
 
-    address, _ = resolve_uri(uri, outputs)
+    address = with_credentials(resolve_uri(uri, outputs)[0])
     mlflow.set_tracking_uri(address)
     mlflow.set_registry_uri(address)
     logging.getLogger("alembic").setLevel(logging.WARNING)

@@ -11,7 +11,7 @@ from typing import Any
 from urllib.parse import quote
 
 from runner.errors import UserError, closest, first_line
-from runner.tracking.uri import hide_password, quiet_mlflow, resolve_uri
+from runner.tracking.uri import quiet_mlflow, resolve_uri, with_credentials
 
 SHORTEST_PREFIX = 4
 FILE_WITH_ID = "run_id"
@@ -71,7 +71,7 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
         run = next((run for run in runs if run.folder and (not allowed or run.status in allowed)), None)
         if run is None:
             wanted = f" that is {' or '.join(sorted(allowed))}" if allowed and runs else ""
-            raise UserError(f"there is no run{wanted} in {hide_password(uri)} yet.{_recent(runs)}")
+            raise UserError(f"there is no run{wanted} in {uri} yet.{_recent(runs)}")
     else:
         run = _one(which, runs, uri)
     if allowed and run.status not in allowed:
@@ -129,7 +129,7 @@ def _one(which: str, runs: list[RunInfo], uri: str) -> RunInfo:
         if found:
             raise UserError(f'"{which}" is the name or the beginning of {len(found)} runs; type an id.{_recent(found)}')
     guess = closest(which, {run.name for run in runs} | {run.id for run in runs} | {"last"})
-    raise UserError(f'there is no run "{which}" in {hide_password(uri)}.{guess}{_recent(runs)}')
+    raise UserError(f'there is no run "{which}" in {uri}.{guess}{_recent(runs)}')
 
 
 def _recent(runs: list[RunInfo]) -> str:
@@ -151,12 +151,12 @@ def _search(uri: str, **options: Any) -> list[RunInfo]:
     from mlflow.exceptions import MlflowException
     from mlflow.tracking import MlflowClient
 
-    client = MlflowClient(uri)
+    client = MlflowClient(with_credentials(uri))
     try:
         experiments = [experiment.experiment_id for experiment in client.search_experiments()]
         found = client.search_runs(experiments, **options)
     except MlflowException as error:
-        raise UserError(f"cannot read runs from {hide_password(uri)}: {first_line(error)}") from error
+        raise UserError(f"cannot read runs from {uri}: {first_line(error)}") from error
     return [_run_of_server(run.info, run.data) for run in found]
 
 

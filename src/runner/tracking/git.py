@@ -9,9 +9,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_DIFF = 10_000_000  # characters of the stored diff; the rest is cut off, with a line that says so
+from runner.files import secrets
+from runner.files.secrets import SOURCE
+
+MAX_DIFF = 1_000_000  # characters of the stored diff; the files after that are only listed
 MAX_UNTRACKED_FILE = 200_000  # bytes; larger new files (data, weights) are only listed
 MAX_UNTRACKED_FILES = 200
+CODE = (*SOURCE, ".sh", ".yaml", ".yml", ".toml")  # endings of new files that are stored
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"  # git's name for a folder without files
 
 
@@ -24,7 +28,8 @@ class GitState:
         branch: name of the branch, or None when HEAD is detached.
         remote: address of `origin` without user name and password, or None.
         dirty: whether anything differs from the commit, new files included.
-        diff: the changes in the form `git apply` takes; "" when the tree is clean.
+        diff: the changes in the form `git apply` takes, without what may hold a secret; its last lines say what was
+            left out. "" when the tree is clean.
     """
 
     commit: str | None
@@ -37,7 +42,7 @@ class GitState:
 def git_state(folder: Path, exclude: Sequence[Path] = ()) -> GitState | None:
     """Return the state of the repository around `folder`; None without a repository or without git.
 
-    New files that git does not ignore belong to the state: a model that is being written is usually not added
+    New code that git does not ignore belongs to the state: a model that is being written is usually not added
     yet. Files under the folders in `exclude` (the outputs of runs) do not count.
     """
     top = _git(folder, "rev-parse", "--show-toplevel")
@@ -48,8 +53,6 @@ def git_state(folder: Path, exclude: Sequence[Path] = ()) -> GitState | None:
     commit = _line(_git(root, "rev-parse", "--verify", "--quiet", "HEAD"))
     status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", *paths) or ""
     diff = _diff(root, commit, paths) if status else ""
-    if len(diff) > MAX_DIFF:
-        diff = diff[:MAX_DIFF] + f"\n# cut: the diff has {len(diff)} characters\n"
     return GitState(
         commit=commit,
         branch=_line(_git(root, "symbolic-ref", "--short", "--quiet", "HEAD")),
@@ -61,7 +64,7 @@ def git_state(folder: Path, exclude: Sequence[Path] = ()) -> GitState | None:
 
 def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None:
     """Run git in `folder`, optionally with another index; None if it is missing, fails or takes too long."""
-    command = ["git", "-c", "core.quotepath=off", *arguments]
+    command = ["git", "-c", "core.quotepath=off", "-c", "core.fsmonitor=false", *arguments]
     environment = {**os.environ, "GIT_OPTIONAL_LOCKS": "0", "LC_ALL": "C"}
     if index is not None:
         environment["GIT_INDEX_FILE"] = str(index)
@@ -73,21 +76,33 @@ def _git(folder: Path, *arguments: str, index: Path | None = None) -> str | None
 
 
 def _diff(root: Path, commit: str | None, paths: list[str]) -> str:
-    """Return all changes since the commit, new text files included; large new files are only listed."""
+    """Return all changes since the commit, new code included; what is left out is listed."""
     listed = _git(root, "ls-files", "--others", "--exclude-standard", "-z", "--", *paths) or ""
     new = [name for name in listed.split("\0") if name and not name.endswith("/")]
-    small = [name for name in new[:MAX_UNTRACKED_FILES] if _is_small(root / name)]
+    code = [name for name in new if name.endswith(CODE) and _is_small(root / name)][:MAX_UNTRACKED_FILES]
     with tempfile.TemporaryDirectory() as scratch:
         # `git diff` shows new files once they are announced (-N); that is done in a copy of the index.
         index = Path(scratch, "index")
         own_index = root / (_line(_git(root, "rev-parse", "--git-path", "index")) or "")
         if own_index.is_file():
             shutil.copy2(own_index, index)  # with its time, by which git knows what may have changed since
-        if small:
-            _git(root, "add", "--intent-to-add", "--", *small, index=index)
-        text = _git(root, "diff", commit or EMPTY_TREE, "--", *paths, index=index) or ""
-    left_out = sorted(set(new) - set(small))
-    return text + "".join(f"# new, not stored here: {name}\n" for name in left_out[:MAX_UNTRACKED_FILES])
+        if code:
+            _git(root, "add", "--intent-to-add", "--", *code, index=index)
+        options = ["--no-ext-diff", "--no-textconv"]  # they run other programs
+        text = _git(root, "diff", *options, commit or EMPTY_TREE, "--", *paths, index=index) or ""
+    kept: list[str] = []
+    left_out: dict[str, str] = {}
+    size = 0
+    for part in filter(None, re.split(r"^(?=diff --git )", text, flags=re.M)):
+        name = part.splitlines()[0].rpartition(" b/")[2]
+        if secrets.names_a_secret(name) or secrets.in_text(part):
+            left_out[name] = "it may hold a secret"
+        elif (size := size + len(part)) > MAX_DIFF:
+            left_out[name] = "the diff is too large"
+        else:
+            kept.append(part)
+    left_out |= {name: "it is new, and large or not code" for name in sorted({*new} - {*code})[:MAX_UNTRACKED_FILES]}
+    return "".join([*kept, *(f"# not stored here, {why}: {name}\n" for name, why in left_out.items())])
 
 
 def _is_small(file: Path) -> bool:
@@ -102,7 +117,7 @@ def _exclusions(root: Path, folders: Sequence[Path]) -> list[str]:
 
 def _without_password(address: str | None) -> str | None:
     """Return `https://name:secret@host/x` as `https://host/x`: addresses may hold a token."""
-    return address and re.sub(r"://[^/]*@", "://", address, count=1)
+    return address and secrets.without_credentials(address)
 
 
 def _line(text: str | None) -> str | None:

@@ -1,8 +1,11 @@
 """The folder that MLflow calls a pyfunc model, written quickly: nothing is imported, inferred or tested."""
 
+import shutil
 from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from runner.files.secrets import names_a_secret
 
 PACKAGES = ("mlflow", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pandas", "scikit-learn")
 TYPES = ("string", "double", "long", "tensor")
@@ -54,13 +57,24 @@ def save_model(
         path=str(path),
         python_model=str(script),
         artifacts={"run": folder},
-        code_paths=code or None,
+        code_paths=[without_secrets(place, scratch / "code") for place in code] or None,
         signature=ModelSignature(inputs=_schema(inputs, example), outputs=_schema(outputs, [])),
         input_example=_table(inputs, example) if example else None,
         pip_requirements=[f"{package}=={version}" for package, version in versions().items()],
         mlflow_model=header,
     )
     return path
+
+
+def without_secrets(place: str, scratch: Path) -> str:
+    """Return a module, or a copy of the folder of a package that leaves out files with secrets, such as .env."""
+    if not Path(place).is_dir():
+        return place
+
+    def left_out(folder: str, names: list[str]) -> list[str]:
+        return [name for name in names if name == "__pycache__" or names_a_secret(name)]
+
+    return str(shutil.copytree(place, scratch / Path(place).name, ignore=left_out))
 
 
 def versions(*more: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from runner.tracking.database import prepare_database
 from runner.tracking.environment import environment, is_alive, is_from_here, own_name
 from runner.tracking.pyfunc import save_model
+from runner.tracking.uri import with_credentials
 
 T = TypeVar("T")
 METRICS_A_BATCH = 1000  # MLflow's limits: points and params a call, characters of a param, a tag and a digest
@@ -64,12 +65,12 @@ class Store:
     def __init__(self, uri: str, artifact_root: str, warn: Callable[[str], None]):
         from mlflow.tracking import MlflowClient
 
-        self.uri = uri
+        self.uri = with_credentials(uri)
         self.artifact_root = artifact_root
         self.warn = warn
         if uri.startswith("sqlite:///"):
             prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
-        self.client = PatientClient(MlflowClient(uri))
+        self.client = PatientClient(MlflowClient(self.uri))
         self.client.once.search_experiments(max_results=1)  # find out now whether it answers
 
     def start(

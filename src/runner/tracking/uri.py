@@ -1,13 +1,21 @@
-"""Where runs are recorded: the tracking URI, the folder of the artifacts, the environment of MLflow."""
+"""Where runs are recorded: the tracking URI, the folder of the artifacts, the environment of MLflow.
+
+User names and passwords are in MLflow's environment variables alone, never in an address that is stored or printed.
+"""
 
 import os
 import re
+import sys
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from runner.errors import UserError
+from runner.files.secrets import ADDRESS, without_credentials
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
+USER, PASSWORD = "MLFLOW_TRACKING_USERNAME", "MLFLOW_TRACKING_PASSWORD"
+DATABASES = ("postgresql", "mysql", "mssql")  # besides SQLite
 MLFLOW_SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "WARNING",
@@ -19,15 +27,14 @@ MLFLOW_SETTINGS = {
 def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
     """Return the absolute tracking URI and the URI of the folder for artifacts ("": the server chooses)."""
     outputs = Path(outputs).absolute()
-    if not uri:
-        uri = f"sqlite:///{outputs / DATABASE}"
+    uri = bare(f"tracking.uri={uri}").removeprefix("tracking.uri=") if uri else f"sqlite:///{outputs / DATABASE}"
     scheme = uri.partition(":")[0].partition("+")[0]
     if uri.startswith("sqlite:///") and uri.removeprefix("sqlite:///") not in ("", ":memory:"):
         file = Path(uri.removeprefix("sqlite:///")).absolute()
         return f"sqlite:///{file}", (file.parent / ARTIFACTS).as_uri()
     if "://" in uri and scheme in ("http", "https"):
         return uri.rstrip("/"), ""
-    if "://" in uri and scheme in ("postgresql", "mysql", "mssql"):
+    if "://" in uri and scheme in DATABASES:
         return uri, (outputs / ARTIFACTS).as_uri()
     raise UserError(
         f'tracking.uri="{uri}" is not a place MLflow can write to. Allowed: null (outputs/{DATABASE}), '
@@ -36,9 +43,35 @@ def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
     )
 
 
-def hide_password(uri: str) -> str:
-    """Return the URI without the password it may contain."""
-    return re.sub(r"(://[^/@:]+):[^@/]*@", r"\1:***@", uri)
+def bare(argument: str) -> str:
+    """Return `tracking.uri=...` without user name and password, which MLflow's environment variables then hold."""
+    found = ADDRESS.search(argument)
+    if found is None or not found["who"] or not argument.lstrip("+").startswith("tracking.uri="):
+        return argument
+    user, _, password = found["who"].partition(":")
+    os.environ |= {USER: unquote(user), **({PASSWORD: unquote(password)} if password else {})}
+    return argument.replace(f"{found['who']}@", "", 1)
+
+
+def bare_arguments(arguments: list[str]) -> list[str]:
+    """Return what is typed without the user name and password of the tracker, and say so."""
+    found = [bare(argument) for argument in arguments]
+    if found != arguments:
+        print(
+            f"runner: the user name and password of tracking.uri are not recorded; set {USER} and {PASSWORD} in the "
+            "environment instead of typing them",
+            file=sys.stderr,
+        )
+    return found
+
+
+def with_credentials(uri: str) -> str:
+    """Return the address that MLflow is given: a database takes user name and password in it, a server does not."""
+    start, _, rest = uri.partition("://")
+    if start.partition("+")[0] not in DATABASES or not os.environ.get(USER) or "@" in rest:
+        return uri
+    who = ":".join(quote(os.environ[name], safe="") for name in (USER, PASSWORD) if os.environ.get(name))
+    return f"{start}://{who}@{rest}"
 
 
 def quiet_mlflow() -> None:
@@ -73,6 +106,8 @@ def advice(uri: str, reason: str) -> str:
     """Return what to tell a user whose run could not be opened."""
     if uri.startswith("http"):
         do = "Is the server running? Check tracking.uri, or leave it out to record in outputs/mlflow.db."
+        if re.search("40[13]|unauthori[sz]ed|not authenticated|permission", reason, re.I):
+            do = f"Does it want a user name and a password? Set {USER} and {PASSWORD}, or MLFLOW_TRACKING_TOKEN."
     else:
         do = "Is it an MLflow database in a folder that can be written? Or type another tracking.uri."
-    return f"the run cannot be recorded in {hide_password(uri)}: {reason}. {do}"
+    return f"the run cannot be recorded in {uri}: {without_credentials(reason)}. {do}"

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.config.catalog import RECORDED
 from runner.config.inferred import settle
-from runner.config.nodes import as_dict
+from runner.config.nodes import as_dict, recordable
 from runner.errors import UserError, print_mistake
 from runner.files import sources
 from runner.tracking.record import Record
@@ -39,8 +39,9 @@ def run(cfg: DictConfig) -> float | None:
         cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is not a setting of a job
     sources.go_offline(cfg)
     settle(cfg.data)
-    OmegaConf.resolve(cfg)
-    overrides = [override for override in hydra.overrides.task if key_of(override) != "resume"]
+    recordable(cfg)
+    typed = OmegaConf.to_container(hydra.overrides.task)  # as it is: what it reads from the environment is not recorded
+    overrides = [override for override in map(str, cast(list, typed)) if key_of(override) != "resume"]
     multirun = hydra.mode is RunMode.MULTIRUN
     with ending(multirun):
         if cfg.get("init_from") and not cfg.resume:
@@ -69,10 +70,11 @@ def run_recorded(
         clean(folder)
     OmegaConf.save(cfg, folder / "config.yaml")
     OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
+    written = as_dict(cfg.tracking)
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         record = tracker.start(
-            experiment=cfg.tracking.experiment,
-            name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
+            experiment=written["experiment"],
+            name=written["name"] or f"{choices['model']}-{choices['data']}",
             params={key: value for key, value in as_dict(cfg).items() if key != "resume"},
             tags={f"runner.{group}": choices[group] for group in RECORDED if choices.get(group)}
             | {"runner.folder": str(folder), **(tags or {})}

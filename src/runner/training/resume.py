@@ -1,5 +1,6 @@
 """`resume=RUN_ID|last|auto`: continuing a run, in its folder, from its newest checkpoint, as the same MLflow run."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from runner.errors import UserError
 from runner.tracking.find import RunInfo, find_run
 
 UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
+# What a file says about flags, `allow` and `hydra` does not count: the folder may be somebody else's.
+COUNTS = re.compile(r"[+~]*(?=\w)(?!allow\b)(?:(?!hydra\b)[\w./@:-])+(?:=|$)")
 # Any other change would make the continuation meaningless.
 MAY_CHANGE = ("trainer.", "callbacks.", "tracking.", "allow", "offline", "resume")
 
@@ -35,7 +38,7 @@ def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
     if run is None:
         return list(typed.values())
     assert run.folder is not None, "resumable() has looked"
-    earlier = [o for o in first_overrides(run.folder) if key_of(o) not in {*typed, "resume"}]
+    earlier = [o for o in first_overrides(run.folder) if COUNTS.match(o) and key_of(o) not in {*typed, "resume"}]
     new = [override for key, override in typed.items() if key != "hydra.run.dir"]
     return [*earlier, *new, f"hydra.run.dir='{run.folder}'", f"resume={run.id}"]
 
@@ -51,6 +54,11 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
     run = find_run(uri, outputs, which, status=UNFINISHED if which == "last" else None)
     if run.folder is None or not (run.folder / "overrides.yaml").exists():
         raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}")
+    if run.status == "UNKNOWN":
+        raise UserError(
+            f"{run.folder} is of the run {run.id}, which is not among those recorded here: it may be somebody else's. "
+            "If it is recorded elsewhere, type its tracking.uri= too"
+        )
     if has_finished(run):
         epochs = OmegaConf.load(run.folder / "config.yaml").trainer.max_epochs
         wanted = next((o.split("=", 1)[1] for o in overrides if key_of(o) == "trainer.max_epochs"), str(epochs))
@@ -71,7 +79,8 @@ def has_finished(run: RunInfo) -> bool:
 
 def first_overrides(folder: Path) -> list[str]:
     """What was typed when a run began."""
-    return [str(override) for override in OmegaConf.load(folder / "overrides.yaml")]
+    stored: Any = OmegaConf.to_container(OmegaConf.load(folder / "overrides.yaml"))
+    return list(map(str, stored))
 
 
 def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:

@@ -140,7 +140,7 @@ def build_trainer(
         task.gradient_clip = flags.pop("gradient_clip_val", None), flags.pop("gradient_clip_algorithm", "norm")
     for callback in callbacks:
         if hasattr(callback, "about"):
-            callback.about = {"config": OmegaConf.to_yaml(cfg, resolve=True), "folder": str(folder)}
+            callback.about = {"config": OmegaConf.to_yaml(cfg), "folder": str(folder)}
     trainer = instantiate(
         flags,
         logger=history,

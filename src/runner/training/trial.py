@@ -5,6 +5,8 @@ import warnings
 from functools import cache
 from typing import Any
 
+from omegaconf import OmegaConf
+
 from runner.config.optuna_names import classes, short_name
 from runner.errors import UserError
 
@@ -43,8 +45,8 @@ class RunningTrial:
 
 @cache
 def storage(url: str) -> Any:
-    """Return the database at a URL, opened once in this process."""
-    return optuna.storages.get_storage(url)
+    """Return the database at a URL, which may be `${oc.env:...}`, opened once in this process."""
+    return optuna.storages.get_storage(OmegaConf.create([url])[0])
 
 
 def make(kind: str, name: str, options: dict[str, Any], seed: int = 0, number: int = 0) -> Any:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from runner.verbs.options import Tracked, Typed, run_ids
 
@@ -48,7 +48,7 @@ class Rerun(Tracked):
         tracker = client(self.tracking_uri, self.outputs)
         register_resolvers()
         cfg = self.configuration(stored_text(tracker, original, "config.yaml"))
-        overrides = list(OmegaConf.create(stored_text(tracker, original, "overrides.yaml")))
+        overrides: Any = OmegaConf.to_container(OmegaConf.create(stored_text(tracker, original, "overrides.yaml")))
         choices = {group: original.tags.get(f"runner.{group}") for group in RECORDED}
         now = datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f")
         folder = self.outputs / f"{choices['model'] or 'rerun'}-{choices['data'] or original.id[:8]}" / now
@@ -67,6 +67,7 @@ class Rerun(Tracked):
         from omegaconf import DictConfig, OmegaConf
 
         from runner.config import safety
+        from runner.config.nodes import recordable
 
         cfg = OmegaConf.create(text)
         assert isinstance(cfg, DictConfig)
@@ -76,7 +77,7 @@ class Rerun(Tracked):
         if self.tracking_uri:
             cfg.tracking.uri = self.tracking_uri
         safety.allow(self.allow)
-        safety.guard(cfg)
+        safety.guard(recordable(cfg))
         return cfg
 
 
