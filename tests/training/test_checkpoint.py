@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Callback
-from small_runs import KillAt, Killed, resumed, settings, stopped
+from small_runs import KillAt, Killed, outcome, resumed, settings, stopped
 
 from runner.errors import UserError
 from runner.training import checkpoint
@@ -22,13 +22,14 @@ from runner.training.checkpoint import (
     newest_checkpoint,
     random_state,
     set_random_state,
+    tidy,
 )
 from runner.training.train import train
 
 
 def state(number: float, best: bool = False) -> dict:
     nested = [{"a": (1, torch.tensor(2.0))}, None, "text"]
-    return {"weights": torch.full((1000,), number), "best": best, "nested": nested}
+    return {"state_dict": {"weight": torch.full((1000,), number)}, "best": best, "nested": nested}
 
 
 @pytest.fixture
@@ -47,7 +48,7 @@ def save(folder):
 
 
 def number_in(path) -> float:
-    return float(load_checkpoint(path)["weights"][0])
+    return float(load_checkpoint(path)["state_dict"]["weight"][0])
 
 
 # Writing.
@@ -71,13 +72,13 @@ def test_containers_survive(folder, save):
 def test_what_is_written_is_what_was_there_when_save_returned(folder):
     content, writer = state(1.0), AtomicWriter()
     writer.save_checkpoint(content, folder / "last.ckpt")
-    content["weights"] += 1  # the next training step
+    content["state_dict"]["weight"] += 1  # the next training step
     writer.wait()
     assert number_in(folder / "last.ckpt") == 1
 
 
-@pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monkeypatch, call):
+@pytest.mark.parametrize(("call", "newest", "best"), [(0, 2, 2), (1, 2, 2), (2, 3, 2)])
+def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monkeypatch, call, newest, best):
     """os.replace gives the three names: previous, last, best. What is not done before the kill is never done."""
     save(1.0, best=True)
     save(2.0, best=True)
@@ -89,32 +90,45 @@ def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monke
         left[0] -= 1
         own(source, target)
 
-    monkeypatch.setattr(checkpoint.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     writer = AtomicWriter()
     with pytest.raises(Killed):
         writer.write(state(3.0, best=True), folder / "last.ckpt")
     monkeypatch.undo()
-    expected = 3 if call == 2 else 2
-    assert number_in(newest_checkpoint(folder)) == expected
-    assert number_in(folder / "best.ckpt") == expected, "the best one has got its second name"
+    assert number_in(newest_checkpoint(folder)) == newest
+    assert number_in(folder / "best.ckpt") == best
     save(4.0, best=True)  # files left by the kill do no harm
     assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+
+
+def test_best_weights_that_a_kill_prevented_are_written_on_resuming(tmp_path, no_figures, monkeypatch):
+    """Killed after the last checkpoint of all got its name, before its weights were written as the best."""
+    cfg = settings("gan")  # the last epoch is always the best one
+    train(cfg, tmp_path / "whole")
+    own = checkpoint.save_best
+
+    def killed(content, folder):
+        if content["epoch"] == 2:
+            raise Killed
+        own(content, folder)
+
+    def in_this_thread(writer, content, path, storage_options):
+        writer.write(content | storage_options, path)
+
+    monkeypatch.setattr(checkpoint, "save_best", killed)
+    monkeypatch.setattr(AtomicWriter, "save_checkpoint", in_this_thread)
+    assert stopped(cfg, tmp_path / "killed", Callback())
+    assert load_checkpoint(tmp_path / "killed" / "checkpoints" / "best.ckpt")["epoch"] == 1
+    monkeypatch.undo()
+    monkeypatch.setattr("runner.training.train.save_figures", lambda *arguments: None)
+    resumed(cfg, tmp_path / "killed")
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
 
 
 def test_a_half_written_file_is_never_taken_for_a_checkpoint(folder, save):
     save(1.0)
     (folder / "last.part").write_bytes(b"half of")
     assert number_in(newest_checkpoint(folder)) == 1
-
-
-def test_without_hard_links_the_files_are_copied(folder, save, monkeypatch):
-    def refuse(*arguments):
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(checkpoint.os, "link", refuse)
-    save(1.0, best=True)
-    save(2.0)
-    assert [number_in(folder / f"{name}.ckpt") for name in ("last", "previous", "best")] == [2, 1, 1]
 
 
 # Reading.
@@ -238,8 +252,29 @@ def test_random_state_round_trip(tmp_path):
 def test_all_files_of_a_run_load_without_code(trained):
     for name in ("last", "previous", "best"):
         found = torch.load(trained("mlp") / "checkpoints" / f"{name}.ckpt", weights_only=True)
-        assert {"state_dict", "optimizer_states", "random_states", "train_loader", "history", "about"} <= set(found)
-    assert "hidden_dims" in found["about"]["config"], "a checkpoint says what it belongs to"
+        assert "hidden_dims" in found["about"]["config"], "a checkpoint says what it belongs to"
+        to_resume = {"optimizer_states", "random_states", "train_loader", "history", "training_means", "callbacks"}
+        assert to_resume & found.keys() == (set() if name == "best" else to_resume)
+        assert {"state_dict", "epoch", "global_step"} <= found.keys()
+
+
+@pytest.mark.parametrize(("keep", "left"), [("resume", ["best.ckpt", "last.ckpt"]), ("best", ["best.ckpt"])])
+def test_what_a_finished_run_keeps(folder, save, caplog, keep, left):
+    for number in (1.0, 2.0):
+        save(number, best=True)
+    with caplog.at_level(logging.INFO):
+        tidy(folder, keep)
+    assert sorted(path.name for path in folder.iterdir()) == left
+    assert [name in caplog.text for name in ("last.ckpt (0.0 MB, to train it longer)", "best.ckpt (0.0 MB")] == [
+        keep == "resume",
+        True,
+    ]
+
+
+def test_where_nothing_was_saved_nothing_is_said_to_be_kept(folder, caplog):
+    with caplog.at_level(logging.INFO):
+        tidy(folder, "best")
+    assert caplog.text == ""
 
 
 def test_a_callback_may_keep_a_state_of_its_own(tmp_path, no_figures):

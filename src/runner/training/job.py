@@ -84,9 +84,15 @@ def run_recorded(
             record.artifact(folder / name)
         with recorded(record), launching(folder / "config.yaml"):
             from runner.training.callbacks import StopOnSignal
+            from runner.training.checkpoint import tidy
             from runner.training.train import train
 
-            return train(cfg, folder, record, StopOnSignal(interrupt))
+            result = train(cfg, folder, record, StopOnSignal(interrupt))
+        keep = (cfg.callbacks.get("checkpoint") or {}).get("keep", "resume")
+        if keep == "best":
+            record.wait()  # until the record is complete, a killed run needs its last checkpoint
+        tidy(folder / "checkpoints", keep)
+        return result
 
 
 def run_beside(cfg: DictConfig, folder: Path) -> None:

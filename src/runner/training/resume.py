@@ -44,7 +44,7 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
     """Return the run to continue; None if `which` is auto and there is none.
 
     Raises:
-        UserError: the run does not exist, or it has finished and is not given more epochs.
+        UserError: the run does not exist, or it has finished and cannot be or is not trained longer.
     """
     if which == "auto":
         return started_alike(overrides, uri, outputs)
@@ -58,6 +58,12 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
             raise UserError(
                 f"run {run.id} has finished; there is nothing to resume. To train it longer, set more than its "
                 f"{epochs} epochs: trainer.max_epochs={2 * epochs}"
+            )
+        kept = {path.stem for path in run.folder.glob("checkpoints/*.ckpt")}
+        if kept == {"best"}:
+            raise UserError(
+                f"run {run.id} has kept its best weights alone (callbacks.checkpoint.keep=best), so it cannot be "
+                f"trained longer. Leave resume= out and start from them: init_from={run.id}"
             )
     return run
 

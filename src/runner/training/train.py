@@ -76,8 +76,9 @@ def train(
     writer.wait()
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
-    best_step = load_best(task, folder)
-    metrics = history.latest("train/")
+    best = load_best(task, folder)
+    best_step, best_epoch = (best["global_step"], best["epoch"] + 1) if best else (None, None)
+    metrics = history.latest("train/", until=best_step)  # of the same epoch as the weights that are evaluated
     for split in [split for split in ("val", "test") if split in data.sizes]:
         metrics |= task.evaluate(trainer, data, split)
     metrics = known(metrics | {f"fit/{name}": value for name, value in (task.fitted() | vectors).items()})
@@ -85,21 +86,20 @@ def train(
         metrics["train/samples_per_second"] = progress.samples_per_second
     result = metrics | {
         "run_id": record.id if record is not None else None,
-        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best_step is not None else None,
+        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
+        "best_epoch": best_epoch,
         "duration_seconds": round(time.time() - started, 3),
     }
     # in every process: the data they show are gathered from all of them
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
-        bundle = save_bundle(folder, cfg, task, data)
+        save_bundle(folder, cfg, task, data)
         save_figures(folder, drawn, task.monitor, history, best_step)
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
-            answered = task.answer_columns(data)
-            if cfg.tracking.model and answered:
-                own = safety.own_code(cfg)
-                record.model(bundle, PyfuncModel, data.columns, answered, data.some_rows(2), code=own)
+            if cfg.tracking.model:
+                keep_model(record, folder, cfg, task, data)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
 
@@ -151,14 +151,14 @@ def build_trainer(
     return trainer
 
 
-def load_best(task: Task, folder: Path) -> int | None:
-    """Load the weights of the best checkpoint into the task; return its step."""
+def load_best(task: Task, folder: Path) -> dict[str, Any] | None:
+    """Load the weights of the best checkpoint into the task; return the checkpoint, or None if there is none."""
     path = folder / "checkpoints" / "best.ckpt"
     if not path.exists():
         return None
     checkpoint = load_checkpoint(path)
     task.load_state_dict(checkpoint["state_dict"])
-    return checkpoint["global_step"]
+    return checkpoint
 
 
 def save_figures(folder: Path, drawn: dict, monitor: str | None, history: History, best_step: int | None) -> None:
@@ -190,5 +190,13 @@ def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> 
     for name in ("figures", FILES, "samples.txt", "runner.log"):
         if (folder / name).exists():
             record.artifact(folder / name)
-    if (folder / "checkpoints" / "best.ckpt").exists():
-        record.artifact(folder / "checkpoints" / "best.ckpt", folder="checkpoints")
+
+
+def keep_model(record: Record, folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> None:
+    """Hand the weights of the run to its record, once: as a model that answers raw rows, or else as they are."""
+    answered, best = task.answer_columns(data), folder / "checkpoints" / "best.ckpt"
+    if answered:
+        own = safety.own_code(cfg)
+        record.model(folder / "model", PyfuncModel, data.columns, answered, data.some_rows(2), code=own)
+    elif best.exists():
+        record.artifact(best, folder="checkpoints")
