@@ -61,8 +61,8 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
     uri, _ = resolve_uri(uri, outputs)
     which = str(which)
     allowed = {status} if isinstance(status, str) else set(status or ())
-    folder, run_id = _folder_of(which)
     runs = _all_runs(uri)
+    folder, run_id = _folder_of(which, runs)
     if run_id is not None:
         run = next((run for run in runs if run.id == run_id), None)
         if run is None:
@@ -104,8 +104,8 @@ def recent_runs(outputs: Path, count: int = 20) -> list[str]:
     return [run.id for run in runs if run.status == "FINISHED"][:count]
 
 
-def _folder_of(which: str) -> tuple[Path | None, str | None]:
-    """Return (folder, id of the run) if `which` is the path of a run folder, else (None, None)."""
+def _folder_of(which: str, runs: list[RunInfo]) -> tuple[Path | None, str | None]:
+    """Return (folder, id of its run) if `which` is the path of a run folder, else (None, None)."""
     folder = Path(which).expanduser()
     if not folder.is_dir():
         return None, None
@@ -114,6 +114,9 @@ def _folder_of(which: str) -> tuple[Path | None, str | None]:
         return folder, (folder / FILE_WITH_ID).read_text(encoding="utf-8").strip()
     if (folder / "metrics.json").is_file():
         return folder, json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("run_id")
+    begun = [run.id for run in runs if run.folder == folder.resolve()]  # and killed before it wrote its id there
+    if begun:
+        return folder, begun[0]
     if os.sep in which:
         raise UserError(f"{which} is not a run folder: it has neither {FILE_WITH_ID} nor metrics.json")
     return None, None
