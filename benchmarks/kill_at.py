@@ -2,8 +2,8 @@
 
 Python runs `install` at the start of every process that has the folder of `hook()` in PYTHONPATH. From then on the
 process counts what it does to files below KILL_UNDER: open (to write), write, fsync, rename, link, unlink, and the
-commits of SQLite. Each operation is a line of KILL_LOG. At operation number n of the process whose role is named in
-KILL_AT=ROLE:n:WHO, the process ends: alone (WHO is self), or after all others of the run (WHO is all).
+commits of SQLite. Each operation is a line of KILL_LOG. KILL_AT=ROLE:n:WHO says who ends at operation number n of the
+process with this role: it alone (self), it and all others of the run (all), or those of another role.
 
 Roles: training (the first process), helper (a second process of the same training), writer (of the record).
 A write stops halfway; before a commit the database already holds some of its pages, and its journal is still there.
@@ -68,17 +68,18 @@ class Killer:
             return
         number, name = next(self.numbers), os.path.relpath(path, self.under)
         if number == self.last:
-            half()
             self.note("killed", f"{kind} {name}")
-            for pid in self.others() if self.who == "all" else []:
+            for pid in self.others():
                 os.kill(pid, signal.SIGKILL)
-            os.kill(os.getpid(), signal.SIGKILL)
+            if self.who in ("self", "all"):
+                half()
+                os.kill(os.getpid(), signal.SIGKILL)
         self.note(kind, name)
 
     def others(self) -> list[int]:
-        """The other living processes of the run."""
-        lines = Path(os.environ["KILL_LOG"]).read_text().splitlines()
-        pids = [int(line.split("\t")[2]) for line in lines if "\tstart\t" in line]
+        """The other living processes of the run that have to end."""
+        lines = [line.split("\t") for line in Path(os.environ["KILL_LOG"]).read_text().splitlines()]
+        pids = [int(name) for role, kind, name in lines if kind == "start" and self.who in ("all", role)]
         return [pid for pid in pids if pid != os.getpid() and Path(f"/proc/{pid}").exists()]
 
 

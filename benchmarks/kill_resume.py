@@ -26,7 +26,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -48,7 +48,7 @@ TINY = ["trainer.max_epochs=3", "+trainer.limit_train_batches=6", "+trainer.limi
         "callbacks.checkpoint.every_n_steps=4", "tracking.system_metrics=false", "hydra.run.dir=run"]  # fmt: skip
 TWO = ["trainer.devices=2", "trainer.strategy=ddp"]
 MODELS = {
-    "mlp": ["model=mlp", "data=iris", "model.dropout=0.2"],
+    "mlp": ["model=mlp", "data=iris", "data.batch_size=8", "model.dropout=0.2"],
     "textcnn": ["model=textcnn", "model.embed_dim=8", "model.num_filters=4", "data.vocab_size=500"],
     "gan": ["model=gan", "model.hidden_dims=[8, 16]", "tracking.model=false"],
     "char_rnn": ["model=char_rnn", "data.max_chars=6000", "model.hidden_dim=16", "task.sample_len=10"],
@@ -62,7 +62,7 @@ class Case:
     Args:
         model: name in MODELS.
         role: the process that counts its operations.
-        who: self or all, see kill_at.
+        who: self, all or another role, see kill_at.
         kills: how many trials.
         more: further settings.
         kinds: the operations at which it is killed; empty = all.
@@ -88,10 +88,11 @@ CASES = {
     "bucketed": Case("textcnn", "training", "self", 15, ["data.bucket=true"]),
     "gan": Case("gan", "training", "self", 15),
     "char_rnn": Case("char_rnn", "training", "self", 15),
-    "ddp": Case("textcnn", "training", "self", 20, TWO),
-    "ddp, both": Case("textcnn", "training", "all", 10, TWO),
-    "writer alone": Case("mlp", "writer", "self", 15),
+    "ddp": Case("textcnn", "training", "self", 15, TWO),
+    "ddp, all": Case("textcnn", "training", "all", 10, TWO),
+    "ddp, second process": Case("textcnn", "training", "helper", 5, TWO, ["fsync", "rename"]),
     "both": Case("char_rnn", "training", "all", 10),
+    "writer alone": Case("mlp", "writer", "self", 15),
     "both, by the writer": Case("mlp", "writer", "all", 10),
     "commit": Case("mlp", "writer", "all", 20, (), ["commit"]),
 }
@@ -227,7 +228,7 @@ class Trial:
             "metrics.json": {name: value for name, value in metrics.items() if name not in TIMES},
             "curves": [point for point in points if not point[0].endswith("per_second")],
             "samples.txt": (run / "samples.txt").read_text() if (run / "samples.txt").exists() else None,
-            "files": sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file() and "config" not in p.name),
+            "files": sorted(str(p.relative_to(run)) for p in run.rglob("*") if p.is_file() and p.stem != "previous"),
             "artifacts": sorted(self.artifacts()),
         }
 
@@ -261,15 +262,22 @@ def check(trial: Trial, expected: dict) -> None:
                      f"new {[x for x in ours if x not in theirs][:4]}, {len(ours)} of {len(theirs)}")  # fmt: skip
 
 
+def sort_of_file(path: Path) -> str:
+    """Which files take turns."""
+    if path.parts[0] == "outputs":
+        return "copied code" if "code" in path.parts else f"record: {path.suffix}"
+    if path.suffix in (".yaml", ".png"):
+        return path.suffix
+    return path.name if path.parts[1] in ("checkpoints", "model") or len(path.parts) == 2 else path.parts[1]
+
+
 def instants(trial: Trial, case: Case, count: int, draw: random.Random) -> list[int]:
     """Numbers of operations: every kind of operation on every kind of file in turn, at random within them."""
     places = defaultdict(list)
     own = [(kind, name) for role, kind, name in trial.lines() if role == case.role and kind != "start"]
     for number, (kind, name) in enumerate(own):
         if not case.kinds or kind in case.kinds:
-            parts = Path(name).parts
-            what = "code" if "code" in parts else parts[-1] if parts[0] != "outputs" else Path(name).suffix
-            places[kind, what].append(number)
+            places[kind, sort_of_file(Path(name))].append(number)
     if case.nth is not None:
         return [sorted(number for numbers in places.values() for number in numbers)[case.nth]]
     for numbers in places.values():
@@ -291,7 +299,7 @@ def attempt(trial: Trial, number: int, how: str, expected: dict) -> str:
     case = trial.case
     code = trial.type(case.command, f"{case.role}:{number}:{case.who}")
     told = trial.killed() or "nothing was killed"
-    if case.role == "writer" and case.who == "self":  # the training does not end with its writer
+    if (case.role, case.who) == ("writer", "self"):  # the training does not end with its writer
         if code != 0:
             raise Failed(f"{told}: the command ended with {code}")
         check(trial, expected)
@@ -302,15 +310,16 @@ def attempt(trial: Trial, number: int, how: str, expected: dict) -> str:
         right = {"KILLED", "FAILED", "RUNNING", "SCHEDULED"} if case.who == "all" else {"KILLED", "FAILED"}
         if statuses - right - ({"FINISHED"} if finished else set()):
             raise Failed(f"{told}: the status was {statuses}")
+        if statuses == {"FINISHED"}:
+            check(trial, expected)
+            return f"{told}; it had finished"
     began = time.monotonic()
     command = ["resume=last"] if how == "last" else [*case.command, "resume=auto"]
     code = trial.type(command)
     if how == "last" and code == 2:
-        statuses = trial.statuses()
-        if statuses not in ([], ["FINISHED"]):
-            raise Failed(f"{told}: resume=last was refused, the run was {statuses}")
-        how = "last: no run yet, then auto" if not statuses else "last: it had finished"
-        code = trial.type([*case.command, "resume=auto"]) if not statuses else 0
+        if trial.statuses():
+            raise Failed(f"{told}: resume=last was refused, the run was {trial.statuses()}")
+        how, code = "auto, since there was no run yet", trial.type([*case.command, "resume=auto"])
     if code != 0:
         raise Failed(f"{told}: resume={how} ended with {code}")
     try:
@@ -366,20 +375,24 @@ def main() -> int:
     in_processes([lambda whole=whole: whole.type(whole.case.command) == 0 for whole in wholes.values()], arguments.jobs)
     database = place / "empty.db"
     in_processes([lambda: prepare_database(database, "") is None], 1)
-    names, calls = [], []
+    names, trials, calls = [], [], []
     for name, whole in wholes.items():
         if not (whole.folder / "run" / "metrics.json").exists():
             raise RuntimeError(whole.folder.with_name("whole.txt").read_text()[-3000:])
         expected = whole.outcome()
         check(whole, expected)
-        for index, number in enumerate(instants(whole, whole.case, whole.case.kills, random.Random(arguments.seed))):
+        draw = random.Random(f"{name} {arguments.seed}")
+        for index, number in enumerate(instants(whole, whole.case, whole.case.kills, draw)):
             trial = Trial(whole.folder.with_name(str(index)), whole.case, database if index % 3 else None)
             names.append(name)
+            trials.append(trial)
             calls.append(partial(tried, trial, number, ("last", "auto")[index % 2], expected))
     passed = in_processes(calls, arguments.jobs)
     for name in wholes:
         of_case = [good for owner, good in zip(names, passed, strict=True) if owner == name]
         print(f"{name}: {sum(of_case)} of {len(of_case)}")
+    kinds = Counter(trial.killed().split(" ")[0] or "none" for trial in trials)
+    print("killed at: " + ", ".join(f"{kind} {count}" for kind, count in kinds.most_common()))
     print(f"{sum(passed)} of {len(passed)} runs that were killed equal the uninterrupted one")
     if all(passed):
         shutil.rmtree(place)

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Callback
+from recorded_runs import bundle
 from small_runs import KillAt, Killed, outcome, resumed, settings, stopped
 
 from runner.errors import UserError
@@ -269,6 +270,14 @@ def test_what_a_finished_run_keeps(folder, save, caplog, keep, left):
         keep == "resume",
         True,
     ]
+
+
+def test_a_run_keeps_what_it_was_told_and_its_record_has_the_weights_once(recorded):
+    for name, kept in (("iris", {"best.ckpt", "last.ckpt"}), ("boston", {"best.ckpt"})):
+        run = bundle(recorded, name).parent
+        assert {path.name for path in (run / "checkpoints").iterdir()} == kept
+    assert list((recorded[0] / "outputs" / "mlartifacts").rglob("weights.safetensors"))
+    assert not list((recorded[0] / "outputs" / "mlartifacts").rglob("*.ckpt"))
 
 
 def test_where_nothing_was_saved_nothing_is_said_to_be_kept(folder, caplog):
