@@ -67,6 +67,7 @@ class Case:
         more: further settings.
         kinds: the operations at which it is killed; empty = all.
         nth: the one of these operations at which it is killed, from 0; None = many, in turn.
+        twice: whether what is killed has been killed before, late, and resumed.
     """
 
     model: str
@@ -76,6 +77,7 @@ class Case:
     more: Sequence[str] = ()
     kinds: Sequence[str] = ()
     nth: int | None = None
+    twice: bool = False
 
     @property
     def command(self) -> list[str]:
@@ -85,11 +87,13 @@ class Case:
 
 CASES = {
     "classifier": Case("textcnn", "training", "self", 20),
-    "bucketed": Case("textcnn", "training", "self", 15, ["data.bucket=true"]),
+    "bucketed": Case("textcnn", "training", "self", 10, ["data.bucket=true"]),
     "gan": Case("gan", "training", "self", 15),
-    "char_rnn": Case("char_rnn", "training", "self", 15),
-    "ddp": Case("textcnn", "training", "self", 15, TWO),
-    "ddp, all": Case("textcnn", "training", "all", 10, TWO),
+    "char_rnn": Case("char_rnn", "training", "self", 10),
+    "resumed": Case("char_rnn", "training", "self", 10, twice=True),
+    "ddp": Case("textcnn", "training", "self", 10, TWO),
+    "ddp, all": Case("textcnn", "training", "all", 5, TWO),
+    "ddp, all, resumed": Case("textcnn", "training", "all", 10, TWO, twice=True),
     "ddp, second process": Case("textcnn", "training", "helper", 5, TWO, ["fsync", "rename"]),
     "both": Case("char_rnn", "training", "all", 10),
     "writer alone": Case("mlp", "writer", "self", 15),
@@ -145,6 +149,7 @@ class Trial:
 
     def __init__(self, folder: Path, case: Case, database: Path | None):
         self.folder, self.case = folder, case
+        self.late = 0  # the operation of the first kill, if there are two
         folder.mkdir(parents=True)
         self.log = folder.with_name(f"{folder.name}.log")
         if database is not None:
@@ -202,8 +207,8 @@ class Trial:
         return [int(name) for _, kind, name in self.lines() if kind == "start"]
 
     def killed(self) -> str:
-        """The operation at which a process was killed; "" if none was."""
-        return next((name for _, kind, name in self.lines() if kind == "killed"), "")
+        """The last operation at which a process was killed; "" if none was."""
+        return next((name for _, kind, name in reversed(self.lines()) if kind == "killed"), "")
 
     def rows(self, query: str) -> list[tuple]:
         """What the database holds."""
@@ -273,11 +278,13 @@ def sort_of_file(path: Path) -> str:
 
 def instants(trial: Trial, case: Case, count: int, draw: random.Random) -> list[int]:
     """Numbers of operations: every kind of operation on every kind of file in turn, at random within them."""
-    places = defaultdict(list)
+    places: dict[tuple[str, str], list[int]] = defaultdict(list)
     own = [(kind, name) for role, kind, name in trial.lines() if role == case.role and kind != "start"]
     for number, (kind, name) in enumerate(own):
         if not case.kinds or kind in case.kinds:
             places[kind, sort_of_file(Path(name))].append(number)
+    if case.twice:  # a resumed run has fewer operations
+        places = {place: [n for n in numbers if n < len(own) // 2] for place, numbers in places.items()}
     if case.nth is not None:
         return [sorted(number for numbers in places.values() for number in numbers)[case.nth]]
     for numbers in places.values():
@@ -297,7 +304,11 @@ def attempt(trial: Trial, number: int, how: str, expected: dict) -> str:
         Failed: the resumed run is not what it has to be.
     """
     case = trial.case
-    code = trial.type(case.command, f"{case.role}:{number}:{case.who}")
+    command = case.command
+    if case.twice:
+        trial.type(command, f"{case.role}:{trial.late}:{case.who}")
+        command = [*command, "resume=auto"]
+    code = trial.type(command, f"{case.role}:{number}:{case.who}")
     told = trial.killed() or "nothing was killed"
     if (case.role, case.who) == ("writer", "self"):  # the training does not end with its writer
         if code != 0:
@@ -314,8 +325,7 @@ def attempt(trial: Trial, number: int, how: str, expected: dict) -> str:
             check(trial, expected)
             return f"{told}; it had finished"
     began = time.monotonic()
-    command = ["resume=last"] if how == "last" else [*case.command, "resume=auto"]
-    code = trial.type(command)
+    code = trial.type(["resume=last"] if how == "last" else [*case.command, "resume=auto"])
     if how == "last" and code == 2:
         if trial.statuses():
             raise Failed(f"{told}: resume=last was refused, the run was {trial.statuses()}")
@@ -384,6 +394,7 @@ def main() -> int:
         draw = random.Random(f"{name} {arguments.seed}")
         for index, number in enumerate(instants(whole, whole.case, whole.case.kills, draw)):
             trial = Trial(whole.folder.with_name(str(index)), whole.case, database if index % 3 else None)
+            trial.late = len([line for line in whole.lines() if line[0] == trial.case.role]) * 2 // 3
             names.append(name)
             trials.append(trial)
             calls.append(partial(tried, trial, number, ("last", "auto")[index % 2], expected))

@@ -9,14 +9,14 @@ from typing import BinaryIO
 
 @contextmanager
 def replacing(path: Path, older: Path | None = None) -> Iterator[BinaryIO]:
-    """Open a file that takes the place of `path` once it is complete and on the disk; a missing folder is created.
+    """Open a file that takes the place of `path` once it is complete and on the disk; its folder may be missing.
 
     Args:
         path: what is written.
         older: the name that the file it replaces gets; None = that one is removed.
     """
     part = path.with_name(f"{path.name}.part")
-    path.parent.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(exist_ok=True)
     try:
         with open(part, "wb") as file:
             yield file
@@ -32,6 +32,7 @@ def replacing(path: Path, older: Path | None = None) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    """Write to a file next to it, sync, and rename; a missing folder is created."""
+    """Write to a file next to it, sync, and rename; missing folders are created."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)

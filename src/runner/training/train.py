@@ -49,6 +49,7 @@ def train(
     """
     started = time.time()
     silence()
+    folder.mkdir(parents=True, exist_ok=True)
     safety.allow(cfg.get("allow"))
     safety.guard(cfg)
     data = build_data(cfg)
