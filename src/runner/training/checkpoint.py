@@ -131,7 +131,7 @@ class AtomicWriter(CheckpointIO):
         """Write to a temporary name, sync, rename; the last checkpoint becomes the previous one."""
         part = path.with_suffix(".part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(exist_ok=True)  # not the run folder: if that is gone, somebody has deleted it
             with open(part, "wb") as file:
                 torch.save(checkpoint, file)
                 file.flush()
@@ -144,18 +144,7 @@ class AtomicWriter(CheckpointIO):
         except Exception as error:  # of this thread: `wait` raises it in the training
             with suppress(OSError):
                 part.unlink(missing_ok=True)
-            self.error = self.explained(error, path)
-
-    def explained(self, error: Exception, path: Path) -> Exception:
-        """The error to report when a checkpoint could not be written."""
-        if not isinstance(error, OSError) and "PytorchStreamWriter" not in str(error):  # torch's word for a full disk
-            return error
-        there = next(folder for folder in path.absolute().parents if folder.exists())
-        free = shutil.disk_usage(there).free / 2**20
-        return UserError(
-            f"the checkpoint {path} could not be written; {free:.0f} MB are free on this disk. The checkpoint before "
-            f"it is intact: free some space, then continue with resume=last. ({error})"
-        )
+            self.error = error
 
     def wait(self) -> None:
         """Wait until the file is safely on the disk; raise the error if it could not be written."""
