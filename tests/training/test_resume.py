@@ -314,6 +314,14 @@ def test_auto_goes_on_only_with_a_run_that_began_with_this_command(outputs, add)
     assert command("model=mlp", "seed=4", "resume=auto", outputs=outputs) == ["model=mlp", "seed=4"]
 
 
+@pytest.mark.parametrize("folder", [[], ["hydra.run.dir={outputs}/killed"]])
+def test_auto_does_not_take_a_record_that_cannot_be_read_for_an_absent_one(outputs, add, folder):
+    add("killed", "KILLED", ["model=mlp"])
+    (outputs / "mlflow.db").write_bytes(b"not a database" * 100)
+    with pytest.raises(UserError, match="cannot be read as an MLflow database"):
+        command("model=mlp", *(one.format(outputs=outputs) for one in folder), "resume=auto", outputs=outputs)
+
+
 def test_auto_in_a_folder_of_its_own(outputs, add):
     run = add("mine", "KILLED", ["model=mlp"])
     add("later", "KILLED", ["model=textcnn"])

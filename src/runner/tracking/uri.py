@@ -3,6 +3,7 @@
 import os
 import re
 from pathlib import Path
+from urllib.parse import unquote
 
 from runner.errors import UserError
 
@@ -17,14 +18,17 @@ MLFLOW_SETTINGS = {
 
 
 def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
-    """Return the absolute tracking URI and the URI of the folder for artifacts ("": the server chooses)."""
+    """Return the absolute tracking URI and the URI of the folder for artifacts ("": the server chooses).
+
+    What is typed after sqlite:/// is a path and is taken as it stands.
+    """
     outputs = Path(outputs).absolute()
     if not uri:
         uri = f"sqlite:///{outputs / DATABASE}"
     scheme = uri.partition(":")[0].partition("+")[0]
     if uri.startswith("sqlite:///") and uri.removeprefix("sqlite:///") not in ("", ":memory:"):
         file = Path(uri.removeprefix("sqlite:///")).absolute()
-        return f"sqlite:///{file}", (file.parent / ARTIFACTS).as_uri()
+        return file_address(file), (file.parent / ARTIFACTS).as_uri()
     if "://" in uri and scheme in ("http", "https"):
         return uri.rstrip("/"), ""
     if "://" in uri and scheme in ("postgresql", "mysql", "mssql"):
@@ -36,8 +40,24 @@ def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
     )
 
 
+def file_address(file: Path) -> str:
+    """Return SQLAlchemy's address of a database file, in which % and ? have to be quoted.
+
+    For a plain `sqlite:///` MLflow would also create the folder whose name is the quoted one.
+    """
+    quoted = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{file}" if quoted == str(file) else f"sqlite+pysqlite:///{quoted}"
+
+
+def file_at(address: str) -> Path | None:
+    """Return the database file of an address that `resolve_uri` has returned; None for a server."""
+    return Path(unquote(address.partition(":///")[2])) if address.startswith("sqlite") else None
+
+
 def hide_password(uri: str) -> str:
-    """Return the URI without the password it may contain."""
+    """Return a resolved URI as it is typed, without the password it may contain."""
+    if file := file_at(uri):
+        return f"sqlite:///{file}"
     return re.sub(r"(://[^/@:]+):[^@/]*@", r"\1:***@", uri)
 
 

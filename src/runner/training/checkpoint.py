@@ -9,7 +9,6 @@ they load with `weights_only=True`.
 import logging
 import math
 import random
-import shutil
 import threading
 import time
 from pathlib import Path
@@ -135,18 +134,7 @@ class AtomicWriter(CheckpointIO):
             if checkpoint["best"]:
                 save_best(checkpoint, path.parent)
         except Exception as error:  # of this thread: `wait` raises it in the training
-            self.error = self.explained(error, path)
-
-    def explained(self, error: Exception, path: Path) -> Exception:
-        """The error to report when a checkpoint could not be written."""
-        if not isinstance(error, OSError) and "PytorchStreamWriter" not in str(error):  # torch's word for a full disk
-            return error
-        there = next(folder for folder in path.absolute().parents if folder.exists())
-        free = shutil.disk_usage(there).free / 2**20
-        return UserError(
-            f"the checkpoint {path} could not be written; {free:.0f} MB are free on this disk. The checkpoint before "
-            f"it is intact: free some space, then continue with resume=last. ({error})"
-        )
+            self.error = error
 
     def wait(self) -> None:
         """Wait until the file is safely on the disk; raise the error if it could not be written."""

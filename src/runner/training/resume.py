@@ -7,7 +7,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config.nodes import as_dict, flat
 from runner.errors import UserError
-from runner.tracking.find import RunInfo, find_run
+from runner.tracking.find import NoRun, RunInfo, find_run
 
 UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
 # Any other change would make the continuation meaningless.
@@ -81,11 +81,18 @@ def first_overrides(folder: Path) -> list[str]:
 
 
 def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
-    """Return the unfinished run in the folder asked for, or else the last one, if it was started by this command."""
+    """Return the unfinished run in the folder asked for, or else the last one, if it was started by this command.
+
+    Raises:
+        UserError: the record cannot be read, which does not mean that there is no such run.
+    """
     folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides if key_of(o) == "hydra.run.dir"), None)
     try:
-        run = find_run(uri, outputs, str(Path(folder).absolute()) if folder else "last", status=UNFINISHED)
-    except UserError:  # nothing there to continue
+        if folder:
+            run = find_run(uri, outputs, str(Path(folder).absolute()))
+        else:
+            run = find_run(uri, outputs, "last", status=UNFINISHED)
+    except NoRun:  # nothing there to continue
         return None
     if run.folder is None or not (run.folder / "overrides.yaml").exists() or has_finished(run):
         return None

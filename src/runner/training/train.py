@@ -20,6 +20,7 @@ from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
 from runner.tasks.base import FILES, Task
+from runner.tracking.find import FILE_WITH_ID
 from runner.tracking.record import Record
 from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
@@ -71,7 +72,7 @@ def train(
     if record is not None:
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=data.sizes, columns=data.columns)  # fmt: skip
-        (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
+        write_atomically(folder / FILE_WITH_ID, record.id + "\n")
 
     task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()

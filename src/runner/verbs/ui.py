@@ -3,7 +3,6 @@
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 from runner.errors import UserError
@@ -25,15 +24,15 @@ class Ui(Tracked):
     def __call__(self) -> NoReturn:
         """Replace this process by MLflow's server for the database of the runs, which is created if there is none."""
         from runner.tracking.database import prepare_database
-        from runner.tracking.uri import hide_password, quiet_mlflow, resolve_uri
+        from runner.tracking.uri import file_at, hide_password, quiet_mlflow, resolve_uri
 
         uri, artifact_root = resolve_uri(self.tracking_uri, self.outputs)
         if uri.startswith("http"):
             raise UserError(f"the runs are on a server that already has a page: open {hide_password(uri)} in a browser")
         check_address(self.host, self.port)
         quiet_mlflow()
-        if uri.startswith("sqlite:///"):
-            prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
+        if file := file_at(uri):
+            prepare_database(file, artifact_root)
         print(f"MLflow on {hide_password(uri)}: http://{self.host}:{self.port}  (Ctrl-C ends it)", flush=True)
         options = ["--backend-store-uri", uri, "--default-artifact-root", artifact_root]
         options += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
