@@ -101,7 +101,7 @@ CASES = {
     "commit": Case("mlp", "writer", "all", 20, (), ["commit"]),
 }
 IN_THE_SUITE = {
-    "mlp": Case("mlp", "training", "self", 3),
+    "mlp": Case("mlp", "training", "self", 2),
     "two processes": Case("mlp", "training", "all", 1, TWO, ["fsync"], 1),  # resumed within the first epoch
 }
 TIMES = ("duration_seconds", "best_checkpoint", "run_id", "train/samples_per_second")
