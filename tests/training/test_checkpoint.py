@@ -35,6 +35,7 @@ def state(number: float, best: bool = False) -> dict:
 
 @pytest.fixture
 def folder(tmp_path):
+    (tmp_path / "run").mkdir()
     return tmp_path / "run" / "checkpoints"
 
 
