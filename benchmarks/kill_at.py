@@ -3,7 +3,8 @@
 Python runs `install` at the start of every process that has the folder of `hook()` in PYTHONPATH. From then on the
 process counts what it does to files below KILL_UNDER: open (to write), write, fsync, rename, link, unlink, and the
 commits of SQLite. Each operation is a line of KILL_LOG. KILL_AT=ROLE:n:WHO says who ends at operation number n of the
-process with this role: it alone (self), it and all others of the run (all), or those of another role.
+process with this role: it alone (self), it and all others of the run (all), or those of another role. With KILL_KINDS
+only operations of these kinds are counted.
 
 Roles: training (the first process), helper (a second process of the same training), writer (of the record).
 A write stops halfway; before a commit the database already holds some of its pages, and its journal is still there.
@@ -49,8 +50,11 @@ class Killer:
         self.role = own_role
         self.under = os.environ["KILL_UNDER"]
         self.log = os.open(os.environ["KILL_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
-        wanted, number, self.who = os.environ.get("KILL_AT", "nobody:0:self").split(":")
-        self.last = int(number) if wanted == own_role else None
+        self.order = os.environ.get("KILL_AT", "nobody:0:self")
+        wanted, number, self.who = self.order.split(":")
+        carried_out = f"\tkilling\t{self.order}\n" in Path(os.environ["KILL_LOG"]).read_text()  # a second writer lives
+        self.last = int(number) if wanted == own_role and not carried_out else None
+        self.kinds = os.environ.get("KILL_KINDS", "").split()
         self.numbers = itertools.count()
         self.note("start", str(os.getpid()))
 
@@ -66,8 +70,9 @@ class Killer:
         """Count an operation that is about to begin; at the chosen one do half of it and end."""
         if not self.concerns(path):
             return
-        number, name = next(self.numbers), os.path.relpath(path, self.under)
-        if number == self.last:
+        name = os.path.relpath(path, self.under)
+        if (not self.kinds or kind in self.kinds) and next(self.numbers) == self.last:
+            self.note("killing", self.order)
             self.note("killed", f"{kind} {name}")
             for pid in self.others():
                 os.kill(pid, signal.SIGKILL)
@@ -119,7 +124,8 @@ def install(own_role: str | None = None) -> None:
         own = getattr(os, name)
 
         def call(path: Any, *rest: Any, **options: Any) -> Any:
-            Raw.killer.step(OPERATIONS[name], path)
+            if options.get("dir_fd") is None:  # only temporary folders are removed that way
+                Raw.killer.step(OPERATIONS[name], path)
             return own(path, *rest, **options)
 
         return call

@@ -186,7 +186,7 @@ def test_the_speed_after_going_on_is_a_speed(tmp_path, no_figures):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "kills"), [("mlp", 3), ("two processes", 1)])
+@pytest.mark.parametrize(("case", "kills"), [("mlp", 2), ("two processes", 1)])
 def test_kill_minus_nine(tmp_path, case, kills):
     """The whole command, killed at file operations; see the program for what has to be equal."""
     program = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"

@@ -144,10 +144,10 @@ def scored(monkeypatch):
     def scored(metric: str, values: list[float]) -> None:
         report = Task.report
 
-        def other(task, split, found):
+        def other(task, split, found, **besides):
             if split == "val" and task.trainer.state.fn == "fit":
                 found = found | {metric: values[task.current_epoch]}
-            report(task, split, found)
+            report(task, split, found, **besides)
 
         monkeypatch.setattr(Task, "report", other)
 
