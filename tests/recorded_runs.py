@@ -23,7 +23,7 @@ TABLE = "review,size,stars\n" + "".join(
 RUNS = {
     "textcnn": ["textcnn"],
     "iris": ["mlp", "data=iris"],
-    "boston": ["mlp", "data=boston_housing"],
+    "boston": ["mlp", "data=boston_housing", "callbacks.checkpoint.keep=best"],
     "csv": ["textcnn", "data=csv", "data.path=reviews.csv", "data.text=review", "data.label=stars"],
     "tfidf": ["tfidf_linear"],
 }

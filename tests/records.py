@@ -52,5 +52,12 @@ def wait_for_status(outputs, run_id, status, seconds=30):
     return found
 
 
+def wait_for_points(outputs, run_id, count, seconds=60):
+    deadline = time.monotonic() + seconds
+    while len(query(outputs, "SELECT * FROM metrics WHERE run_uuid = ?", run_id)) < count:
+        assert time.monotonic() < deadline, f"not {count} points after {seconds} s"
+        time.sleep(0.1)
+
+
 def start_python(code, *arguments, **options):
     return subprocess.Popen([sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)], **options)

@@ -5,8 +5,9 @@ Imports neither torch, lightning nor mlflow: a verb imports what it needs when i
 
 import os
 import sys
+from pathlib import Path
 
-from runner.errors import UserError, closest, print_mistake
+from runner.errors import UserError, closest, print_mistake, storage_error
 from runner.tracking.uri import bare_arguments
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
@@ -61,6 +62,11 @@ def main() -> None:
     except BrokenPipeError:  # the reader of the output has ended, as in `runner list | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if mistake := storage_error(error, Path.cwd(), "type the command again"):
+            print_mistake(mistake)
+            sys.exit(2)
+        raise
 
 
 def run_verb(arguments: list[str]) -> int:

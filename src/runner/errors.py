@@ -1,10 +1,18 @@
 """Errors that users can correct, and suggestions for what they may have meant."""
 
 import os
+import re
+import shutil
 import sys
 import traceback
 from collections.abc import Iterable
 from difflib import get_close_matches
+from errno import EACCES, EDQUOT, EFBIG, ENOENT, ENOSPC, EPERM, EROFS
+from pathlib import Path
+
+FULL = (ENOSPC, EDQUOT, EFBIG)  # what a system answers when nothing more can be written
+CLOSED = (EROFS, EACCES, EPERM)  # ... and when this folder cannot be written
+GONE = (ENOENT,)
 
 
 class UserError(ValueError):
@@ -28,6 +36,40 @@ def first_line(error: BaseException) -> str:
     """Return the first line of what a library says, without the statements and links that may follow."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[0] if lines else type(error).__name__)[:500]
+
+
+def storage_error(error: BaseException | None, folder: Path, then: str) -> UserError | None:
+    """Return what to say if an exception, or a cause of it, is the system's word that a file cannot be written.
+
+    Libraries wrap that word in their own, torch in two different ones.
+
+    Args:
+        error: the exception; None = there is none.
+        folder: where the files are that were being written.
+        then: what to do as soon as they can be written.
+
+    Returns:
+        None for any other exception.
+    """
+    while error is not None and (number := _system_error(error)) not in (*FULL, *CLOSED, *GONE):
+        error = error.__cause__ or error.__context__
+    if error is None:
+        return None
+    named = getattr(error, "filename", None)
+    place = next(there for there in (folder, *folder.absolute().parents) if there.is_dir())
+    if number in FULL:
+        free = shutil.disk_usage(place).free / 2**20
+        return UserError(f"the disk of {place} is full, {free:.1f} MB are free. Make space, then {then}")
+    if number in CLOSED:
+        reason = os.strerror(number).lower()
+        return UserError(f"{Path(named or place).absolute()} cannot be used: {reason}. Start in a folder of yours")
+    return None if place == folder else UserError(f"the folder {folder} was deleted. To begin anew, {then}")
+
+
+def _system_error(error: BaseException) -> int | None:
+    """Return the system's error number; libraries written in Rust only say it in their text."""
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return error.errno if isinstance(error, OSError) else int(told[1]) if told else None
 
 
 def user_error(error: BaseException | None) -> UserError | None:

@@ -4,7 +4,7 @@ import os
 
 import pytest
 
-from runner.files.atomic import write_atomically
+from runner.files.atomic import replacing, write_atomically
 
 
 def test_text_and_bytes_in_a_new_folder(tmp_path):
@@ -27,3 +27,18 @@ def test_the_old_file_stays_until_the_new_one_is_complete(tmp_path, monkeypatch,
     with pytest.raises(KeyboardInterrupt):
         write_atomically(path, "new")
     assert path.read_text() == "old"
+
+
+def test_the_file_that_is_replaced_may_keep_a_name(tmp_path):
+    for content in (b"1", b"2", b"3"):
+        with replacing(tmp_path / "new", older=tmp_path / "old") as file:
+            file.write(content)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"new": b"3", "old": b"2"}
+
+
+def test_what_could_not_be_written_leaves_nothing(tmp_path):
+    write_atomically(tmp_path / "a.json", "old")
+    with pytest.raises(ValueError, match="full"), replacing(tmp_path / "a.json", older=tmp_path / "older") as file:
+        file.write(b"half")
+        raise ValueError("full")
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {"a.json": "old"}

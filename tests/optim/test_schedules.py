@@ -174,7 +174,8 @@ def test_plateau_where_validations_are_rare(tmp_path, no_figures):
                    "task.mode=max", "callbacks.early_stopping.patience=2")  # fmt: skip
     train(cfg, tmp_path)
     last, best = (torch.load(tmp_path / "checkpoints" / f"{name}.ckpt", weights_only=True) for name in ("last", "best"))
-    validated = [point["epoch"] for _, _, point in last["history"] if "val/accuracy" in point]
+    epochs = {step: point["epoch"] - 1 for step, _, point in last["history"] if "epoch" in point}
+    validated = [epochs[step] for step, _, point in last["history"] if "val/accuracy" in point]
     assert validated == list(range(1, last["epoch"] + 1, 2)) and last["epoch"] < 59, "it stopped early"
     scores = [point["val/accuracy"] for _, _, point in last["history"] if "val/accuracy" in point]
     assert best["epoch"] == validated[scores.index(max(scores))] == last["epoch"] - 4, "two validations were no better"

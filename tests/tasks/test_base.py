@@ -36,6 +36,31 @@ def test_a_task_without_a_step_says_what_is_missing():
         Task(Given()).step((torch.zeros(1),))
 
 
+class Writer(Task):
+    """Writes the same in its second epoch, whatever it learns from."""
+
+    data_module, current_epoch = None, 1
+
+    def sample_text(self, data):
+        return "words and words"
+
+
+def test_a_kill_while_a_sample_is_written_loses_none(tmp_path, monkeypatch):
+    def killed(number):
+        raise KeyboardInterrupt
+
+    path = tmp_path / "samples.txt"
+    path.write_text("--- epoch 1 ---\nword\n")
+    monkeypatch.setattr("os.fsync", killed)
+    with pytest.raises(KeyboardInterrupt):
+        Writer(Given()).write_sample(path)
+    assert path.read_text() == "--- epoch 1 ---\nword\n"
+    monkeypatch.undo()
+    for _ in range(2):  # a resumed run repeats an epoch
+        Writer(Given()).write_sample(path)
+        assert path.read_text() == "--- epoch 1 ---\nword\n--- epoch 2 ---\nwords and words\n"
+
+
 def test_a_schedule_that_watches_needs_a_metric(tmp_path, no_figures):
     from runner.training.train import train
 

@@ -2,13 +2,15 @@
 
 import json
 import socket
+import sqlite3
 import subprocess
 import time
 import urllib.request
+from contextlib import closing
 from pathlib import Path
 
 import pytest
-from records import begin, start_python, uses_mlflow
+from records import begin, query, start_python, uses_mlflow
 
 from runner.errors import UserError
 from runner.tracking.find import find_run
@@ -51,6 +53,47 @@ def test_find_run_by_its_folder(tracker, outputs, tmp_path):
     (tmp_path / "metrics.json").write_text(json.dumps({"test/accuracy": 1.0, "run_id": "f" * 32}))
     unknown = find_run(None, outputs, str(tmp_path))
     assert (unknown.id, unknown.folder, unknown.status) == ("f" * 32, tmp_path, "UNKNOWN")
+
+
+def test_half_a_commit_is_undone_by_whoever_reads(tracker, outputs, tmp_path):
+    """A writer killed within a commit leaves changed pages in the database and the old ones in a journal."""
+    run = begin(tracker, "whole", tags={"runner.folder": str(tmp_path)})
+    run.finish("FINISHED")
+    with (
+        closing(sqlite3.connect(outputs / "mlflow.db")) as source,
+        closing(sqlite3.connect(tmp_path / "mlflow.db")) as to,
+    ):
+        source.backup(to)
+    code = """
+        import os, sqlite3, sys
+        database = sqlite3.connect(sys.argv[1], isolation_level=None)
+        database.executescript("PRAGMA cache_size = 1; BEGIN; UPDATE runs SET status = 'RUNNING', name = 'half'")
+        database.execute("UPDATE tags SET value = hex(zeroblob(3000)) WHERE key != 'runner.folder'")
+        os.kill(os.getpid(), 9)
+    """
+    assert start_python(code, tmp_path / "mlflow.db").wait() == -9
+    assert (tmp_path / "mlflow.db-journal").stat().st_size > 0
+    found = find_run(None, tmp_path, run.id)
+    assert (found.status, found.name, found.folder) == ("FINISHED", "whole", tmp_path)
+    assert found.tags["runner.cwd"] == str(Path.cwd())
+
+
+@pytest.mark.parametrize(
+    "name", ["a%41b", "what?", "C#", 'it\'s "here"', "two  words", "\N{GRINNING FACE}", "a&b=c;d:e@f"]
+)
+def test_a_folder_of_any_name(tmp_path, name):
+    outputs = tmp_path / name / "outputs"
+    (tmp_path / "note.txt").write_text("text")
+    with Tracker(None, outputs) as tracker:
+        run = begin(tracker, "named", {"a": 1}, {"runner.folder": str(outputs / "named")})
+        run.metrics({"loss": 1.0}, step=1)
+        run.artifact(tmp_path / "note.txt")
+        run.finish("FINISHED")
+    assert find_run(None, outputs, run.id).folder == outputs / "named"
+    assert find_run(f"sqlite:///{outputs / 'mlflow.db'}", tmp_path, "last").id == run.id
+    assert len(query(outputs, "SELECT * FROM metrics")) == 1
+    assert (outputs / "mlartifacts" / run.id / "artifacts" / "note.txt").read_text() == "text"
+    assert {path.name for path in tmp_path.iterdir()} == {name, "note.txt"}, "and in no other folder"
 
 
 def test_find_run_without_a_database(tmp_path):

@@ -11,6 +11,7 @@ import pytest
 from records import begin, query, uses_mlflow
 
 from runner.tracking.find import find_run
+from runner.tracking.patience import Patience
 from runner.tracking.record import Record, TrackingError
 from runner.tracking.store import Store, StoredRun
 
@@ -60,8 +61,9 @@ def test_resume_of_nothing(tracker):
     run = begin(tracker, resume="0" * 32)
     with pytest.raises(TrackingError, match="0000"):
         run.id  # noqa: B018 (a property that waits)
-    with pytest.raises(TrackingError):
-        run.metrics({"loss": 1.0}, step=1)
+    run.metrics({"loss": 1.0}, step=1)  # a training would not end because of that
+    with pytest.raises(TrackingError, match="0000"):
+        run.finish("FINISHED")
 
 
 def test_system_metrics_even_in_a_short_run(tracker, outputs):
@@ -75,9 +77,11 @@ def test_system_metrics_even_in_a_short_run(tracker, outputs):
 
 @uses_mlflow
 def test_a_run_that_finishes_during_the_search_for_lost_runs_stays_finished(tmp_path, monkeypatch):
-    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", "", warn=print)
+    store = Store(f"sqlite:///{tmp_path / 'mlflow.db'}", "", Patience(warn=print))
     ended = f"{socket.gethostname()}:{os.getpid()}:1.0"  # of this machine, and no process that runs
-    lost, finishing = (store.create("tests", name, {"runner.writer": ended}, 0) for name in ("lost", "finishing"))
+    lost, finishing = (
+        store.create("tests", name, {"runner.writer": ended}, 0, again=False) for name in ("lost", "finishing")
+    )
     search = store.client.search_runs
 
     def search_and_finish(*arguments):

@@ -1,19 +1,24 @@
 """Checkpoints: complete, atomic, readable without running code, and one is always intact."""
 
 import errno
+import io
 import logging
 import math
 import os
 import random
+import re
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from pytorch_lightning import Callback
-from small_runs import KillAt, Killed, resumed, settings, stopped
+from recorded_runs import bundle
+from small_runs import KillAt, Killed, outcome, resumed, settings, stopped
 
-from runner.errors import UserError
+from runner.errors import UserError, storage_error
+from runner.files import atomic
 from runner.training import checkpoint
 from runner.training.checkpoint import (
     AtomicWriter,
@@ -22,17 +27,19 @@ from runner.training.checkpoint import (
     newest_checkpoint,
     random_state,
     set_random_state,
+    tidy,
 )
 from runner.training.train import train
 
 
 def state(number: float, best: bool = False) -> dict:
     nested = [{"a": (1, torch.tensor(2.0))}, None, "text"]
-    return {"weights": torch.full((1000,), number), "best": best, "nested": nested}
+    return {"state_dict": {"weight": torch.full((1000,), number)}, "best": best, "nested": nested}
 
 
 @pytest.fixture
 def folder(tmp_path):
+    (tmp_path / "run").mkdir()
     return tmp_path / "run" / "checkpoints"
 
 
@@ -46,8 +53,37 @@ def save(folder):
     return save
 
 
+class OnFullDisk(io.FileIO):
+    """A file on a disk that is full after `free` bytes."""
+
+    free: float = 0
+
+    def write(self, content) -> int:
+        self.free -= len(content)
+        if self.free < 0:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super().write(content)
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Let checkpoints take so many bytes each, except for the first `after` ones."""
+
+    def fill(free: float, after: int = 0) -> None:
+        left = iter([math.inf] * after)
+
+        def opened(path, mode):
+            file = OnFullDisk(path, mode.replace("b", ""))
+            file.free = next(left, free)
+            return file
+
+        monkeypatch.setattr(atomic, "open", opened, raising=False)
+
+    return fill
+
+
 def number_in(path) -> float:
-    return float(load_checkpoint(path)["weights"][0])
+    return float(load_checkpoint(path)["state_dict"]["weight"][0])
 
 
 # Writing.
@@ -71,13 +107,13 @@ def test_containers_survive(folder, save):
 def test_what_is_written_is_what_was_there_when_save_returned(folder):
     content, writer = state(1.0), AtomicWriter()
     writer.save_checkpoint(content, folder / "last.ckpt")
-    content["weights"] += 1  # the next training step
+    content["state_dict"]["weight"] += 1  # the next training step
     writer.wait()
     assert number_in(folder / "last.ckpt") == 1
 
 
-@pytest.mark.parametrize("call", [0, 1, 2])
-def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monkeypatch, call):
+@pytest.mark.parametrize(("call", "newest", "best"), [(0, 2, 2), (1, 2, 2), (2, 3, 2)])
+def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monkeypatch, call, newest, best):
     """os.replace gives the three names: previous, last, best. What is not done before the kill is never done."""
     save(1.0, best=True)
     save(2.0, best=True)
@@ -89,32 +125,45 @@ def test_a_kill_at_any_renaming_leaves_a_complete_checkpoint(folder, save, monke
         left[0] -= 1
         own(source, target)
 
-    monkeypatch.setattr(checkpoint.os, "replace", replace)
+    monkeypatch.setattr(os, "replace", replace)
     writer = AtomicWriter()
     with pytest.raises(Killed):
         writer.write(state(3.0, best=True), folder / "last.ckpt")
     monkeypatch.undo()
-    expected = 3 if call == 2 else 2
-    assert number_in(newest_checkpoint(folder)) == expected
-    assert number_in(folder / "best.ckpt") == expected, "the best one has got its second name"
+    assert number_in(newest_checkpoint(folder)) == newest
+    assert number_in(folder / "best.ckpt") == best
     save(4.0, best=True)  # files left by the kill do no harm
     assert sorted(path.name for path in folder.iterdir()) == ["best.ckpt", "last.ckpt", "previous.ckpt"]
+
+
+def test_best_weights_that_a_kill_prevented_are_written_on_resuming(tmp_path, no_figures, monkeypatch):
+    """Killed after the last checkpoint of all got its name, before its weights were written as the best."""
+    cfg = settings("gan")  # the last epoch is always the best one
+    train(cfg, tmp_path / "whole")
+    own = checkpoint.save_best
+
+    def killed(content, folder):
+        if content["epoch"] == 2:
+            raise Killed
+        own(content, folder)
+
+    def in_this_thread(writer, content, path, storage_options):
+        writer.write(content | storage_options, path)
+
+    monkeypatch.setattr(checkpoint, "save_best", killed)
+    monkeypatch.setattr(AtomicWriter, "save_checkpoint", in_this_thread)
+    assert stopped(cfg, tmp_path / "killed", Callback())
+    assert load_checkpoint(tmp_path / "killed" / "checkpoints" / "best.ckpt")["epoch"] == 1
+    monkeypatch.undo()
+    monkeypatch.setattr("runner.training.train.save_figures", lambda *arguments: None)
+    resumed(cfg, tmp_path / "killed")
+    assert outcome(tmp_path / "killed") == outcome(tmp_path / "whole")
 
 
 def test_a_half_written_file_is_never_taken_for_a_checkpoint(folder, save):
     save(1.0)
     (folder / "last.part").write_bytes(b"half of")
     assert number_in(newest_checkpoint(folder)) == 1
-
-
-def test_without_hard_links_the_files_are_copied(folder, save, monkeypatch):
-    def refuse(*arguments):
-        raise OSError(errno.EPERM, "Operation not permitted")
-
-    monkeypatch.setattr(checkpoint.os, "link", refuse)
-    save(1.0, best=True)
-    save(2.0)
-    assert [number_in(folder / f"{name}.ckpt") for name in ("last", "previous", "best")] == [2, 1, 1]
 
 
 # Reading.
@@ -160,47 +209,52 @@ def test_a_checkpoint_that_runs_code_is_refused(tmp_path):
 # Errors.
 
 
-def test_a_full_disk_is_explained_and_the_earlier_checkpoint_is_intact(folder, save, monkeypatch):
+@pytest.mark.parametrize("free", [0, 100, 1000, 4000, 4990])
+def test_a_full_disk_is_explained_and_the_earlier_checkpoint_is_intact(folder, save, full_disk, free):
+    """Torch says it in two wordings of its own, and both hide the word of the system; where it comes decides."""
     save(1.0)
     before = (folder / "last.ckpt").read_bytes()
-
-    def full(content, file):
-        file.write(b"x" * 100)
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(checkpoint.torch, "save", full)
-    with pytest.raises(UserError, match=r"could not be written; \d+ MB are free.*resume=last.*No space left"):
+    full_disk(free)
+    with pytest.raises((OSError, RuntimeError)) as raised:
         save(2.0)
+    told = str(storage_error(raised.value, folder, "type: runner resume=1"))
+    assert re.fullmatch(rf"the disk of {folder} is full, [\d.]+ MB are free\. Make space, then type: .*=1", told)
     assert (folder / "last.ckpt").read_bytes() == before
     assert [path.name for path in folder.iterdir()] == ["last.ckpt"]
 
 
-def test_a_full_disk_ends_the_training_with_that_message(tmp_path, monkeypatch, no_figures):
-    own, calls = torch.save, []
-
-    def fills_up(content, file):
-        calls.append(1)
-        if len(calls) == 2:
-            raise RuntimeError("[enforce fail at inline_container.cc:595] . PytorchStreamWriter failed writing file")
-        own(content, file)
-
-    monkeypatch.setattr(checkpoint.torch, "save", fills_up)
+def test_a_full_disk_ends_the_training_and_it_can_be_resumed(tmp_path, full_disk, no_figures):
     cfg = settings("mlp")
-    with pytest.raises(UserError, match=r"could not be written"):
-        train(cfg, tmp_path)
-    assert not (tmp_path / "metrics.json").exists()
-    assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["epoch"] == 0
-    monkeypatch.undo()
-    monkeypatch.setattr("runner.training.train.save_figures", lambda *arguments: None)
-    resumed(cfg, tmp_path)
-    assert (tmp_path / "metrics.json").exists()
+    whole = train(cfg, tmp_path / "whole")
+    full_disk(1000, after=1)
+    with pytest.raises((OSError, RuntimeError)) as raised:
+        train(cfg, tmp_path / "full")
+    assert "is full" in str(storage_error(raised.value, tmp_path / "full", ""))
+    assert not (tmp_path / "full" / "metrics.json").exists()
+    assert load_checkpoint(tmp_path / "full" / "checkpoints" / "last.ckpt")["epoch"] == 0
+    full_disk(math.inf)
+    assert resumed(cfg, tmp_path / "full")["test/loss"] == whole["test/loss"]
+
+
+def test_a_deleted_run_folder_is_not_made_again(tmp_path, no_figures):
+    class Delete(Callback):
+        def on_train_epoch_start(self, trainer, *arguments) -> None:
+            if trainer.current_epoch == 1:
+                trainer.strategy.checkpoint_io.wait()
+                shutil.rmtree(tmp_path / "run")
+
+    with pytest.raises(FileNotFoundError) as raised:
+        train(settings("mlp"), tmp_path / "run", stop=Delete())
+    told = str(storage_error(raised.value, tmp_path / "run", "type the command again"))
+    assert told == f"the folder {tmp_path / 'run'} was deleted. To begin anew, type the command again"
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_folder_that_cannot_be_made_is_reported(tmp_path):
     (tmp_path / "file").write_text("in the way")
     writer = AtomicWriter()
     writer.save_checkpoint(state(1.0), tmp_path / "file" / "checkpoints" / "last.ckpt")
-    with pytest.raises(UserError, match=r"could not be written"):
+    with pytest.raises(NotADirectoryError):
         writer.wait()
 
 
@@ -238,8 +292,37 @@ def test_random_state_round_trip(tmp_path):
 def test_all_files_of_a_run_load_without_code(trained):
     for name in ("last", "previous", "best"):
         found = torch.load(trained("mlp") / "checkpoints" / f"{name}.ckpt", weights_only=True)
-        assert {"state_dict", "optimizer_states", "random_states", "train_loader", "history", "about"} <= set(found)
-    assert "hidden_dims" in found["about"]["config"], "a checkpoint says what it belongs to"
+        assert "hidden_dims" in found["about"]["config"], "a checkpoint says what it belongs to"
+        to_resume = {"optimizer_states", "random_states", "train_loader", "history", "training_means", "callbacks"}
+        assert to_resume & found.keys() == (set() if name == "best" else to_resume)
+        assert {"state_dict", "epoch", "global_step"} <= found.keys()
+
+
+@pytest.mark.parametrize(("keep", "left"), [("resume", ["best.ckpt", "last.ckpt"]), ("best", ["best.ckpt"])])
+def test_what_a_finished_run_keeps(folder, save, caplog, keep, left):
+    for number in (1.0, 2.0):
+        save(number, best=True)
+    with caplog.at_level(logging.INFO):
+        tidy(folder, keep)
+    assert sorted(path.name for path in folder.iterdir()) == left
+    assert [name in caplog.text for name in ("last.ckpt (0.0 MB, to train it longer)", "best.ckpt (0.0 MB")] == [
+        keep == "resume",
+        True,
+    ]
+
+
+def test_a_run_keeps_what_it_was_told_and_its_record_has_the_weights_once(recorded):
+    for name, kept in (("iris", {"best.ckpt", "last.ckpt"}), ("boston", {"best.ckpt"})):
+        run = bundle(recorded, name).parent
+        assert {path.name for path in (run / "checkpoints").iterdir()} == kept
+    assert list((recorded[0] / "outputs" / "mlartifacts").rglob("weights.safetensors"))
+    assert not list((recorded[0] / "outputs" / "mlartifacts").rglob("*.ckpt"))
+
+
+def test_where_nothing_was_saved_nothing_is_said_to_be_kept(folder, caplog):
+    with caplog.at_level(logging.INFO):
+        tidy(folder, "best")
+    assert caplog.text == ""
 
 
 def test_a_callback_may_keep_a_state_of_its_own(tmp_path, no_figures):

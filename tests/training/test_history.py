@@ -30,6 +30,7 @@ def test_a_curve():
 def test_the_latest_values():
     assert filled().latest("train/") == {"train/loss": 1.0, "train/loss_step": 2.5}
     assert filled().latest("val/") == {"val/loss": 3.0}, "what is no number is left out"
+    assert filled().latest("train/", until=1) == {"train/loss": 2.0, "train/loss_step": 2.5}
 
 
 def test_a_step_may_be_left_out():

@@ -144,10 +144,10 @@ def scored(monkeypatch):
     def scored(metric: str, values: list[float]) -> None:
         report = Task.report
 
-        def other(task, split, found):
+        def other(task, split, found, **besides):
             if split == "val" and task.trainer.state.fn == "fit":
                 found = found | {metric: values[task.current_epoch]}
-            report(task, split, found)
+            report(task, split, found, **besides)
 
         monkeypatch.setattr(Task, "report", other)
 
@@ -163,6 +163,15 @@ def test_validation_picks_the_checkpoint(tmp_path, no_figures, scored, mode, bes
     same = [all(torch.equal(weights[name], value) for name, value in epoch.items()) for epoch in watch.epochs]
     assert same == [epoch == best for epoch in range(3)]
     assert load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["epoch"] == 2
+
+
+def test_training_metrics_are_those_of_the_best_epoch(tmp_path, no_figures, scored):
+    scored("accuracy", [0.5, 0.9, 0.1])
+    record = Points()
+    metrics = train(settings("mlp", "task.monitor=val/accuracy", "task.mode=max"), tmp_path, record)
+    losses = [values["train/loss"] for _, values in record.points if "train/loss" in values]
+    assert len(set(losses)) == 3 and metrics["train/loss"] == losses[1]
+    assert metrics["best_epoch"] == 2
 
 
 def test_another_metric_may_be_monitored(tmp_path, no_figures, scored):
@@ -292,7 +301,8 @@ def test_a_value_that_only_the_constructor_can_judge(tmp_path):
 def test_without_validation_there_is_no_best(tmp_path, no_figures):
     cfg = settings("mlp", "+trainer.max_steps=7", "callbacks.early_stopping=null")
     metrics = train(OmegaConf.merge(cfg, {"trainer": {"limit_train_batches": 8}}), tmp_path)
-    assert metrics["best_checkpoint"] is None and metrics["test/accuracy"] >= 0
+    assert metrics["best_checkpoint"] is metrics["best_epoch"] is None
+    assert metrics["test/accuracy"] >= 0 and metrics["train/loss"] > 0
 
 
 def test_the_log_names_the_data(tmp_path, no_figures, caplog):

@@ -39,6 +39,7 @@ from runner.tracking.environment import is_alive
 from runner.tracking.find import RunInfo, runs_with_tag
 from runner.tracking.record import Record, Status
 from runner.tracking.tracker import keep_tracker
+from runner.tracking.uri import file_address
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.job import only_process
 from runner.training.processes import rank
@@ -100,7 +101,7 @@ class Sweep:
         self.space = read_space(arguments, self.settings["space"], parser)
         self.state = self.open_state(arguments)
         self.search: Search | None = None  # for method=optuna
-        self.storage = self.written.get("storage") or f"sqlite:///{self.folder / 'optuna.db'}"
+        self.storage = self.written.get("storage") or file_address(self.folder / "optuna.db")
         self.stopped = False  # by on_error=stop
         self.reserved: dict[int, RunInfo | Record] = {}  # runs in MLflow for jobs to come
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
+from runner.files.atomic import write_atomically
 from runner.tasks import examples
 from runner.tasks.loop import Loop
 from runner.tasks.means import Scalars
@@ -193,4 +194,4 @@ class Task(Loop):
         log.info("epoch %d: %s", self.current_epoch + 1, text)
         heading = f"--- epoch {self.current_epoch + 1} ---\n"
         before = path.read_text(encoding="utf-8").split(heading)[0] if path.exists() else ""
-        path.write_text(f"{before}{heading}{text}\n", encoding="utf-8")
+        write_atomically(path, f"{before}{heading}{text}\n")

@@ -15,7 +15,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.optim.build import learning_rate
 from runner.optim.regularise import Regulariser
-from runner.tasks.means import RunningMeans, Scalars, value_of
+from runner.tasks.means import RunningMeans, Scalars, of_all_processes, value_of
 
 
 class Loop(LightningModule):
@@ -219,7 +219,7 @@ class Loop(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.close_window()
-        self.report("train", self.training_means.pop())
+        self.report("train", self.training_means.pop(), epoch=self.current_epoch + 1)
 
     # Validation and test.
 
@@ -247,23 +247,37 @@ class Loop(LightningModule):
         means = self.evaluation_means.pop()
         return means | {name: float(value) for name, value in self.metrics.compute().items()}
 
-    def report(self, split: str, values: dict[str, float]) -> None:
-        """Pass the metrics of an epoch to the callbacks (early stopping, checkpoints) and to the record of the run."""
+    def report(self, split: str, values: dict[str, float], **besides: float) -> None:
+        """Pass the metrics of an epoch to the callbacks (early stopping, checkpoints) and to the record of the run.
+
+        A name goes to the record once a step: a resumed run leaves out the steps that the record has.
+
+        Args:
+            split: train, val or test.
+            values: the metrics of this split.
+            besides: what goes to the record only.
+        """
         values = {f"{split}/{name}": value for name, value in values.items()}
         self.log_dict(values, logger=False)
         if self.trainer.logger and self.trainer.state.fn == "fit":
-            self.trainer.logger.log_metrics(values | {"epoch": self.current_epoch}, step=self.trainer.global_step)
+            self.trainer.logger.log_metrics(values | besides, step=self.trainer.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         if (self.trainer.fit_loop.batch_idx + 1) % self.window == 0:
             self.close_window()  # as `on_train_batch_end` is about to do
         self.refuse_lost(self.training_means.waiting())
-        checkpoint["training_means"] = self.training_means.state_dict()
-        checkpoint["training_state"] = self.training_state()
+        checkpoint["training_means"] = of_all_processes(self.training_means.state_dict())
+        checkpoint["training_state"] = of_all_processes(self.training_state())
 
     def on_load_checkpoint(self, checkpoint: dict) -> None:
-        self.training_means.load_state_dict(checkpoint["training_means"])
-        self.load_training_state(checkpoint["training_state"])
+        before, now = len(checkpoint["training_means"]), self.trainer.world_size
+        if before != now:
+            raise UserError(
+                f"the run has trained in {before} processes, received {now}: each has its own share of the batches. "
+                "Resume it with the same trainer.devices and trainer.num_nodes"
+            )
+        self.training_means.load_state_dict(checkpoint["training_means"][self.global_rank])
+        self.load_training_state(checkpoint["training_state"][self.global_rank])
 
     # The rest only reduces Lightning's overhead in a step: for a small net it is most of the step.
 

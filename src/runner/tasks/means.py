@@ -1,9 +1,11 @@
 """Running means of named scalars, over batches of unequal size and over all processes of a run."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
+
+T = TypeVar("T")
 
 
 class Mean(NamedTuple):
@@ -88,9 +90,22 @@ class RunningMeans:
 
 def sum_over_processes(values: Tensor) -> Tensor:
     """Add up `values` (on the CPU) over all processes of the run."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+    if not several_processes():
         return values
     on_gpu = torch.distributed.get_backend() == "nccl"
     values = values.cuda() if on_gpu else values
     torch.distributed.all_reduce(values)
     return values.cpu()
+
+
+def of_all_processes(value: T) -> list[T]:
+    """Return what each process of the run calls with, in the order of their ranks."""
+    values = [value]
+    if several_processes():
+        values *= torch.distributed.get_world_size()
+        torch.distributed.all_gather_object(values, value)
+    return values
+
+
+def several_processes() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
+from runner.tracking.uri import file_address
+
 
 def prepare_database(file: Path, artifact_root: str) -> None:
     """Create the database, or upgrade an older one, while no other process does the same.
@@ -24,7 +26,7 @@ def prepare_database(file: Path, artifact_root: str) -> None:
         if not version:
             fresh = file.with_name(f"{file.name}.new")
             fresh.unlink(missing_ok=True)
-            SqlAlchemyStore(f"sqlite:///{fresh}", artifact_root).engine.dispose()
+            SqlAlchemyStore(file_address(fresh), artifact_root).engine.dispose()
             os.replace(fresh, file)
         elif version != _get_latest_schema_revision():
             upgrade(file)
@@ -48,7 +50,7 @@ def upgrade(file: Path) -> None:
 
     before = file.with_name(f"{file.name}.before-upgrade")
     shutil.copy2(file, before)
-    engine = create_sqlalchemy_engine(f"sqlite:///{file}")
+    engine = create_sqlalchemy_engine(file_address(file))
     try:
         _upgrade_db(engine)  # what the command `mlflow db upgrade` calls
     except Exception as error:

@@ -8,10 +8,9 @@ from contextlib import closing
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from runner.errors import UserError, closest, first_line
-from runner.tracking.uri import quiet_mlflow, resolve_uri, with_credentials
+from runner.tracking.uri import file_at, quiet_mlflow, resolve_uri, typed_address, with_credentials
 
 SHORTEST_PREFIX = 4
 FILE_WITH_ID = "run_id"
@@ -21,6 +20,10 @@ ALL_RUNS = (
     "LEFT JOIN tags ON tags.run_uuid = runs.run_uuid AND tags.key = 'runner.folder' "
     "WHERE lifecycle_stage = 'active'"
 )
+
+
+class NoRun(UserError):
+    """There is no such run: the record was read, and it is not there."""
 
 
 @dataclass(frozen=True)
@@ -56,13 +59,14 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
         status: the status (or statuses) it may have; "last" is then the last one of those. None allows all.
 
     Raises:
-        UserError: there is no such run, there are several, or it has another status.
+        NoRun: there is no such run.
+        UserError: there are several, it has another status, or the record cannot be read.
     """
     uri, _ = resolve_uri(uri, outputs)
     which = str(which)
     allowed = {status} if isinstance(status, str) else set(status or ())
-    folder, run_id = _folder_of(which)
     runs = _all_runs(uri)
+    folder, run_id = _folder_of(which, runs)
     if run_id is not None:
         run = next((run for run in runs if run.id == run_id), None)
         if run is None:
@@ -71,7 +75,7 @@ def find_run(uri: str | None, outputs: Path, which: str, status: str | Collectio
         run = next((run for run in runs if run.folder and (not allowed or run.status in allowed)), None)
         if run is None:
             wanted = f" that is {' or '.join(sorted(allowed))}" if allowed and runs else ""
-            raise UserError(f"there is no run{wanted} in {uri} yet.{_recent(runs)}")
+            raise NoRun(f"there is no run{wanted} in {typed_address(uri)} yet.{_recent(runs)}")
     else:
         run = _one(which, runs, uri)
     if allowed and run.status not in allowed:
@@ -91,7 +95,7 @@ def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list
         value: what the tag says.
     """
     uri, _ = resolve_uri(uri, outputs)
-    if uri.startswith("sqlite:///"):
+    if file_at(uri):
         tagged = "runs.run_uuid IN (SELECT run_uuid FROM tags WHERE key = ? AND value = ?)"
         return [_with_details(uri, run) for run in _select_runs(uri, f"{ALL_RUNS} AND {tagged}", name, value)]
     return _search(uri, filter_string=f"tags.`{name}` = '{value}'", max_results=50000)
@@ -100,12 +104,12 @@ def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list
 def recent_runs(outputs: Path, count: int = 20) -> list[str]:
     """Return the ids of the last finished runs in the database of `outputs`; empty if it is on a server."""
     uri, _ = resolve_uri(None, outputs)
-    runs = _all_runs(uri) if uri.startswith("sqlite:///") else []
+    runs = _all_runs(uri) if file_at(uri) else []
     return [run.id for run in runs if run.status == "FINISHED"][:count]
 
 
-def _folder_of(which: str) -> tuple[Path | None, str | None]:
-    """Return (folder, id of the run) if `which` is the path of a run folder, else (None, None)."""
+def _folder_of(which: str, runs: list[RunInfo]) -> tuple[Path | None, str | None]:
+    """Return (folder, id of its run) if `which` is the path of a run folder, else (None, None)."""
     folder = Path(which).expanduser()
     if not folder.is_dir():
         return None, None
@@ -114,8 +118,11 @@ def _folder_of(which: str) -> tuple[Path | None, str | None]:
         return folder, (folder / FILE_WITH_ID).read_text(encoding="utf-8").strip()
     if (folder / "metrics.json").is_file():
         return folder, json.loads((folder / "metrics.json").read_text(encoding="utf-8")).get("run_id")
+    begun = [run.id for run in runs if run.folder == folder.resolve()]  # and killed before it wrote its id there
+    if begun:
+        return folder, begun[0]
     if os.sep in which:
-        raise UserError(f"{which} is not a run folder: it has neither {FILE_WITH_ID} nor metrics.json")
+        raise NoRun(f"{which} is not a run folder: it has neither {FILE_WITH_ID} nor metrics.json")
     return None, None
 
 
@@ -129,7 +136,7 @@ def _one(which: str, runs: list[RunInfo], uri: str) -> RunInfo:
         if found:
             raise UserError(f'"{which}" is the name or the beginning of {len(found)} runs; type an id.{_recent(found)}')
     guess = closest(which, {run.name for run in runs} | {run.id for run in runs} | {"last"})
-    raise UserError(f'there is no run "{which}" in {uri}.{guess}{_recent(runs)}')
+    raise NoRun(f'there is no run "{which}" in {typed_address(uri)}.{guess}{_recent(runs)}')
 
 
 def _recent(runs: list[RunInfo]) -> str:
@@ -140,7 +147,7 @@ def _recent(runs: list[RunInfo]) -> str:
 
 def _all_runs(uri: str) -> list[RunInfo]:
     """Return all runs, the newest first; those of a database without their params and tags."""
-    if not uri.startswith("sqlite:///"):
+    if not file_at(uri):
         return _search(uri, order_by=["attributes.start_time DESC"], max_results=1000)
     return _select_runs(uri, f"{ALL_RUNS} ORDER BY start_time DESC, runs.rowid DESC")
 
@@ -177,7 +184,7 @@ def _path(folder: str | None) -> Path | None:
 
 def _with_details(uri: str, run: RunInfo) -> RunInfo:
     """Return the run with its params and tags, which a server has sent with it."""
-    if not uri.startswith("sqlite:///"):
+    if not file_at(uri):
         return run
     query = "SELECT key, value FROM {} WHERE run_uuid = ?"
     params, tags = (dict(_select(uri, query.format(table), run.id)) for table in ("params", "tags"))
@@ -185,12 +192,16 @@ def _with_details(uri: str, run: RunInfo) -> RunInfo:
 
 
 def _select(uri: str, statement: str, *values: str) -> list[tuple[Any, ...]]:
-    """Return the rows of a query; none if there is no database yet."""
-    file = Path(uri.removeprefix("sqlite:///"))
+    """Return the rows of a query; none if there is no database yet.
+
+    The database is opened for writing, since SQLite then undoes the half of a commit in which its writer was killed.
+    """
+    file = file_at(uri)
+    assert file is not None, "a server is asked through MLflow"
     if not file.exists():
         return []
     try:
-        with closing(sqlite3.connect(f"file:{quote(str(file))}?mode=ro", uri=True, timeout=20.0)) as database:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=20.0)) as database:
             return database.execute(statement, values).fetchall()
     except sqlite3.DatabaseError as error:
         raise UserError(f"{file} cannot be read as an MLflow database: {error}") from error

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, Protocol
 
 from runner.errors import UserError
-from runner.tracking.uri import advice
+from runner.tracking.uri import advice, typed_address
 
 P = ParamSpec("P")
 Message = dict[str, Any]
@@ -32,11 +32,16 @@ class Sender(Protocol):
     """What a record needs of its tracker."""
 
     uri: str
+    elsewhere: str
     closed: bool
     waits: bool
+    patience: float
 
-    def post(self, message: bytes | threading.Event | None, urgent: bool = True) -> None:
+    def post(self, message: "Posted", urgent: bool = True) -> None:
         """Send a message."""
+
+
+Posted = tuple["Record", bytes | None] | threading.Event | None  # (run, line), None = its opening; None = the last one
 
 
 def message(method: Callable[P, None]) -> Callable[P, None]:
@@ -60,13 +65,14 @@ class Record:
     Args:
         tracker: the way to the writer.
         key: number of the run in messages.
-        resumed: id of the run, if it existed before.
+        opening: the message that opens it in MLflow, `start` or `reserve`.
     """
 
-    def __init__(self, tracker: Sender, key: int, resumed: str | None = None):
+    def __init__(self, tracker: Sender, key: int, opening: Message):
         self._tracker = tracker
         self._key = key
-        self._resumed = resumed
+        self._opening = {**opening, "run": key, "time_ms": time.time_ns() // 1_000_000, "again": False}
+        self._resumed = opening.get("resume")
         self._id: str | None = None
         self._trouble: str | None = None
         self._opened = threading.Event()
@@ -74,13 +80,23 @@ class Record:
         self._finished = False
         self._names: set[str] = set()  # of metrics, already checked
 
+    @property
+    def is_open(self) -> bool:
+        """Whether not everything is stored yet."""
+        return not self._stored.is_set()
+
+    def opening(self) -> bytes:
+        """Return the message that opens the run; from the second time on, for another writer, it says so."""
+        line = as_line({**self._opening, "id": self._id})
+        self._opening["again"] = True
+        return line
+
     @message
     def metrics(self, values: Mapping[str, float], step: int) -> None:
         """Record values at a step; NaN and infinity are allowed.
 
         Raises:
             ValueError: a name is not allowed in MLflow.
-            TrackingError: the run can no longer be recorded.
         """
         for name in values.keys() - self._names:
             if not METRIC_NAME.match(name) or "//" in name or "/.." in name or name.endswith("/"):
@@ -163,24 +179,19 @@ class Record:
             TrackingError: the server or the database cannot be reached.
         """
         if self._resumed and not self._tracker.waits:
-            self._check()
             return self._resumed
         if not self._opened.wait(OPEN_SECONDS):
-            raise TrackingError(f"MLflow at {self._tracker.uri} did not answer within {OPEN_SECONDS:.0f} s")
+            raise TrackingError(advice(self._tracker.uri, f"no answer within {OPEN_SECONDS:.0f} s"))
         if self._id is None:
-            raise TrackingError(self._trouble)
+            raise TrackingError(advice(self._tracker.uri, self._trouble or "no id"))
         return self._id
 
     def flush(self, timeout: float = 30.0) -> None:
         """Wait until the writer has received everything: from then on a kill of this process loses nothing."""
-        self._check()
         handed_over = threading.Event()
         self._tracker.post(handed_over)
-        deadline = time.monotonic() + timeout
-        while not handed_over.wait(0.05):
-            self._check()
-            if time.monotonic() > deadline:
-                raise TrackingError(f"the process that writes to MLflow does not read: {self._tracker.uri}")
+        if not handed_over.wait(timeout):
+            raise TrackingError(f"the process that writes to MLflow does not read: {typed_address(self._tracker.uri)}")
 
     def wait(self, timeout: float = 120.0) -> None:
         """Wait until the end of the run is stored; a run that has not finished is not waited for.
@@ -190,31 +201,45 @@ class Record:
         """
         if not self._finished:
             return
+        self._send("hurry")
         if not self._stored.wait(timeout):
-            raise TrackingError(f"MLflow at {self._tracker.uri} did not store the run within {timeout:.0f} s")
+            self._tracker.patience = 0
+            raise TrackingError(self._incomplete(f"not stored within {timeout:.0f} s; its writer continues on its own"))
         if self._trouble:
-            raise TrackingError(self._trouble)
+            raise TrackingError(self._incomplete(self._trouble))
 
     def send(self, do: str, **content: Any) -> None:
-        """Send a message. Metrics may wait a tenth of a second, since sending them together costs less."""
-        self._check()
-        message = {"do": do, "run": self._key, "time_ms": time.time_ns() // 1_000_000, **content}
-        self._tracker.post(as_line(message), urgent=do != "metrics")
+        """Send a message. Metrics may wait a tenth of a second, since sending them together costs less.
+
+        If the run cannot be recorded this does nothing: the training does not end because of the record.
+        """
+        if self._finished or self._tracker.closed:
+            raise RuntimeError("the run is finished, or its tracker is closed")
+        self._send(do, **content)
+
+    def _send(self, do: str, **content: Any) -> None:
+        if self.is_open:
+            message = {"do": do, "run": self._key, "time_ms": time.time_ns() // 1_000_000, **content}
+            self._tracker.post((self, as_line(message)), urgent=do != "metrics")
 
     def receive(self, answer: Message) -> None:
         """Take an answer of the writer; called in the tracker's thread."""
         self._id = answer.get("id", self._id)
-        if answer.get("error") and not self._stored.is_set():
-            self._trouble = advice(self._tracker.uri, answer["error"]) if self._id is None else answer["error"]
+        if self.is_open:
+            self._trouble = answer.get("error")
         self._opened.set()
         if "done" in answer or "error" in answer:
             self._stored.set()
 
-    def _check(self) -> None:
-        if self._trouble:
-            raise TrackingError(self._trouble)
-        if self._finished or self._tracker.closed:
-            raise RuntimeError("the run is finished, or its tracker is closed")
+    def _incomplete(self, reason: str) -> str:
+        """Return the sentence for a run whose record lacks something: what to do about it."""
+        place, run = typed_address(self._tracker.uri), self._id or self._resumed
+        if run is None:
+            return advice(self._tracker.uri, reason)
+        return (
+            f"the record of the run in {place} is incomplete: {reason}. The run folder has everything; to complete "
+            f"the record later, type: runner resume={run}{self._tracker.elsewhere}"
+        )
 
 
 def as_line(message: Message) -> bytes:

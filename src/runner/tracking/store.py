@@ -11,8 +11,9 @@ from typing import Any, TypeVar
 
 from runner.tracking.database import prepare_database
 from runner.tracking.environment import environment, is_alive, is_from_here, own_name
+from runner.tracking.patience import GaveUp, Patience
 from runner.tracking.pyfunc import save_model
-from runner.tracking.uri import with_credentials
+from runner.tracking.uri import file_at, with_credentials
 
 T = TypeVar("T")
 METRICS_A_BATCH = 1000  # MLflow's limits: points and params a call, characters of a param, a tag and a digest
@@ -20,37 +21,23 @@ PARAMS_A_BATCH = 100
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 DIGEST_LENGTH = 36
-PATIENCE = 60.0  # seconds for which calls to a busy database or a silent server are repeated
-PASSING = ("locked", "disk is full", "disk i/o", "max retries exceeded", "connection", "timed out", "status code 5")
-LOST = "the process and its writer vanished (power cut, or a whole job killed at once)"
+LOST = "the process and its writer vanished (power cut, a whole job killed at once), or could not store the end"
 
 
 class PatientClient:
-    """MLflow's client; a call that fails for a temporary reason, such as a busy database, is repeated.
+    """MLflow's client; a call that fails for a passing reason is repeated.
 
     Args:
         client: the client of MLflow that makes each call once.
+        patience: repeats them.
     """
 
-    def __init__(self, client: Any):
-        self.once = client
+    def __init__(self, client: Any, patience: Patience):
+        self.client = client
+        self.patience = patience
 
     def __getattr__(self, name: str) -> Any:
-        return partial(again, getattr(self.once, name))
-
-
-def again(call: Callable[..., T], *args: Any, **kwargs: Any) -> T:
-    """Return what `call` returns; after a temporary error it is called again."""
-    deadline = time.monotonic() + PATIENCE
-    pause = 0.05
-    while True:
-        try:
-            return call(*args, **kwargs)
-        except Exception as error:
-            if time.monotonic() >= deadline or not any(word in str(error).lower() for word in PASSING):
-                raise
-        time.sleep(pause)
-        pause = min(2 * pause, 2.0)
+        return partial(self.patience, getattr(self.client, name))
 
 
 class Store:
@@ -59,19 +46,20 @@ class Store:
     Args:
         uri: tracking URI, absolute. An SQLite database is created or upgraded first.
         artifact_root: URI of the folder for the artifacts of new experiments; "" leaves it to the server.
-        warn: called with what the user should know.
+        patience: repeats calls that fail for a passing reason, and tells what the user should know.
     """
 
-    def __init__(self, uri: str, artifact_root: str, warn: Callable[[str], None]):
+    def __init__(self, uri: str, artifact_root: str, patience: Patience):
         from mlflow.tracking import MlflowClient
 
         self.uri = with_credentials(uri)
         self.artifact_root = artifact_root
-        self.warn = warn
-        if uri.startswith("sqlite:///"):
-            prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
-        self.client = PatientClient(MlflowClient(self.uri))
-        self.client.once.search_experiments(max_results=1)  # find out now whether it answers
+        self.warn = patience.warn
+        if file := file_at(uri):
+            prepare_database(file, artifact_root)
+        client = MlflowClient(self.uri)
+        client.search_experiments(max_results=1)  # find out now whether it answers
+        self.client = PatientClient(client, patience)
 
     def start(
         self,
@@ -85,14 +73,21 @@ class Store:
         system_metrics: bool,
         context: dict[str, Any],
         time_ms: int,
+        again: bool,
+        id: str | None,
     ) -> None:
-        """Open a new run, or an old one again; `opened` receives it as soon as it has an id."""
+        """Open a new run, or an old one again; `opened` receives it as soon as it has an id.
+
+        Args:
+            again: whether a writer that was killed has received the same message.
+            id: the id that the run got from it, if it came to that.
+        """
         found, diff = environment(context)
         tags = {**tags, "runner.writer": own_name(), **({"mlflow.parentRunId": parent} if parent else {})}
-        if resume:
-            run, params = self.reopen(resume, params, tags, found)
+        if known := id or resume:
+            run, params = self.reopen(known, params, tags, found)
         else:
-            run = self.create(experiment, name, {**found, **tags}, time_ms)
+            run = self.create(experiment, name, {**found, **tags}, time_ms, again)
         opened(run)
         run.params(params)
         if diff:
@@ -100,16 +95,23 @@ class Store:
         if system_metrics:
             run.start_monitor()
 
-    def reserve(self, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> str:
+    def reserve(self, experiment: str, name: str, tags: dict[str, str], time_ms: int, again: bool, id: None) -> str:
         """Create a run that waits for its turn, and return its id; `start(resume=id)` begins it."""
-        run = self.create(experiment, name, {**tags, "runner.writer": own_name()}, time_ms)
+        run = self.create(experiment, name, {**tags, "runner.writer": own_name()}, time_ms, again)
         self.client.update_run(run.id, status="SCHEDULED")
         return run.id
 
-    def create(self, experiment: str, name: str, tags: dict[str, str], time_ms: int) -> "StoredRun":
-        """Create a run in the experiment, which is created if it does not exist."""
+    def create(self, experiment: str, name: str, tags: dict[str, str], time_ms: int, again: bool) -> "StoredRun":
+        """Create a run in the experiment, which is created if it does not exist.
+
+        A writer that was killed may have created it just before: one that began in the same millisecond is the same.
+        """
         experiment_id = self.experiment_id(experiment)
         tags = {key: str(value)[:TAG_LENGTH] for key, value in tags.items()}
+        there = self.client.search_runs([experiment_id], f"attributes.start_time = {time_ms}") if again else []
+        for run in (run for run in there if run.info.run_name == name):
+            self.set_tags(run.info.run_id, tags)
+            return StoredRun(self, run.info.run_id, experiment_id)
         run = self.client.create_run(experiment_id, start_time=time_ms, tags=tags, run_name=name)
         return StoredRun(self, run.info.run_id, experiment_id)
 
@@ -188,7 +190,8 @@ class StoredRun:
         resumed: whether the run had begun before.
         time_ms: when the message was sent that is being carried out, in milliseconds since 1970.
         points: metric points that are pending until the next batch.
-        warned: whether the user has been told that the database does not answer.
+        warned: whether the user has been told that points cannot be stored.
+        lacks: why not everything could be stored that will be stored when the run is resumed; None = it was.
         monitor: MLflow's thread for system metrics.
     """
 
@@ -200,6 +203,7 @@ class StoredRun:
     time_ms: int = 0
     points: list[Any] = field(default_factory=list)
     warned: bool = False
+    lacks: str | None = None
     monitor: Any = None
 
     def metrics(self, values: dict[str, float], step: int) -> None:
@@ -244,6 +248,9 @@ class StoredRun:
         from mlflow.models import Model
 
         client = self.store.client
+        for begun in client.search_logged_models([self.experiment_id], f"source_run_id = '{self.id}'"):
+            if begun.status != "READY":  # its writer was killed
+                client.delete_logged_model(begun.model_id)
         params = client.get_run(self.id).data.params
         model = client.create_logged_model(self.experiment_id, "model", self.id, params=params, model_type="pyfunc")
         header = Model(artifact_path=model.artifact_location, run_id=self.id, model_id=model.model_id)
@@ -260,12 +267,16 @@ class StoredRun:
         self.store.set_tags(self.id, {"runner.model_uri": f"models:/{model.model_id}"})
 
     def finish(self, status: str, error: str | None = None, ended: str | None = None) -> None:
-        """Store everything that is pending, and set the status."""
-        tags = {"runner.error": (error or "")[-TAG_LENGTH:], "runner.ended": ended or ""}
+        """Store everything that is pending, and set the status: a run whose record is incomplete has not finished."""
         try:
-            self.stop_monitor()
             self.flush()
+            self.stop_monitor()
+        except GaveUp as reason:
+            self.lacks = self.lacks or str(reason)
         finally:  # the status must be right even if points are lost
+            if self.lacks and status == "FINISHED":
+                status, error = "FAILED", f"the training has finished, its record is incomplete: {self.lacks}"
+            tags = {"runner.error": (error or "")[-TAG_LENGTH:], "runner.ended": ended or ""}
             self.store.set_tags(self.id, {name: text for name, text in tags.items() if text})
             self.store.client.set_terminated(self.id, status, end_time=self.time_ms)
 
@@ -278,12 +289,11 @@ class StoredRun:
         for name in (name for name, value in params.items() if len(value) > PARAM_LENGTH):
             self.store.warn(f"MLflow keeps {PARAM_LENGTH} characters of the parameter {name}; the config has all")
 
-    def flush(self, patient: bool = True) -> None:
+    def flush(self) -> None:
         """Store the pending points; those that cannot be stored stay pending, and the error is raised."""
-        client = self.store.client if patient else self.store.client.once
         while self.points:
             batch = self.points[:METRICS_A_BATCH]
-            client.log_batch(self.id, metrics=batch)
+            self.store.client.log_batch(self.id, metrics=batch)
             del self.points[: len(batch)]
         self.warned = False
 

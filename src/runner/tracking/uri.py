@@ -25,13 +25,16 @@ MLFLOW_SETTINGS = {
 
 
 def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
-    """Return the absolute tracking URI and the URI of the folder for artifacts ("": the server chooses)."""
+    """Return the absolute tracking URI and the URI of the folder for artifacts ("": the server chooses).
+
+    What is typed after sqlite:/// is a path and is taken as it stands.
+    """
     outputs = Path(outputs).absolute()
     uri = bare(f"tracking.uri={uri}").removeprefix("tracking.uri=") if uri else f"sqlite:///{outputs / DATABASE}"
     scheme = uri.partition(":")[0].partition("+")[0]
     if uri.startswith("sqlite:///") and uri.removeprefix("sqlite:///") not in ("", ":memory:"):
         file = Path(uri.removeprefix("sqlite:///")).absolute()
-        return f"sqlite:///{file}", (file.parent / ARTIFACTS).as_uri()
+        return file_address(file), (file.parent / ARTIFACTS).as_uri()
     if "://" in uri and scheme in ("http", "https"):
         return uri.rstrip("/"), ""
     if "://" in uri and scheme in DATABASES:
@@ -72,6 +75,25 @@ def with_credentials(uri: str) -> str:
         return uri
     who = ":".join(quote(os.environ[name], safe="") for name in (USER, PASSWORD) if os.environ.get(name))
     return f"{start}://{who}@{rest}"
+
+
+def file_address(file: Path) -> str:
+    """Return SQLAlchemy's address of a database file, in which % and ? have to be quoted.
+
+    For a plain `sqlite:///` MLflow would also create the folder whose name is the quoted one.
+    """
+    quoted = str(file).replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{file}" if quoted == str(file) else f"sqlite+pysqlite:///{quoted}"
+
+
+def file_at(address: str) -> Path | None:
+    """Return the database file of an address that `resolve_uri` has returned; None for a server."""
+    return Path(unquote(address.partition(":///")[2])) if address.startswith("sqlite") else None
+
+
+def typed_address(uri: str) -> str:
+    """Return an address that `resolve_uri` has returned as a person would type it."""
+    return f"sqlite:///{file}" if (file := file_at(uri)) else uri
 
 
 def quiet_mlflow() -> None:

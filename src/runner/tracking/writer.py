@@ -15,11 +15,13 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from functools import cached_property
 from importlib import import_module
 from typing import Any
 
 from runner.errors import first_line
+from runner.tracking.patience import GaveUp, Patience
 from runner.tracking.store import Store, StoredRun
 
 FLUSH_SECONDS = 2.0
@@ -40,32 +42,31 @@ class RecordWriter:
         self.uri = uri
         self.artifact_root = artifact_root
         self.answers = answers
+        self.patience = Patience(warn=lambda text: self.answer(warning=text))
+        self.done = self.told = 0  # messages carried out; those of them that the training process knows to be stored
         self.runs: dict[int, StoredRun] = {}
         self.refused: set[int] = set()  # runs that could not be opened: their messages are dropped
 
     @cached_property
     def store(self) -> Store:
         """Where runs are written. If it cannot be reached, the next access tries again."""
-        return Store(self.uri, self.artifact_root, warn=lambda text: self.answer(warning=text))
+        return Store(self.uri, self.artifact_root, self.patience)
 
-    def serve(self, messages: "queue.SimpleQueue[dict[str, Any]]", parent: int) -> None:
+    def serve(self, messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
         """Carry out messages until the training process closes its end or has ended."""
-        flushed = time.monotonic()
-        ended = ""
-        while not ended:
-            try:
-                message = messages.get(timeout=0.5)
-            except queue.Empty:
-                # A forked worker of a killed training may keep the pipe open, so check the parent as well.
-                ended = VANISHED if os.getppid() != parent else ""
-            else:
-                ended = message.get("ended", "")
-                if not ended:
+        due = time.monotonic()
+        ended = None
+        while ended is None:
+            with suppress(queue.Empty):
+                message = messages.get(timeout=FLUSH_SECONDS)
+                ended = message.get("ended")
+                if ended is None:
                     self.carry_out(**message)
-            if time.monotonic() - flushed > FLUSH_SECONDS:
-                for run in self.runs.values():
-                    self.flush(run)
-                flushed = time.monotonic()
+                    self.done += 1
+                    if message["do"] == "metrics" and time.monotonic() < due:
+                        continue
+            self.flush()
+            due = time.monotonic() + FLUSH_SECONDS
         for key in list(self.runs):
             self.carry_out("finish", key, time.time_ns() // 1_000_000, status="KILLED", ended=ended)
 
@@ -78,7 +79,9 @@ class RecordWriter:
             time_ms: when the message was sent, in milliseconds since 1970.
             content: the arguments.
         """
-        if run in self.refused:
+        if do == "hurry":  # all that came before it is done
+            self.patience.relax()
+        if do == "hurry" or run in self.refused:
             return
         failed: dict[str, Any] = {}
         try:
@@ -92,23 +95,26 @@ class RecordWriter:
                 self.refused.add(run)
                 self.answer(run=run, error=first_line(error))
             elif do == "finish":
-                failed = {"error": f"MLflow did not store all of the run: {first_line(error)}"}
+                failed = {"error": self.runs[run].lacks or first_line(error)}
+            elif isinstance(error, GaveUp):
+                self.runs[run].lacks = self.runs[run].lacks or str(error)
             else:
                 what = f"{do} {content.get('path', '')}".strip()
                 self.answer(warning=f"MLflow did not store all of the run ({what}): {first_line(error)}")
         if do == "finish" and run in self.runs:
-            del self.runs[run]
-            self.answer(run=run, done=True, **failed)
+            lacks = self.runs.pop(run).lacks
+            self.answer(run=run, done=True, **({"error": lacks} if lacks else failed))
 
-    def start(self, key: int, **content: Any) -> None:
-        """Open a run and answer with its id."""
+    def start(self, key: int, again: bool, **content: Any) -> None:
+        """Open a run and answer with its id. What another writer has begun waits for a server that is silent now."""
 
         def opened(run: StoredRun) -> None:
             self.runs[key] = run
             self.answer(run=key, id=run.id)
 
-        self.store.start(opened, **content)
-        if len(self.runs) == 1:
+        store = self.patience(lambda: self.store) if again else self.store
+        store.start(opened, again=again, **content)
+        if len(self.runs) == 1 and not again:
             self.store.close_lost_runs(self.runs[key].experiment_id)
 
     def reserve(self, key: int, **content: Any) -> None:
@@ -122,14 +128,21 @@ class RecordWriter:
         except BrokenPipeError:
             self.answers = os.open(os.devnull, os.O_WRONLY)
 
-    def flush(self, run: StoredRun) -> None:
-        """Store the pending points if the store answers now; otherwise they stay pending, with one warning."""
-        try:
-            run.flush(patient=False)
-        except Exception as error:
-            if not run.warned:
-                self.answer(warning=f"MLflow does not answer; metrics are kept until it does ({first_line(error)})")
-            run.warned = True
+    def flush(self) -> None:
+        """Store the pending points of all runs, and tell which messages another writer would not need any more."""
+        for run in self.runs.values():
+            try:
+                run.flush()
+            except GaveUp:  # the end of the run will say so
+                return
+            except Exception as error:
+                if not run.warned:
+                    self.answer(warning=f"MLflow does not take the metrics of the run ({first_line(error)})")
+                run.warned = True
+                return
+        if self.told < self.done:
+            self.told = self.done
+            self.answer(stored=self.done)
 
 
 class Answers(logging.Handler):
@@ -148,8 +161,8 @@ class Answers(logging.Handler):
         self.writer.answer(warning=f"{record.name}: {record.getMessage()}")
 
 
-def take_messages(messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
-    """Read messages from the pipe as fast as they come, so that the training process never waits."""
+def take_messages(messages: "queue.SimpleQueue[dict[str, Any]]", patience: Patience) -> None:
+    """Read messages from the pipe as fast as they come, so that the training process never waits (in a thread)."""
     ended = VANISHED
     for line in sys.stdin.buffer:
         if not line.endswith(b"\n"):
@@ -158,8 +171,19 @@ def take_messages(messages: "queue.SimpleQueue[dict[str, Any]]") -> None:
         if message["do"] == "close":
             ended = CLOSED
             break
+        if message["do"] == "hurry":
+            patience.hurry()
         messages.put(message)
+    patience.hurry()
     messages.put({"ended": ended})
+
+
+def watch(parent: int, messages: "queue.SimpleQueue[dict[str, Any]]", patience: Patience) -> None:
+    """Notice the end of the training process even if a forked worker of it keeps the pipe open (in a thread)."""
+    while os.getppid() == parent:
+        time.sleep(0.5)
+    patience.hurry()
+    messages.put({"ended": VANISHED})
 
 
 def main() -> None:
@@ -170,14 +194,15 @@ def main() -> None:
     answers = os.dup(1)
     os.dup2(2, 1)  # what libraries print must not look like an answer
     messages: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
-    threading.Thread(target=take_messages, args=(messages,), daemon=True).start()
-    for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # failures are exceptions and are reported once
     writer = RecordWriter(uri, artifact_root, answers)
+    threading.Thread(target=take_messages, args=(messages, writer.patience), daemon=True).start()
+    threading.Thread(target=watch, args=(int(parent), messages, writer.patience), daemon=True).start()
+    for name in ("mlflow", "alembic", "urllib3"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # failures are exceptions and are reported once
     logging.basicConfig(handlers=[Answers(writer)], level=logging.WARNING)
     try:
         import_module("mlflow.tracking")  # takes seconds, while the training prepares its first message
-        writer.serve(messages, int(parent))
+        writer.serve(messages)
     except Exception:
         writer.answer(fatal=traceback.format_exc())
         os._exit(1)

@@ -1,18 +1,16 @@
 """Checkpoints that survive anything: written next to the old one, synced, renamed, enough to resume exactly.
 
 A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the one before, in case the last is damaged) and
-`best.ckpt` (the best value of the monitored validation metric so far). All hold plain containers and tensors only, so
-that they load with `weights_only=True`.
+`best.ckpt`: the weights with the best value of the monitored validation metric so far and nothing else, since training
+never continues from there. `tidy` says what stays after the end. All hold plain containers and tensors only, so that
+they load with `weights_only=True`.
 """
 
 import logging
 import math
-import os
 import random
-import shutil
 import threading
 import time
-from contextlib import suppress
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -24,9 +22,12 @@ from pytorch_lightning.callbacks import StochasticWeightAveraging
 from pytorch_lightning.plugins.io import CheckpointIO
 
 from runner.errors import UserError, closest
+from runner.files.atomic import replacing
+from runner.tasks.means import of_all_processes
 from runner.training.history import History
 
 log = logging.getLogger(__name__)
+OF_THE_BEST = ("state_dict", "epoch", "global_step", "about", "pytorch-lightning_version")
 
 
 def random_state() -> dict:
@@ -70,14 +71,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
     found = [path for name in ("last.ckpt", "previous.ckpt") if (path := folder / name).exists()]
     for path in found:
         try:
-            checkpoint = load_checkpoint(path)
+            load_checkpoint(path)
         except UserError as error:
             log.warning("%s", error)
         except Exception as error:  # whatever a damaged file makes the reader raise
             log.warning("%s is damaged (%s)", path, type(error).__name__)
         else:
-            if checkpoint["best"]:  # a kill may have come before it got its second name
-                link(path, folder / "best.ckpt")
             return path
     if found:
         raise UserError(f"no checkpoint in {folder} can be read: train again, with the same command without resume=")
@@ -134,34 +133,14 @@ class AtomicWriter(CheckpointIO):
         self.thread.start()
 
     def write(self, checkpoint: dict, path: Path) -> None:
-        """Write to a temporary name, sync, rename; the last checkpoint becomes the previous one."""
-        part = path.with_suffix(".part")
+        """Write the last checkpoint, which becomes the previous one with the next, and then the best weights."""
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with open(part, "wb") as file:
+            with replacing(path, older=path.with_name("previous.ckpt")) as file:
                 torch.save(checkpoint, file)
-                file.flush()
-                os.fsync(file.fileno())
-            if path.exists():
-                link(path, path.with_name("previous.ckpt"))
-            os.replace(part, path)
             if checkpoint["best"]:
-                link(path, path.with_name("best.ckpt"))
+                save_best(checkpoint, path.parent)
         except Exception as error:  # of this thread: `wait` raises it in the training
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
-            self.error = self.explained(error, path)
-
-    def explained(self, error: Exception, path: Path) -> Exception:
-        """The error to report when a checkpoint could not be written."""
-        if not isinstance(error, OSError) and "PytorchStreamWriter" not in str(error):  # torch's word for a full disk
-            return error
-        there = next(folder for folder in path.absolute().parents if folder.exists())
-        free = shutil.disk_usage(there).free / 2**20
-        return UserError(
-            f"the checkpoint {path} could not be written; {free:.0f} MB are free on this disk. The checkpoint before "
-            f"it is intact: free some space, then continue with resume=last. ({error})"
-        )
+            self.error = error
 
     def wait(self) -> None:
         """Wait until the file is safely on the disk; raise the error if it could not be written."""
@@ -182,16 +161,26 @@ class AtomicWriter(CheckpointIO):
     teardown = wait
 
 
-def link(source: Path, target: Path) -> None:
-    """Give `source` the second name `target` in one step; a copy where the file system has no hard links."""
-    part = target.with_suffix(".part")
-    part.unlink(missing_ok=True)
-    try:
-        os.link(source, part)
-    except OSError:
-        shutil.copyfile(source, part)
-    os.replace(part, target)
-    part.unlink(missing_ok=True)  # still there if both names were the same file already
+def save_best(checkpoint: dict, folder: Path) -> None:
+    """Write the weights of a checkpoint as the best ones."""
+    with replacing(folder / "best.ckpt") as file:
+        torch.save({name: checkpoint[name] for name in OF_THE_BEST if name in checkpoint}, file)
+
+
+def tidy(folder: Path, keep: str) -> None:
+    """Remove the checkpoints of a finished run that are no longer needed, and log which are kept.
+
+    Args:
+        folder: `checkpoints/` of the run.
+        keep: as in `Checkpoint`.
+    """
+    for name in ("previous", "last") if keep == "best" else ("previous",):
+        (folder / f"{name}.ckpt").unlink(missing_ok=True)
+    purposes = {"last": "to train it longer", "best": "the best weights"}
+    kept = [(folder / f"{name}.ckpt", purpose) for name, purpose in purposes.items()]
+    told = [f"{path.name} ({path.stat().st_size / 1e6:.1f} MB, {why})" for path, why in kept if path.exists()]
+    if told:
+        log.info("kept in checkpoints/: %s", ", ".join(told))
 
 
 def copied(value: Any) -> Any:
@@ -213,6 +202,8 @@ class Checkpoint(callbacks.Checkpoint):
         mode: whether the smallest ("min") or the largest ("max") value is the best.
         every_n_steps: also save every this many optimizer steps; None = at the end of epochs only.
         every_n_minutes: also save after this many minutes; None = at the end of epochs only.
+        keep: what a finished run keeps: "resume" = the best weights and what training it longer needs, "best" = the
+            best weights alone. Until then everything that resuming needs is there.
     """
 
     def __init__(
@@ -221,11 +212,13 @@ class Checkpoint(callbacks.Checkpoint):
         mode: Literal["min", "max"] = "min",
         every_n_steps: int | None = None,
         every_n_minutes: float | None = None,
+        keep: Literal["resume", "best"] = "resume",
     ):
         self.monitor = monitor
         self.mode = mode
         self.every_n_steps = every_n_steps
         self.every_n_minutes = every_n_minutes
+        self.keep = keep
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.about: dict[str, Any] = {}  # the configuration and the folder, filled in by the run
@@ -285,11 +278,7 @@ class Checkpoint(callbacks.Checkpoint):
         self.score = state_dict["score"]
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
-        states: list[Any] = [random_state()]
-        if trainer.world_size > 1:
-            states = [None] * trainer.world_size
-            torch.distributed.all_gather_object(states, random_state())
-        checkpoint["random_states"] = states
+        checkpoint["random_states"] = of_all_processes(random_state())
         loader: Any = trainer.train_dataloader
         checkpoint["train_loader"] = loader.state_dict()
         checkpoint["history"] = trainer.logger.history if isinstance(trainer.logger, History) else []
@@ -301,6 +290,8 @@ class Checkpoint(callbacks.Checkpoint):
             raise UserError(
                 f"the run has trained {done} epochs already; give it more epochs: trainer.max_epochs={2 * done}"
             )
+        if checkpoint["best"] and trainer.is_global_zero:  # the run may have been killed right before that
+            save_best(checkpoint, Path(trainer.default_root_dir, "checkpoints"))
         self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
         if isinstance(trainer.logger, History):
             trainer.logger.replay(checkpoint["history"])

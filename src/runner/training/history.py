@@ -49,9 +49,9 @@ class History(Logger):
         points = [(step, values[metric]) for step, _, values in self.history if metric in values]
         return [step for step, _ in points], [value for _, value in points]
 
-    def latest(self, prefix: str) -> dict[str, float]:
-        """The last value of each metric whose name begins with `prefix`."""
+    def latest(self, prefix: str, until: int | None = None) -> dict[str, float]:
+        """The last value, of all or up to a step, of each metric whose name begins with `prefix`."""
         found: dict[str, float] = {}
-        for _, _, values in self.history:
+        for values in (values for step, _, values in self.history if until is None or step <= until):
             found |= {name: value for name, value in values.items() if name.startswith(prefix)}
         return {name: value for name, value in found.items() if math.isfinite(value)}

@@ -19,9 +19,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from runner.config.catalog import RECORDED
 from runner.config.inferred import settle
 from runner.config.nodes import as_dict, recordable
-from runner.errors import UserError, print_mistake
+from runner.errors import UserError, print_mistake, storage_error
 from runner.files import sources
-from runner.tracking.record import Record
+from runner.files.atomic import write_atomically
+from runner.tracking.find import FILE_WITH_ID
+from runner.tracking.record import Record, TrackingError
 from runner.tracking.tracker import tracker_for
 from runner.training.interrupt import Interrupt, Interrupted, Pruned
 from runner.training.processes import launching, rank
@@ -43,7 +45,7 @@ def run(cfg: DictConfig) -> float | None:
     typed = OmegaConf.to_container(hydra.overrides.task)  # as it is: what it reads from the environment is not recorded
     overrides = [override for override in map(str, cast(list, typed)) if key_of(override) != "resume"]
     multirun = hydra.mode is RunMode.MULTIRUN
-    with ending(multirun):
+    with ending(folder, multirun):
         if cfg.get("init_from") and not cfg.resume:
             uri, outputs = cfg.tracking.uri, Path.cwd() / "outputs"
             cfg.init_from = lasting_name(cfg.init_from, uri, outputs, one_of_many=multirun)
@@ -52,24 +54,40 @@ def run(cfg: DictConfig) -> float | None:
             run_beside(cfg, folder)
             return None
         with only_process(folder):
-            result = run_recorded(cfg, folder, dict(hydra.runtime.choices), overrides)
-    if hydra.runtime.choices["hydra/sweeper"] != "runner" or not multirun:
-        closing_table(result, folder)  # a sweep prints its own
+            own = hydra.runtime.choices["hydra/sweeper"] == "runner" and multirun  # such a sweep prints its own table
+            result = run_recorded(cfg, folder, dict(hydra.runtime.choices), overrides, show=not own)
     return result.get(cfg.task.get("monitor") or "val/loss")
 
 
 def run_recorded(
-    cfg: DictConfig, folder: Path, choices: dict, overrides: list[str], tags: dict[str, str] | None = None
+    cfg: DictConfig,
+    folder: Path,
+    choices: dict,
+    overrides: list[str],
+    tags: dict[str, str] | None = None,
+    show: bool = True,
 ) -> dict[str, Any]:
-    """Train in `folder` with a record in MLflow; continue the run `cfg.resume` if there is one."""
+    """Train in `folder` with a record in MLflow; continue the run `cfg.resume` if there is one.
+
+    Args:
+        cfg: the resolved configuration.
+        folder: the run folder.
+        choices: what was chosen of each group.
+        overrides: what was typed.
+        tags: tags of the run in MLflow, besides the usual ones.
+        show: whether to print the closing table.
+
+    Raises:
+        TrackingError: the run could not be recorded, or not completely; in the latter case it has finished.
+    """
     interrupt = Interrupt()
     interrupt.install()
     if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
         note_changes(folder, cfg)
     else:
         clean(folder)
-    OmegaConf.save(cfg, folder / "config.yaml")
-    OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
+    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+    write_atomically(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
     written = as_dict(cfg.tracking)
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         record = tracker.start(
@@ -86,9 +104,17 @@ def run_recorded(
             record.artifact(folder / name)
         with recorded(record), launching(folder / "config.yaml"):
             from runner.training.callbacks import StopOnSignal
+            from runner.training.checkpoint import tidy
             from runner.training.train import train
 
-            return train(cfg, folder, record, StopOnSignal(interrupt))
+            result = train(cfg, folder, record, StopOnSignal(interrupt))
+            if show:
+                closing_table(result, folder)
+        keep = (cfg.callbacks.get("checkpoint") or {}).get("keep", "resume")
+        if keep == "best":
+            record.wait()  # until the record is complete, a killed run needs its last checkpoint
+        tidy(folder / "checkpoints", keep)
+        return result
 
 
 def run_beside(cfg: DictConfig, folder: Path) -> None:
@@ -104,7 +130,7 @@ def run_beside(cfg: DictConfig, folder: Path) -> None:
 
 def run_frozen(config: Path) -> None:
     """Train as a process that Lightning has started for the run whose resolved configuration is `config`."""
-    with ending(multirun=False):
+    with ending(config.parent, multirun=False):
         run_beside(cast(DictConfig, OmegaConf.load(config)), config.parent)
 
 
@@ -140,34 +166,40 @@ def recorded(record: Record) -> Iterator[None]:
     """Record how the run really ended: FINISHED, FAILED with the error, or KILLED."""
     try:
         yield
-    except Interrupted as stopped:
-        record.finish("KILLED", error=f"stopped by {stopped}")
-        raise
-    except Pruned as stopped:
-        record.tags({"runner.pruned": "true"})
-        record.finish("KILLED", error=str(stopped))
-        raise
-    except BaseException as error:
-        record.finish("FAILED", error="".join(traceback.format_exception(error)))
+    except BaseException as stopped:
+        if isinstance(stopped, Pruned):
+            record.tags({"runner.pruned": "true"})
+        try:
+            if isinstance(stopped, Interrupted):
+                record.finish("KILLED", error=f"stopped by {stopped}")
+            elif isinstance(stopped, Pruned):
+                record.finish("KILLED", error=str(stopped))
+            else:
+                record.finish("FAILED", error="".join(traceback.format_exception(stopped)))
+        except TrackingError as error:
+            log.warning("%s", error)
         raise
     record.finish("FINISHED")
 
 
 @contextmanager
-def ending(multirun: bool) -> Iterator[None]:
-    """Turn the end of a run into a message for the user and the exit code of the command."""
+def ending(folder: Path, multirun: bool) -> Iterator[None]:
+    """Turn the end of the run in `folder` into a message for the user and the exit code of the command."""
     try:
         yield
     except Interrupted as stopped:
         print(f"runner: stopped by {stopped}" + "; continue with: runner resume=last" * (not multirun), file=sys.stderr)
         sys.exit(stopped.exit_code)
-    except Exception as error:
+    except Exception as raised:
+        begun = folder / FILE_WITH_ID
+        then = f"type: runner resume={begun.read_text().strip()}" if begun.exists() else "type the command again"
+        error = storage_error(raised, folder, then) or raised
         if isinstance(error, UserError):
             print_mistake(error)
         else:
             traceback.print_exc()
         if multirun:
-            raise
+            raise error from raised
         sys.exit(2 if isinstance(error, UserError) else 1)
 
 

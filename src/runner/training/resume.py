@@ -8,7 +8,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from runner.config.nodes import as_dict, flat
 from runner.errors import UserError
-from runner.tracking.find import RunInfo, find_run
+from runner.tracking.find import NoRun, RunInfo, find_run
 
 UNFINISHED = ("KILLED", "FAILED", "RUNNING", "UNKNOWN")
 # What a file says about flags, `allow` and `hydra` does not count: the folder may be somebody else's.
@@ -47,7 +47,7 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
     """Return the run to continue; None if `which` is auto and there is none.
 
     Raises:
-        UserError: the run does not exist, or it has finished and is not given more epochs.
+        UserError: the run does not exist, or it has finished and cannot be or is not trained longer.
     """
     if which == "auto":
         return started_alike(overrides, uri, outputs)
@@ -67,6 +67,12 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
                 f"run {run.id} has finished; there is nothing to resume. To train it longer, set more than its "
                 f"{epochs} epochs: trainer.max_epochs={2 * epochs}"
             )
+        kept = {path.stem for path in run.folder.glob("checkpoints/*.ckpt")}
+        if kept == {"best"}:
+            raise UserError(
+                f"run {run.id} has kept its best weights alone (callbacks.checkpoint.keep=best), so it cannot be "
+                f"trained longer. Leave resume= out and start from them: init_from={run.id}"
+            )
     return run
 
 
@@ -84,11 +90,18 @@ def first_overrides(folder: Path) -> list[str]:
 
 
 def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
-    """Return the unfinished run in the folder asked for, or else the last one, if it was started by this command."""
+    """Return the unfinished run in the folder asked for, or else the last one, if it was started by this command.
+
+    Raises:
+        UserError: the record cannot be read, which does not mean that there is no such run.
+    """
     folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides if key_of(o) == "hydra.run.dir"), None)
     try:
-        run = find_run(uri, outputs, str(Path(folder).absolute()) if folder else "last", status=UNFINISHED)
-    except UserError:  # nothing there to continue
+        if folder:
+            run = find_run(uri, outputs, str(Path(folder).absolute()))
+        else:
+            run = find_run(uri, outputs, "last", status=UNFINISHED)
+    except NoRun:  # nothing there to continue
         return None
     if run.folder is None or not (run.folder / "overrides.yaml").exists() or has_finished(run):
         return None

@@ -22,6 +22,7 @@ from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
 from runner.tasks.base import FILES, Task
+from runner.tracking.find import FILE_WITH_ID
 from runner.tracking.record import Record
 from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal, build_callbacks
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
@@ -51,6 +52,7 @@ def train(
     """
     started = time.time()
     silence()
+    folder.mkdir(parents=True, exist_ok=True)
     safety.allow(cfg.get("allow"))
     safety.guard(cfg)
     data = build_data(cfg)
@@ -73,7 +75,7 @@ def train(
     if record is not None:
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=data.sizes, columns=data.columns)  # fmt: skip
-        (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
+        write_atomically(folder / FILE_WITH_ID, record.id + "\n")
 
     try:
         task.fit(trainer, data, str(checkpoint) if checkpoint else None)
@@ -82,8 +84,9 @@ def train(
     writer.wait()
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
-    best_step = load_best(task, folder)
-    metrics = history.latest("train/")
+    best = load_best(task, folder)
+    best_step, best_epoch = (best["global_step"], best["epoch"] + 1) if best else (None, None)
+    metrics = history.latest("train/", until=best_step)  # of the same epoch as the weights that are evaluated
     for split in [split for split in ("val", "test") if split in data.sizes]:
         metrics |= task.evaluate(trainer, data, split)
     metrics = known(metrics | {f"fit/{name}": value for name, value in (task.fitted() | vectors).items()})
@@ -91,21 +94,20 @@ def train(
         metrics["train/samples_per_second"] = progress.samples_per_second
     result = metrics | {
         "run_id": record.id if record is not None else None,
-        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best_step is not None else None,
+        "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
+        "best_epoch": best_epoch,
         "duration_seconds": round(time.time() - started, 3),
     }
     # in every process: the data they show are gathered from all of them
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
-        bundle = save_bundle(folder, cfg, task, data)
+        save_bundle(folder, cfg, task, data)
         save_figures(folder, drawn, task.monitor, history, best_step)
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
-            answered = task.answer_columns(data)
-            if cfg.tracking.model and answered:
-                own = safety.own_code(cfg)
-                record.model(bundle, PyfuncModel, data.columns, answered, data.some_rows(2), code=own)
+            if cfg.tracking.model:
+                keep_model(record, folder, cfg, task, data)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
 
@@ -156,14 +158,14 @@ def build_trainer(
     return trainer
 
 
-def load_best(task: Task, folder: Path) -> int | None:
-    """Load the weights of the best checkpoint into the task; return its step."""
+def load_best(task: Task, folder: Path) -> dict[str, Any] | None:
+    """Load the weights of the best checkpoint into the task; return the checkpoint, or None if there is none."""
     path = folder / "checkpoints" / "best.ckpt"
     if not path.exists():
         return None
     checkpoint = load_checkpoint(path)
     task.load_state_dict(checkpoint["state_dict"])
-    return checkpoint["global_step"]
+    return checkpoint
 
 
 def save_figures(folder: Path, drawn: dict, monitor: str | None, history: History, best_step: int | None) -> None:
@@ -195,5 +197,13 @@ def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> 
     for name in ("figures", FILES, "samples.txt", "runner.log"):
         if (folder / name).exists():
             record.artifact(folder / name)
-    if (folder / "checkpoints" / "best.ckpt").exists():
-        record.artifact(folder / "checkpoints" / "best.ckpt", folder="checkpoints")
+
+
+def keep_model(record: Record, folder: Path, cfg: DictConfig, task: Task, data: DataModule) -> None:
+    """Hand the weights of the run to its record, once: as a model that answers raw rows, or else as they are."""
+    answered, best = task.answer_columns(data), folder / "checkpoints" / "best.ckpt"
+    if answered:
+        own = safety.own_code(cfg)
+        record.model(folder / "model", PyfuncModel, data.columns, answered, data.some_rows(2), code=own)
+    elif best.exists():
+        record.artifact(best, folder="checkpoints")

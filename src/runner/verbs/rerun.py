@@ -42,7 +42,7 @@ class Rerun(Tracked):
         from runner.config.inferred import register_resolvers
         from runner.tracking.artifacts import client, stored_text
         from runner.tracking.find import find_run
-        from runner.training.job import closing_table, ending, only_process, run_recorded
+        from runner.training.job import ending, only_process, run_recorded
 
         original = find_run(self.tracking_uri, self.outputs, self.run, status="FINISHED")
         tracker = client(self.tracking_uri, self.outputs)
@@ -56,9 +56,8 @@ class Rerun(Tracked):
         log_to(folder / "runner.log")
         for change in changes_since(original, cfg):
             log.warning("%s", change)
-        with ending(multirun=False), only_process(folder):
+        with ending(folder, multirun=False), only_process(folder):
             result = run_recorded(cfg, folder, choices, overrides, {"runner.rerun_of": original.id})
-        closing_table(result, folder)
         now_metrics = tracker.get_run(result["run_id"]).data.metrics
         return report(original, tracker.get_run(original.id).data.metrics, now_metrics)
 

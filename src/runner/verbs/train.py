@@ -41,6 +41,7 @@ class Train(Verb):
         if not flags.intersection(HYDRA_FLAGS):
             check_first(arguments, runs=not flags.intersection(SHOWING_FLAGS))
         sys.argv = [sys.argv[0], *arguments]
+        os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # raise what Hydra would print
         hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()
         return 0
 

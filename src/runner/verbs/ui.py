@@ -3,7 +3,6 @@
 import os
 import sys
 from dataclasses import dataclass
-from pathlib import Path
 from typing import NoReturn
 
 from runner.errors import UserError
@@ -25,16 +24,16 @@ class Ui(Tracked):
     def __call__(self) -> NoReturn:
         """Replace this process by MLflow's server for the database of the runs, which is created if there is none."""
         from runner.tracking.database import prepare_database
-        from runner.tracking.uri import quiet_mlflow, resolve_uri, with_credentials
+        from runner.tracking.uri import file_at, quiet_mlflow, resolve_uri, typed_address, with_credentials
 
         uri, artifact_root = resolve_uri(self.tracking_uri, self.outputs)
         if uri.startswith("http"):
             raise UserError(f"the runs are on a server that already has a page: open {uri} in a browser")
         check_address(self.host, self.port)
         quiet_mlflow()
-        if uri.startswith("sqlite:///"):
-            prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
-        print(f"MLflow on {uri}: http://{self.host}:{self.port}  (Ctrl-C ends it)", flush=True)
+        if file := file_at(uri):
+            prepare_database(file, artifact_root)
+        print(f"MLflow on {typed_address(uri)}: http://{self.host}:{self.port}  (Ctrl-C ends it)", flush=True)
         os.environ["MLFLOW_BACKEND_STORE_URI"] = with_credentials(uri)  # not an argument, which `ps` would show
         options = ["--default-artifact-root", artifact_root]
         options += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
