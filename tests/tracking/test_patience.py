@@ -106,8 +106,8 @@ def test_nobody_waits_for_a_full_disk_and_the_next_call_is_tried(clock, patience
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        ("API request to http://h/api failed with exception HTTPConnectionPool(host='h'): Max retries exceeded with url: "
-         "/api (Caused by ResponseError('too many 500 error responses'))", "the server answers with error 500"),
+        ("API request to http://h/api failed with exception HTTPConnectionPool(host='h'): Max retries exceeded with "
+         "url: /api (Caused by ResponseError('too many 500 error responses'))", "the server answers with error 500"),
         ("API request to endpoint /api failed with error code 503 != 200", "the server answers with error 503"),
         ("API request to http://h/api failed with exception HTTPConnectionPool(host='h', port=1): Max retries exceeded "
          "(Caused by NewConnectionError('[Errno 111] Connection refused'))", "the server does not answer"),
