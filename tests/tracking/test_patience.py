@@ -3,7 +3,7 @@
 import pytest
 
 from runner.tracking import patience as module
-from runner.tracking.patience import SECONDS, GaveUp, Patience, reason
+from runner.tracking.patience import SECONDS, GaveUp, Patience, short_reason
 
 BUSY = OSError("(sqlite3.OperationalError) database is locked\n[SQL: ...]")
 FULL = OSError("[Errno 28] No space left on device")
@@ -115,4 +115,4 @@ def test_nobody_waits_for_a_full_disk_and_the_next_call_is_tried(clock, patience
     ],
 )  # fmt: skip
 def test_the_reason_is_short(text, told):
-    assert reason(OSError(text)) == told
+    assert short_reason(OSError(text)) == told

@@ -15,7 +15,7 @@ FULL = ("disk is full", "no space left", "disk i/o", "file too large", "quota ex
 QUIET_SECONDS = 3.0  # a shorter wait is not worth a word
 
 
-def reason(error: Exception) -> str:
+def short_reason(error: Exception) -> str:
     """Return in a few words why nothing can be stored: what is said about a server tells all its layers."""
     text = first_line(error)
     if answered := re.search(r"too many (\d+) error responses|error code (5\d\d)", text):
@@ -71,7 +71,7 @@ class Patience:
                 full = any(word in text for word in FULL)
                 if not full and not any(word in text for word in SILENT):
                     raise
-                self.wait(GaveUp(reason(error)), full)
+                self.wait(GaveUp(short_reason(error)), full)
             else:
                 self.failing_since, self.warned = None, False
                 return result
