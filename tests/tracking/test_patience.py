@@ -3,7 +3,7 @@
 import pytest
 
 from runner.tracking import patience as module
-from runner.tracking.patience import SECONDS, GaveUp, Patience
+from runner.tracking.patience import SECONDS, GaveUp, Patience, short_reason
 
 BUSY = OSError("(sqlite3.OperationalError) database is locked\n[SQL: ...]")
 FULL = OSError("[Errno 28] No space left on device")
@@ -101,3 +101,18 @@ def test_nobody_waits_for_a_full_disk_and_the_next_call_is_tried(clock, patience
         patience(Fails(FULL, FULL))
     assert clock.now == 1000
     assert patience(Fails()) == 7
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("API request to http://h/api failed with exception HTTPConnectionPool(host='h'): Max retries exceeded with "
+         "url: /api (Caused by ResponseError('too many 500 error responses'))", "the server answers with error 500"),
+        ("API request to endpoint /api failed with error code 503 != 200", "the server answers with error 503"),
+        ("API request to http://h/api failed with exception HTTPConnectionPool(host='h', port=1): Max retries exceeded "
+         "(Caused by NewConnectionError('[Errno 111] Connection refused'))", "the server does not answer"),
+        ("(sqlite3.OperationalError) database or disk is full", "(sqlite3.OperationalError) database or disk is full"),
+    ],
+)  # fmt: skip
+def test_the_reason_is_short(text, told):
+    assert short_reason(OSError(text)) == told

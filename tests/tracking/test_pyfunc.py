@@ -29,8 +29,8 @@ def test_model(tracker, outputs, tmp_path, monkeypatch):
                 return pd.DataFrame({"label": ["yes" if x else "no" for x in found], "p": [float(x) for x in found]})
         """)
     )
-    bundle = tmp_path / "bundle"
-    bundle.mkdir()
+    bundle = tmp_path / "%41 and a?" / "bundle"
+    bundle.mkdir(parents=True)
     (bundle / "word.txt").write_text("good")
     run = begin(tracker, params={"long": "x" * 6000})
     run.model(

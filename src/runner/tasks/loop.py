@@ -219,7 +219,7 @@ class Loop(LightningModule):
 
     def on_train_epoch_end(self) -> None:
         self.close_window()
-        self.report("train", self.training_means.pop(), epoch=self.current_epoch + 1)
+        self.report("train", self.training_means.pop())
 
     # Validation and test.
 
@@ -247,20 +247,16 @@ class Loop(LightningModule):
         means = self.evaluation_means.pop()
         return means | {name: float(value) for name, value in self.metrics.compute().items()}
 
-    def report(self, split: str, values: dict[str, float], **besides: float) -> None:
+    def report(self, split: str, values: dict[str, float]) -> None:
         """Pass the metrics of an epoch to the callbacks (early stopping, checkpoints) and to the record of the run.
 
-        A name goes to the record once a step: a resumed run leaves out the steps that the record has.
-
-        Args:
-            split: train, val or test.
-            values: the metrics of this split.
-            besides: what goes to the record only.
+        The record gets a name once a step, the epoch at its end: a resumed run leaves out the steps that are there.
         """
         values = {f"{split}/{name}": value for name, value in values.items()}
         self.log_dict(values, logger=False)
+        epoch = {"epoch": self.current_epoch + 1} if split == "train" else {}
         if self.trainer.logger and self.trainer.state.fn == "fit":
-            self.trainer.logger.log_metrics(values | besides, step=self.trainer.global_step)
+            self.trainer.logger.log_metrics(values | epoch, step=self.trainer.global_step)
 
     def on_save_checkpoint(self, checkpoint: dict) -> None:
         if (self.trainer.fit_loop.batch_idx + 1) % self.window == 0:

@@ -1,5 +1,6 @@
 """Waiting for a database or a server that does not answer: while a training runs without end, at its end once."""
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable
@@ -12,6 +13,14 @@ SECONDS = 30.0  # for which somebody waits for a busy database or a silent serve
 SILENT = ("locked", "max retries exceeded", "connection", "timed out", "error code 5", "status code 5")
 FULL = ("disk is full", "no space left", "disk i/o", "file too large", "quota exceeded")
 QUIET_SECONDS = 3.0  # a shorter wait is not worth a word
+
+
+def short_reason(error: Exception) -> str:
+    """Return in a few words why nothing can be stored: what is said about a server tells all its layers."""
+    text = first_line(error)
+    if answered := re.search(r"too many (\d+) error responses|error code (5\d\d)", text):
+        return f"the server answers with error {answered[1] or answered[2]}"
+    return "the server does not answer" if "http" in text else text
 
 
 class GaveUp(Exception):
@@ -62,7 +71,7 @@ class Patience:
                 full = any(word in text for word in FULL)
                 if not full and not any(word in text for word in SILENT):
                     raise
-                self.wait(GaveUp(first_line(error)), full)
+                self.wait(GaveUp(short_reason(error)), full)
             else:
                 self.failing_since, self.warned = None, False
                 return result

@@ -56,7 +56,7 @@ def save_model(
     mlflow.pyfunc.save_model(
         path=str(path),
         python_model=str(script),
-        artifacts={"run": folder},
+        artifacts={"run": Path(folder).as_uri()},  # a path would be taken for an address, %41 for A
         code_paths=[without_secrets(place, scratch / "code") for place in code] or None,
         signature=ModelSignature(inputs=_schema(inputs, example), outputs=_schema(outputs, [])),
         input_example=_table(inputs, example) if example else None,

@@ -30,7 +30,7 @@ from runner.tracking.record import Posted, Record, as_line
 from runner.tracking.uri import resolve_uri, typed_address, writer_environment
 
 WRITER = ("-m", "runner.tracking.writer")
-MOST_KILLED = 3  # writers in a row that are killed before they have stored anything
+MOST_KILLED = 5  # writers in a row that are killed before they have stored anything
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
 
 log = logging.getLogger(__name__)

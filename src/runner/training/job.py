@@ -166,13 +166,14 @@ def recorded(record: Record) -> Iterator[None]:
     """Record how the run really ended: FINISHED, FAILED with the error, or KILLED."""
     try:
         yield
+    except TrackingError:  # it could not be opened
+        raise
     except BaseException as stopped:
-        if isinstance(stopped, Pruned):
-            record.tags({"runner.pruned": "true"})
         try:
             if isinstance(stopped, Interrupted):
                 record.finish("KILLED", error=f"stopped by {stopped}")
             elif isinstance(stopped, Pruned):
+                record.tags({"runner.pruned": "true"})
                 record.finish("KILLED", error=str(stopped))
             else:
                 record.finish("FAILED", error="".join(traceback.format_exception(stopped)))
