@@ -27,6 +27,7 @@ from omegaconf import DictConfig
 from runner.config.hydra_internals import BASIC_LAUNCHER
 from runner.config.nodes import as_dict
 from runner.errors import UserError, print_mistake
+from runner.files.progress import doing
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
@@ -224,6 +225,7 @@ class Sweep:
             resume=state.parent,
             system_metrics=False,
         )
+        doing("opening the record")
         if self.runs_here:  # while MLflow is being imported in its own process
             import_module("runner.training.train")
         state.parent = parent.id
@@ -308,6 +310,8 @@ class Sweep:
                 running += 1
             if not running:
                 return
+            ended = sum(not job.status.open for job in self.state.jobs.values())
+            doing(f"{running} of {self.state.total - ended} remaining jobs running")
             number, outcome = executor.wait()
             running -= 1
             self.end(number, outcome)

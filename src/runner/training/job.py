@@ -21,6 +21,7 @@ from runner.config.inferred import settle
 from runner.config.nodes import as_dict
 from runner.errors import UserError, print_mistake
 from runner.files import sources
+from runner.files.progress import doing
 from runner.tracking.record import Record
 from runner.tracking.tracker import tracker_for
 from runner.training.interrupt import Interrupt, Interrupted, Pruned
@@ -82,6 +83,7 @@ def run_recorded(
         )
         for name in ("config.yaml", "overrides.yaml"):
             record.artifact(folder / name)
+        doing("importing torch and Lightning")
         with recorded(record), launching(folder / "config.yaml"):
             from runner.training.callbacks import StopOnSignal
             from runner.training.train import train
@@ -148,6 +150,7 @@ def recorded(record: Record) -> Iterator[None]:
     except BaseException as error:
         record.finish("FAILED", error="".join(traceback.format_exception(error)))
         raise
+    doing("storing the record")
     record.finish("FINISHED")
 
 
@@ -174,6 +177,7 @@ def closing_table(result: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    doing(None)
     table = Table("metric", "validation", "test")
     names = {name.split("/", 1)[1] for name in result if name.startswith(("val/", "test/"))}
     for name in sorted(names):

@@ -17,6 +17,7 @@ from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
 from runner.figures import charts
 from runner.files.atomic import write_atomically
+from runner.files.progress import doing
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
 from runner.tasks.base import FILES, Task
@@ -51,8 +52,10 @@ def train(
     silence()
     safety.allow(cfg.get("allow"))
     safety.guard(cfg)
+    doing("reading the data")
     data = build_data(cfg)
     data.setup()
+    doing("building the net")
     watch_what_there_is(cfg, data)
     lightning.seed_everything(cfg.seed, verbose=False)
     task = build_task(cfg)
@@ -68,10 +71,12 @@ def train(
     callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder)]
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
+        doing("opening the record")
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=data.sizes, columns=data.columns)  # fmt: skip
         (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
 
+    doing("beginning to train")
     task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()
     trainer.strategy.barrier()
@@ -88,6 +93,7 @@ def train(
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best_step is not None else None,
         "duration_seconds": round(time.time() - started, 3),
     }
+    doing("drawing figures and storing the model")
     # in every process: the data they show are gathered from all of them
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
