@@ -37,6 +37,8 @@ def run(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir).resolve()
     with open_dict(cfg):
+        choices = hydra.runtime.choices
+        cfg.tracking.name = cfg.tracking.name or f"{choices['model']}-{choices['data']}"
         cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is not a setting of a job
     sources.go_offline(cfg)
     settle(cfg.data)
@@ -73,7 +75,7 @@ def run_recorded(
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         record = tracker.start(
             experiment=cfg.tracking.experiment,
-            name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
+            name=cfg.tracking.name,
             params={key: value for key, value in as_dict(cfg).items() if key != "resume"},
             tags={f"runner.{group}": choices[group] for group in RECORDED if choices.get(group)}
             | {"runner.folder": str(folder), **(tags or {})}

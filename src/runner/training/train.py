@@ -98,7 +98,8 @@ def train(
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         bundle = save_bundle(folder, cfg, task, data)
-        save_figures(folder, drawn, task.monitor, history, best_step)
+        title = f"{cfg.tracking.name or 'run'}" + (f", run {record.id[:8]}" if record is not None else "")
+        save_figures(folder, drawn, title, task.monitor, history, best_step)
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
@@ -167,15 +168,19 @@ def load_best(task: Task, folder: Path) -> int | None:
     return checkpoint["global_step"]
 
 
-def save_figures(folder: Path, drawn: dict, monitor: str | None, history: History, best_step: int | None) -> None:
-    """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
+def save_figures(
+    folder: Path, drawn: dict, title: str, monitor: str | None, history: History, best_step: int | None
+) -> None:
+    """Save the figures of the objective and of the data, `drawn`, and the learning curves; `title` names the run."""
     both = [{name.split("/", 1)[1] for name in history.latest(f"{split}/")} for split in ("train", "val")]
     for name in sorted((both[0] & (both[1] or both[0])) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):
-        curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
-        curves = {split: curve for split, curve in curves.items() if curve[0]}
-        drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best_step)
+        found = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
+        curves = {split: (history.epochs(steps), values) for split, (steps, values) in found.items() if steps}
+        best = None if best_step is None else history.epochs([best_step])[0]
+        drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best)
     (folder / "figures").mkdir(exist_ok=True)
     for name, figure in drawn.items():
+        charts.entitle(figure, f"{name.replace('_', ' ')}\n{title}")
         figure.savefig(folder / "figures" / f"{name}.png")
 
 
