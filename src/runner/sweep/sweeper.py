@@ -219,7 +219,7 @@ class Sweep:
         settings = {key: value for key, value in self.settings.items() if key not in ("name", "resume")}
         parent = self.tracker.start(
             experiment=tracking.experiment,
-            name=state.name,
+            name=self.title(),
             params={"command": command, "sweep": settings},
             tags={"runner.sweep": state.id, "runner.sweep_folder": str(self.folder)},
             resume=state.parent,
@@ -232,6 +232,13 @@ class Sweep:
         state.status = "RUNNING"
         state.save()
         return parent
+
+    def title(self) -> str:
+        """Return what the sweep is called in MLflow: the name that was typed, or what varies."""
+        if any(key_of(one) == "sweep.name" for one in self.state.overrides):
+            return self.state.name
+        trials = f", {self.state.total} trials" * (self.method != "grid")
+        return self.space.title(self.config.hydra.runtime.choices.model) + trials
 
     def register(self, process: str) -> None:
         """Remember a process that will write to MLflow, before it does so."""
@@ -330,13 +337,15 @@ class Sweep:
         """Give the job its run in MLflow and the files it needs in its folder."""
         state, job = self.state, self.state.jobs[number]
         varied = " ".join(f"{key}={short(job.value(key))}" for key in state.keys)
+        model = job.value("model") or self.config.hydra.runtime.choices.model
+        settings = [f"{key}={short(job.value(key))}" for key in state.keys if key != "model"]
         if job.run_id is None:
             job.run_id = (self.reserved.pop(number, None) or self.reserve(number)).id
         following = number + 1
         known = following in self.reserved or (following in state.jobs and state.jobs[following].run_id)
         if following < state.total and not known:  # early, so that nothing has to wait for it
             self.reserved[following] = self.reserve(following)
-        self.parent.tags({"mlflow.runName": f"{number} {varied}".strip()}, of=job.run_id)
+        self.parent.tags({"mlflow.runName": " ".join([model, *settings])}, of=job.run_id)
         if self.search is not None and self.prunes:
             trial, _ = self.search.trials()[number]
             about = self.search.about(trial, self.storage, state.metrics[0])

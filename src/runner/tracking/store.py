@@ -1,6 +1,7 @@
 """What the writer does in MLflow: calls wait for a busy database, texts are cut to the length MLflow accepts."""
 
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ PARAMS_A_BATCH = 100
 PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 DIGEST_LENGTH = 36
+NOT_IN_A_MODEL_NAME = r"[/:.%\"']"
 PATIENCE = 60.0  # seconds for which calls to a busy database or a silent server are repeated
 PASSING = ("locked", "disk is full", "disk i/o", "max retries exceeded", "connection", "timed out", "status code 5")
 LOST = "the process and its writer vanished (power cut, or a whole job killed at once)"
@@ -243,8 +245,10 @@ class StoredRun:
         from mlflow.models import Model
 
         client = self.store.client
-        params = client.get_run(self.id).data.params
-        model = client.create_logged_model(self.experiment_id, "model", self.id, params=params, model_type="pyfunc")
+        run = client.get_run(self.id)
+        name = re.sub(NOT_IN_A_MODEL_NAME, "_", run.info.run_name)
+        model = client.create_logged_model(self.experiment_id, name, self.id, params=run.data.params,
+                                           model_type="pyfunc")  # fmt: skip
         header = Model(artifact_path=model.artifact_location, run_id=self.id, model_id=model.model_id)
         code = [str(Path(__file__).resolve().parents[1]), *code]  # the package `runner`
         try:

@@ -76,7 +76,7 @@ def run_recorded(
         record = tracker.start(
             experiment=cfg.tracking.experiment,
             name=cfg.tracking.name,
-            params={key: value for key, value in as_dict(cfg).items() if key != "resume"},
+            params=ordered(as_dict(cfg)),
             tags={f"runner.{group}": choices[group] for group in RECORDED if choices.get(group)}
             | {"runner.folder": str(folder), **(tags or {})}
             | ({"runner.init_from": cfg.init_from} if cfg.get("init_from") else {}),
@@ -91,6 +91,12 @@ def run_recorded(
             from runner.training.train import train
 
             return train(cfg, folder, record, StopOnSignal(interrupt))
+
+
+def ordered(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings as MLflow's page shows them: the model, the data and the objective before the machinery."""
+    first = [group for group in (*RECORDED, "seed") if group in settings]
+    return {key: settings[key] for key in (*first, *settings) if key != "resume"}
 
 
 def run_beside(cfg: DictConfig, folder: Path) -> None:

@@ -24,8 +24,10 @@ class Ui(Tracked):
 
     def __call__(self) -> NoReturn:
         """Replace this process by MLflow's server for the database of the runs, which is created if there is none."""
+        from runner.tracking.artifacts import client
         from runner.tracking.database import prepare_database
         from runner.tracking.uri import hide_password, quiet_mlflow, resolve_uri
+        from runner.tracking.view import set_views
 
         uri, artifact_root = resolve_uri(self.tracking_uri, self.outputs)
         if uri.startswith("http"):
@@ -34,7 +36,9 @@ class Ui(Tracked):
         quiet_mlflow()
         if uri.startswith("sqlite:///"):
             prepare_database(Path(uri.removeprefix("sqlite:///")), artifact_root)
-        print(f"MLflow on {hide_password(uri)}: http://{self.host}:{self.port}  (Ctrl-C ends it)", flush=True)
+        page = set_views(client(uri, self.outputs))
+        print(f"MLflow on {hide_password(uri)}  (Ctrl-C ends it)", flush=True)
+        print(f"open http://{self.host}:{self.port}/{page or ''}", flush=True)
         options = ["--backend-store-uri", uri, "--default-artifact-root", artifact_root]
         options += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
         os.execv(sys.executable, [sys.executable, "-m", "mlflow", "server", *options])
