@@ -24,7 +24,7 @@ from runner.training.checkpoint import (
     newest_checkpoint,
     random_state,
     set_random_state,
-    text_of,
+    three_digits,
 )
 from runner.training.train import train
 
@@ -368,4 +368,9 @@ def test_the_log_tells_of_each_epoch(tmp_path, caplog, no_figures):
 def test_the_line_of_an_epoch_fits_80_columns(epoch, monitor, metrics, line):
     found = epoch_line(epoch, dict.fromkeys(metrics, torch.tensor(0.125)), monitor, " best")
     assert found == line and len("12:00:00 INFO ") + len(found) <= 80
-    assert [text_of(value) for value in (0, 0.00012345, 12.3456, 4321.0)] == ["0.000", "0.000123", "12.346", "4.32e+03"]
+    assert [three_digits(value) for value in (0, 0.00012345, 12.3456, 4321.0)] == [
+        "0.000",
+        "0.000123",
+        "12.346",
+        "4.32e+03",
+    ]

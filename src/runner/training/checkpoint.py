@@ -127,14 +127,14 @@ def epoch_line(epoch: str, metrics: Mapping[str, Any], monitor: str | None, note
     names = [*first, *sorted(name.split("/", 1)[1] for name in metrics if name.startswith("train/"))]
     line = f"{epoch}:"
     for name in dict.fromkeys(names):
-        train, val = (text_of(metrics.get(f"{split}/{name}")) for split in ("train", "val"))
+        train, val = (three_digits(metrics.get(f"{split}/{name}")) for split in ("train", "val"))
         part = f" {name} {train}" + f" val {val}" * bool(val) if train else f" val {name} {val}"
         if (train or val) and (line.endswith(":") or len(f"{line},{part}{note}") <= LINE):
             line += part if line.endswith(":") else f",{part}"
     return line + note
 
 
-def text_of(value: Any) -> str:
+def three_digits(value: Any) -> str:
     """Return a metric with three digits after the point, or three in all; "" without one."""
     if value is None:
         return ""
