@@ -1,5 +1,6 @@
 """The command as a user types it: in an empty folder, in a separate process."""
 
+import contextlib
 import io
 import itertools
 import json
@@ -28,7 +29,7 @@ def start(folder: Path, *words: str, **options) -> subprocess.Popen:
     environment |= {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "200"}
     return subprocess.Popen(
         [sys.executable, "-m", "runner.cli", *words], cwd=folder, env=environment, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, **options,
+        **{"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
     )  # fmt: skip
 
 
@@ -69,6 +70,25 @@ def test_the_main_command_ends_with_a_table_and_where_everything_lies(home):
     (row,) = [line for line in out.splitlines() if line.startswith("│ accuracy ")]
     assert row.split()[3::2] == [f"{metrics['val/accuracy']:.4f}", f"{metrics['test/accuracy']:.4f}"]
     assert "Warning" not in err and "Traceback" not in err
+
+
+def test_a_run_says_at_once_that_it_starts(home):
+    _, out, _ = home
+    first = out.splitlines()[0]
+    assert re.fullmatch(r"\d\d:\d\d:\d\d INFO Starting model=textcnn data=movie_reviews trainer=debug .*", first)
+
+
+def test_a_terminal_shows_what_takes_time(tmp_path):
+    ours, theirs = os.openpty()
+    out, _ = run(tmp_path, *TINY, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    with contextlib.suppress(OSError):  # as the end of a terminal is reported
+        while part := os.read(ours, 1 << 16):
+            shown += part
+    os.close(ours)
+    assert "Starting" in out and b"importing torch and Lightning ... " in shown
+    assert shown.endswith(b"\r\x1b[2K"), "the line is erased at the end"
 
 
 def test_the_main_command_leaves_a_finished_run(home):

@@ -8,10 +8,11 @@ import sys
 from pathlib import Path
 
 from runner.errors import UserError, closest, print_mistake, storage_error
+from runner.files.progress import doing, foot
 from runner.tracking.uri import bare_arguments
 from runner.training.deferred import defer
 from runner.training.interrupt import Interrupt, Interrupted
-from runner.training.processes import frozen_config, started_as
+from runner.training.processes import frozen_config, rank, started_as
 from runner.verbs.compare import Compare
 from runner.verbs.completion import complete
 from runner.verbs.doctor import Doctor
@@ -44,6 +45,8 @@ def main() -> None:
         sys.path += [os.getcwd(), *filter(None, os.environ.get("RUNNER_CODE", "").split(os.pathsep))]
         run_frozen(config)
         return
+    if rank() == 0:
+        foot.watch()
     Interrupt().install()  # any command ends with 130 after Ctrl-C, with 143 after SIGTERM
     arguments = sys.argv[1:]
     if "--debug" in arguments:
@@ -55,6 +58,7 @@ def main() -> None:
     try:
         sys.exit(run_verb(arguments))
     except UserError as error:
+        doing(None)
         print_mistake(error)
         sys.exit(2)
     except Interrupted as stopped:
@@ -77,7 +81,12 @@ def run_verb(arguments: list[str]) -> int:
     if {"--help", "-h"} & set(rest) and not (name == "train" and any("=" in argument for argument in rest)):
         print(overview(VERBS.values(), config_dir(rest)) if name == "train" else help_page(VERBS[name]))
         return 0
-    return parse(VERBS[name], rest)()
+    verb = parse(VERBS[name], rest)
+    doing("starting")
+    try:
+        return verb()
+    finally:
+        doing(None)
 
 
 def split_verb(arguments: list[str]) -> tuple[str, list[str]]:

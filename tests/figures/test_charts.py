@@ -8,18 +8,49 @@ from runner.figures import charts
 
 def test_learning_curves(drawn):
     curves = {"train": ([1, 2, 3], [3.0, 2.0, 1.0]), "val": ([3], [2.0])}
-    axes = drawn(charts.learning_curves(curves, "loss", best_step=3))
+    axes = drawn(charts.learning_curves(curves, "loss", best=3.0))
     lines = {line.get_label(): line for line in axes.get_lines()}
     assert set(lines) == {"train", "val", "kept checkpoint"}
     assert list(lines["train"].get_xdata()) == [1, 2, 3] and list(lines["train"].get_ydata()) == [3.0, 2.0, 1.0]
     assert lines["kept checkpoint"].get_xdata()[0] == 3
-    assert axes.get_xlabel() == "optimizer step" and axes.get_ylabel() == "loss"
+    assert axes.get_xlabel() == "epoch" and axes.get_ylabel() == "loss"
 
 
 def test_a_long_curve_and_no_best_step(drawn):
     steps = list(range(500))
     axes = drawn(charts.learning_curves({"train": (steps, steps)}, "loss", None))
     assert len(axes.get_lines()) == 1
+
+
+def test_steps_become_epochs():
+    assert charts.epochs_at([0, 5, 10, 15], [10, 10, 20, 20], [0.0, 0.0, 1.0, 1.0]) == [0, 0.5, 1, 1.5]
+    assert charts.epochs_at([5, 10], [5, 10], [0.0, 0.0]) == [0.5, 1], "a validation in the middle of an epoch"
+
+
+def test_the_title_names_the_figure_and_the_run():
+    figure, _ = charts.new_figure()
+    charts.entitle(figure, "samples\nvae-$5, run 1")
+    assert figure.get_suptitle() == "samples\nvae-$5, run 1"
+    charts.entitle(figure, "more")
+    assert figure.get_suptitle() == "more\nsamples\nvae-$5, run 1"
+
+
+def test_legends_lie_beside_the_plot():
+    figure = charts.learning_curves({"train": ([1, 2], [3.0, 2.0])}, "loss", best=1.0)
+    figure.draw_without_rendering()
+    (axes,) = figure.axes
+    assert axes.get_legend().get_window_extent().x0 > axes.get_window_extent().x1
+
+
+def test_many_runs_have_ten_colours_and_one_legend(drawn):
+    run = [([1.0, 2.0], [0.5, 0.4]), ([1.0, 2.0], [0.6, 0.3])]
+    curves = {metric: {f"run {number}": run for number in range(25)} for metric in ("loss", "accuracy")}
+    figure = charts.compared_curves(curves)
+    drawn(figure)
+    (legend,) = [axes.get_legend() for axes in figure.axes if axes.get_legend()]
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [*(f"run {number}" for number in range(10)), "15 other runs"]
+    assert len({line.get_color() for line in figure.axes[0].get_lines()}) == 11
 
 
 @pytest.mark.parametrize("names", [["bad", "good"], None])

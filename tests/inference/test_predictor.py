@@ -43,7 +43,8 @@ def test_mlflow_answers_the_same(recorded, name: str) -> None:
         else predictor.data.raw("test", 300)
     )
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'outputs' / 'mlflow.db'}")
-    model = mlflow.pyfunc.load_model(f"runs:/{ids[name]}/model")
+    run_name = mlflow.get_run(ids[name]).info.run_name
+    model = mlflow.pyfunc.load_model(f"runs:/{ids[name]}/{run_name}")
     assert model.predict(pandas.DataFrame(rows)).to_dict("records") == list(predictor(rows))
     with pytest.raises(mlflow.MlflowException, match=r"empty|finite") as error:
         model.predict(pandas.DataFrame([{k: " " if isinstance(v, str) else float("nan") for k, v in rows[0].items()}]))

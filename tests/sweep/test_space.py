@@ -72,6 +72,16 @@ def test_empty_spaces_are_refused(typed):
         space(typed)
 
 
+@pytest.mark.parametrize("typed, title", [
+    (["model=textcnn,lstm", "seed=1,2,3"], "textcnn, lstm x 3 seeds"),
+    (["data.fold=range(0,10)"], "mlp x 10 folds"),
+    (["optim.lr=0.1,0.01", "data=iris"], "mlp x optim.lr=0.1,0.01"),
+    (["model.dropout=interval(0,0.5)", "optim.lr=1,2,3,4,5"], "mlp x model.dropout x 5 values of optim.lr"),
+])  # fmt: skip
+def test_the_title_says_what_varies(typed, title):
+    assert space(*typed).title("mlp") == title
+
+
 def test_a_grid_refuses_intervals():
     with pytest.raises(UserError, match="sweep=random"):
         space("x=interval(0,1)").grid()

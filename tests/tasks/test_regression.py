@@ -27,7 +27,7 @@ def test_regression_metrics_are_in_the_units_of_the_data(targets):
     predicted = actual + torch.randn(40, targets, generator=draw)
     task = Regression(Given(), targets)
     mean, std = actual.mean(0), actual.std(0)
-    task.connect(SimpleNamespace(target_mean=mean, target_std=std))
+    task.connect(SimpleNamespace(unit="", target_mean=mean, target_std=std))
     found = evaluated(task, (predicted - mean) / std, (actual - mean) / std)
     wanted = {
         "mse": sk.mean_squared_error(actual, predicted),
@@ -45,7 +45,7 @@ def test_r2_of_years():
     predicted = actual + torch.tensor([3.0, -3.0] * 15 + [3.0])[:, None]
     task = Regression(Given(), 1)
     mean, std = actual.mean(0), actual.std(0)
-    task.connect(SimpleNamespace(target_mean=mean, target_std=std))
+    task.connect(SimpleNamespace(unit="", target_mean=mean, target_std=std))
     found = evaluated(task, (predicted - mean) / std, (actual - mean) / std)
     assert found["r2"] == pytest.approx(sk.r2_score(actual, predicted), rel=1e-5)
 
@@ -57,7 +57,7 @@ def test_a_single_row_has_no_r2():
 
 def test_regression_answers_in_the_units_of_the_data():
     task = Regression(Given(), 1)
-    task.connect(SimpleNamespace(target_mean=torch.tensor([20.0]), target_std=torch.tensor([5.0])))
+    task.connect(SimpleNamespace(unit="", target_mean=torch.tensor([20.0]), target_std=torch.tensor([5.0])))
     data = SimpleNamespace(target_names=["price"], encode=lambda rows: (rows,))
     assert task.answer(torch.tensor([[2.0], [-1.0]]), data) == [{"price": 30.0}, {"price": 15.0}]
 

@@ -50,7 +50,7 @@ def test_model(tracker, outputs, tmp_path, monkeypatch):
     uri = find_run(None, outputs, run.id).tags["runner.model_uri"]
     monkeypatch.setattr(sys, "path", list(sys.path))
     table = pd.DataFrame({"text": ["good", "bad"], "size": [1.0, 2.0], "image": [[[0.0, 1.0]], [[2.0, 3.0]]]})
-    for address in (uri, f"runs:/{run.id}/model"):
+    for address in (uri, f"runs:/{run.id}/run"):
         model = mlflow.pyfunc.load_model(address)
         assert model.predict(table)["label"].tolist() == ["yes", "no"]
     assert [column.name for column in model.metadata.signature.inputs] == ["text", "size", "image"]

@@ -1,5 +1,6 @@
-"""Lightning's own callbacks: which can be used, whether a run with them resumes exactly, and what is said of others."""
+"""The bar of an epoch, why a training ended, and Lightning's own callbacks: which can be used, which resume exactly."""
 
+import logging
 import math
 import re
 
@@ -7,9 +8,11 @@ import pytest
 import pytorch_lightning.callbacks
 import torch
 from omegaconf import OmegaConf
+from pytorch_lightning import Callback
 from small_runs import KillAt, Points, outcome, resumed, settings, stopped
 
 from runner.errors import UserError
+from runner.files.progress import foot
 from runner.training import callbacks
 from runner.training.checkpoint import load_checkpoint
 from runner.training.train import train
@@ -138,3 +141,32 @@ def test_settings_are_plain_lists(tmp_path):
     assert [type(one).__name__ for one in callbacks.build_callbacks(nodes, resuming=False)] == [
         "StochasticWeightAveraging"
     ]
+
+
+class Watch(Callback):
+    """Keeps what the bar shows after each step."""
+
+    def __init__(self):
+        self.seen: list[str] = []
+
+    def on_train_batch_end(self, *args, **kwargs) -> None:
+        self.seen.append(foot.wait.line(foot.wait.since))
+
+
+def test_the_bar_shows_the_steps_and_the_loss(tmp_path, no_figures):
+    watch = Watch()
+    train(settings("mlp", "trainer.max_epochs=2"), tmp_path, stop=watch)
+    assert "] 1/5" in watch.seen[0] and "loss" not in watch.seen[0]  # a point of the curve every two steps
+    assert all("loss 0." in line or "loss 1." in line for line in watch.seen[3:])
+    assert watch.seen[-1].startswith("epoch 2/2 [====================] 5/5, loss ")
+
+
+@pytest.mark.parametrize("ended_by, said", [
+    (["callbacks.early_stopping.patience=1", "optim.lr=1e-30"],
+     "stopped early after epoch 2. Monitored metric val/loss did not improve in the last 1 records."),
+    (["+trainer.max_time={milliseconds: 1}"], "trainer.max_time is over"),
+])  # fmt: skip
+def test_what_ended_the_training_is_said(tmp_path, caplog, no_figures, ended_by, said):
+    with caplog.at_level(logging.INFO):
+        train(settings("mlp", *ended_by), tmp_path)
+    assert sum(said in text for text in caplog.messages) == 1

@@ -72,3 +72,9 @@ def test_a_finished_training_is_shown_though_its_record_is_incomplete(tmp_path, 
     assert epochs == [(5, 1), (10, 2), (15, 3)], "each once"
     doubled = query(tmp_path / "outputs", "SELECT key FROM metrics GROUP BY key, step HAVING COUNT(*) > 1")
     assert doubled == []
+
+
+def test_the_settings_of_the_model_come_before_the_machinery():
+    settings = {"task": 1, "trainer": 2, "resume": None, "data": 3, "seed": 4, "model": 5}
+    assert list(job.ordered(settings)) == ["model", "data", "task", "seed", "trainer"]
+    assert job.ordered(settings)["trainer"] == 2

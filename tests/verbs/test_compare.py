@@ -42,7 +42,7 @@ def test_curves_of_the_loss_and_of_what_selects(recorded) -> None:
     assert {"loss", "rmse"} <= set(found)
     assert list(found["loss"]) == ["a", "b"] and list(found["rmse"]) == ["b"]  # an estimator has no curve
     steps, values = found["loss"]["a"][0]
-    assert steps == [5, 10, 15] and len(values) == 3
+    assert steps == [1, 2, 3] and len(values) == 3
 
 
 def test_settings_found_or_changed_later_count() -> None:
@@ -51,6 +51,18 @@ def test_settings_found_or_changed_later_count() -> None:
         tags={"runner.changed_params": '{"optim.lr": [0.1, 0.02]}', "runner.model": "mlp"},
     )
     assert compare.settings_of(SimpleNamespace(data=data)) == {"model": "mlp", "optim.lr": "0.02", "seed": "1"}
+
+
+def test_the_best_run_comes_first() -> None:
+    def run(mode: str, **metrics: float) -> SimpleNamespace:
+        return SimpleNamespace(
+            data=SimpleNamespace(params={"task.monitor": "val/x", "task.mode": mode}, metrics=metrics)
+        )
+
+    small = {"a": run("min"), "b": run("min", **{"best/x": 2.0}), "c": run("min", **{"best/x": 1.0})}
+    assert list(compare.ranked_runs(small)) == ["c", "b", "a"]
+    large = {"b": run("max", **{"best/x": 1.0}), "c": run("max", **{"best/x": 2.0})}
+    assert list(compare.ranked_runs(large)) == ["c", "b"]
 
 
 def test_mistakes_are_explained(recorded) -> None:

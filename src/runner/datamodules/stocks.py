@@ -98,12 +98,23 @@ class Stocks(DataModule):
             raise UserError(
                 f"data.features={list(self.features)} has to include data.column={self.column}, whose past is needed."
             )
+        self.dates: list[datetime.date | None] = []
         self.paths = [self.path] if isinstance(self.path, str) else list(self.path or [])
 
     @property
     def target_channel(self) -> int:
         """The channel of a window that is forecast."""
         return list(self.features).index(self.column)
+
+    @property
+    def unit(self) -> str:
+        return "dollars" if self.symbol in SHARES and not self.paths else ""
+
+    @property
+    def test_dates(self) -> list[datetime.date] | None:
+        """The days of the test split; None if some of them are not known."""
+        days = [day for day in self.dates[-self.test_days :] if day is not None]
+        return days if len(days) == self.test_days else None
 
     def prepare(self) -> Prepared:
         series = self.read_files() if self.paths else self.read_packaged()
@@ -181,6 +192,7 @@ class Stocks(DataModule):
                     f"{where}: {day} comes after {before}. A forecast needs the days in their order, oldest first."
                 )
             before = day or before
+            self.dates.append(day)
             yield [number(row[name], f'{where}, column "{name}"') for name in self.features]
 
 

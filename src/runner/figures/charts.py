@@ -5,22 +5,48 @@ from typing import Any
 import numpy as np
 from matplotlib import colormaps
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+Curve = tuple[list[float], list[float]]  # epochs and values
 
 
-def new_figure(width: float = 6.0, height: float = 4.0) -> tuple[Figure, Any]:
+def new_figure(width: float = 7.0, height: float = 4.0) -> tuple[Figure, Any]:
     figure = Figure(figsize=(width, height), layout="constrained", dpi=120)
     return figure, figure.subplots()
 
 
-def learning_curves(curves: dict[str, tuple[list[int], list[float]]], name: str, best_step: int | None) -> Figure:
-    """One metric over the optimizer steps, a line for each split; the kept checkpoint is marked."""
+def entitle(figure: Figure, title: str) -> None:
+    """Write above a figure what it shows and of which run; a heading that it has already stays below that."""
+    lines = [*title.split("\n"), figure.get_suptitle()]
+    figure.suptitle("\n".join(line for line in lines if line), fontsize=9, parse_math=False)
+
+
+def legend_beside(axes: Any, **options: Any) -> None:
+    """Explain the lines to the right of the plot, where nothing is hidden."""
+    axes.legend(loc="upper left", bbox_to_anchor=(1.01, 1.0), borderaxespad=0.0, fontsize=8, **options)
+
+
+def epochs_at(steps: list[int], ends: list[int], numbers: list[float]) -> list[float]:
+    """How many epochs there had been at each optimizer step.
+
+    Args:
+        steps: to convert.
+        ends: the last step of each epoch.
+        numbers: those epochs, from 1.
+    """
+    return np.interp(steps, [0, *ends], [0.0, *numbers]).tolist()
+
+
+def learning_curves(curves: dict[str, Curve], name: str, best: float | None) -> Figure:
+    """One metric over the epochs, a line for each split; the kept checkpoint, of the epoch `best`, is marked."""
     figure, axes = new_figure()
-    for split, (steps, values) in curves.items():
-        axes.plot(steps, values, marker="." if len(steps) < 40 else None, label=split)
-    if best_step is not None:
-        axes.axvline(best_step, color="grey", linestyle=":", label="kept checkpoint")
-    axes.set(xlabel="optimizer step", ylabel=name)
-    axes.legend()
+    for split, (epochs, values) in curves.items():
+        axes.plot(epochs, values, marker="." if len(epochs) < 40 else None, label=split)
+    if best is not None:
+        axes.axvline(best, color="grey", linestyle=":", label="kept checkpoint")
+    axes.xaxis.get_major_locator().set_params(integer=True)
+    axes.set(xlabel="epoch", ylabel=name)
+    legend_beside(axes)
     return figure
 
 
@@ -46,7 +72,7 @@ def confusion_matrix(counts: np.ndarray, names: list[str] | None) -> Figure:
 def class_distribution(sizes: dict[str, np.ndarray], names: list[str] | None) -> Figure:
     """Rows of each class (K,) in each split, on a logarithmic scale where they differ much."""
     splits, classes = list(sizes), len(next(iter(sizes.values())))
-    figure, axes = new_figure(min(14.0, 3.5 + 0.6 * classes))
+    figure, axes = new_figure(min(14.0, 4.5 + 0.6 * classes))
     places, width = np.arange(classes), 0.8 / len(splits)
     for number, split in enumerate(splits):
         bars = axes.bar(places + (number - (len(splits) - 1) / 2) * width, sizes[split], width, label=split)
@@ -58,8 +84,8 @@ def class_distribution(sizes: dict[str, np.ndarray], names: list[str] | None) ->
     if largest > 20 * max(smallest, 1):
         axes.set_yscale("log")
         axes.set_ylim(bottom=1)
-    axes.set(xlabel="class", ylabel="rows")
-    axes.legend()
+    axes.set(xlabel="class", ylabel=f"rows{', logarithmic from 1' if axes.get_yscale() == 'log' else ''}")
+    legend_beside(axes)
     return figure
 
 
@@ -76,9 +102,8 @@ def optimizer_curves(curves: dict[str, dict[str, np.ndarray]]) -> Figure:
             style = ("-", "--", ":")[number // 10 % 3]
             (lines[name],) = axes.plot(np.arange(1, len(values) + 1), values, style, color=f"C{number % 10}")
         ranked = sorted((name for name in losses if len(losses[name])), key=lambda name: losses[name][-1])
-        axes.legend([lines[name] for name in ranked], [f"{name} {losses[name][-1]:.3g}" for name in ranked],
-                    fontsize=7, title="loss at the end", title_fontsize=8, loc="center left",
-                    bbox_to_anchor=(1.0, 0.5))  # fmt: skip
+        names = [f"{name} {losses[name][-1]:.3g}" for name in ranked]
+        legend_beside(axes, handles=[lines[name] for name in ranked], labels=names, title="loss at the end")
         axes.set_yscale("log")
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set(xlabel="epoch", ylabel=f"{split} loss")
@@ -116,27 +141,33 @@ def range_test(rates: np.ndarray, losses: np.ndarray, chosen: float | None) -> F
     axes.plot(rates, losses)
     axes.set_xscale("log")
     if chosen is not None:
-        axes.axvline(chosen, color="grey", linestyle=":", label=f"steepest descent: {chosen:.2g}")
-        axes.legend()
+        axes.axvline(chosen, color="grey", linestyle=":", label=f"steepest: {chosen:.2g}")
+        legend_beside(axes)
     axes.set(xlabel="learning rate", ylabel="smoothed loss")
     return figure
 
 
-def compared_curves(curves: dict[str, dict[str, list[tuple[list[int], list[float]]]]]) -> Figure:
-    """Learning curves of several runs, a panel for each metric.
+def compared_curves(curves: dict[str, dict[str, list[Curve]]], colours: int = 10) -> Figure:
+    """Learning curves of several runs, a panel for each metric, one legend for all.
 
     Args:
-        curves: {metric: {run: [validation, training]}}, each curve as (steps, values); a curve may be empty.
+        curves: {metric: {run: [validation, training]}}, the most interesting runs first; a curve may be empty.
+        colours: how many runs have a colour and a name; the others are grey, in the background.
     """
-    figure = Figure(figsize=(6.0 * max(1, len(curves)), 4.0), layout="constrained", dpi=120)
+    figure = Figure(figsize=(5.0 * max(1, len(curves)) + 2.5, 4.0), layout="constrained", dpi=120)
     panels = figure.subplots(1, max(1, len(curves)), squeeze=False)[0]
+    names = list(dict.fromkeys(run for runs in curves.values() for run in runs))
+    styles: dict[str, dict[str, Any]] = {run: {"color": "0.8", "linewidth": 0.8, "zorder": 1} for run in names}
+    styles |= {run: {"color": f"C{number % 10}"} for number, run in enumerate(names[:colours])}
     for axes, (metric, runs) in zip(panels, curves.items(), strict=False):
-        for number, (run, (validation, training)) in enumerate(runs.items()):
-            color = f"C{number % 10}"
-            marker = "." if len(validation[0]) < 40 else None
-            if validation[0]:
-                axes.plot(*validation, color=color, marker=marker, label=run)
-            axes.plot(*training, color=color, linestyle=":", label=None if validation[0] else run)
-        axes.set(xlabel="optimizer step", ylabel=metric)
-        axes.legend(fontsize=8, title="validation (dotted: training)", title_fontsize=8)
+        for run, (validation, training) in runs.items():
+            axes.plot(*validation, marker="." if len(validation[0]) < 40 else None, **styles[run])
+            axes.plot(*training, linestyle=":", **styles[run])
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set(xlabel="epoch", ylabel=metric)
+    shown = {run: Line2D([], [], **styles[run]) for run in names[:colours]}
+    if others := names[colours:]:
+        shown[f"{len(others)} other runs"] = Line2D([], [], **styles[others[0]])
+    legend_beside(panels[-1], handles=shown.values(), labels=shown, title="validation (dotted: training)",
+                  title_fontsize=8)  # fmt: skip
     return figure

@@ -6,7 +6,7 @@ from math import isfinite, nan
 import numpy as np
 from matplotlib.figure import Figure
 
-from runner.figures.charts import new_figure
+from runner.figures.charts import entitle, legend_beside, new_figure
 from runner.sweep.state import JobState, SweepState
 from runner.sweep.statistics import are_repeated, groups, summaries
 from runner.sweep.table import is_numeric_cell, short
@@ -38,6 +38,8 @@ def sweep_figures(state: SweepState) -> dict[str, Figure]:
     elif not repeated:
         names = [f"{number}: {label(job.value(key) for key in state.keys)}" for number, job in done.items()]
         drawn["jobs"] = bars(names, list(scores), metric)
+    for name, figure in drawn.items():
+        entitle(figure, f"{name.replace('_', ' ')}\nsweep {state.name}")
     return drawn
 
 
@@ -55,9 +57,16 @@ def bars(names: list[str], heights: list[float], metric: str, halves: list[float
     axes.invert_yaxis()
     reach = np.array(halves or np.zeros(len(names)))
     low, high = float(np.min(heights - reach)), float(np.max(heights + reach))
-    margin = 0.1 * (high - low) or 0.05 * abs(high) or 1.0
-    axes.set_xlim(low - margin, high + margin)  # a sweep is about differences, so the axis does not begin at 0
-    axes.set_xlabel(f"{metric}{', 95 % interval of the mean' if halves and any(halves) else ''}")
+    cut = low > 0.5 * high > 0  # differences that are small would not be seen from 0
+    if cut:
+        margin = 0.1 * (high - low) or 0.05 * high
+        axes.set_xlim(low - margin, high + margin)
+    said = [
+        metric,
+        "95 % interval of the mean" if halves and any(halves) else "",
+        "the axis does not begin at 0" if cut else "",
+    ]
+    axes.set_xlabel(", ".join(filter(None, said)))
     return figure
 
 
@@ -68,7 +77,7 @@ def scatter(first: np.ndarray, second: np.ndarray, state: SweepState, numbers: l
     axes.scatter(first[~best], second[~best], color="tab:grey", label="other jobs")
     axes.scatter(first[best], second[best], color="tab:red", label="not beaten in both")
     axes.set(xlabel=state.metrics[0], ylabel=state.metrics[1])
-    axes.legend()
+    legend_beside(axes)
     return figure
 
 

@@ -15,7 +15,9 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep
 
 from runner.errors import UserError
+from runner.sweep.statistics import REPEATS
 
+MOST_VALUES = 4  # of a key that a title names one by one
 OWN_KEYS = ("sweep", "resume_sweep")  # of the sweep as a whole; jobs do not need them
 
 
@@ -88,6 +90,19 @@ class Space:
                     "Write sweep=random or sweep=optuna, or choice(...)"
                 )
         return [self.job(values) for values in itertools.product(*(dimension.values for dimension in self.dimensions))]
+
+    def title(self, model: str) -> str:
+        """Return what varies in a few words, "textcnn, lstm x 3 seeds"; `model` is the one that does not vary."""
+        ways = {dimension.key.lstrip("+"): dimension.values for dimension in self.dimensions}
+        parts = [", ".join(ways.pop("model", (model,)))]
+        for key, values in ways.items():
+            if key in REPEATS and values:
+                parts.append(f"{len(values)} {key.rsplit('.', 1)[-1]}s")
+            elif len(values) > MOST_VALUES:
+                parts.append(f"{len(values)} values of {key}")
+            else:
+                parts.append(f"{key}={','.join(values)}" if values else key)
+        return " x ".join(parts)
 
     def draw(self, seed: int, number: int) -> list[str]:
         """Return the overrides of the random job `number`; they depend only on the space and both numbers."""

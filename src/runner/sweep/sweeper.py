@@ -28,6 +28,7 @@ from omegaconf import DictConfig
 from runner.config.hydra_internals import BASIC_LAUNCHER
 from runner.config.nodes import as_dict, recordable
 from runner.errors import UserError, print_mistake
+from runner.files.progress import doing
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
@@ -224,18 +225,26 @@ class Sweep:
         settings = {key: value for key, value in self.written.items() if key not in ("name", "resume")}
         parent = self.tracker.start(
             experiment=self.experiment,
-            name=state.name,
+            name=self.title(),
             params={"command": command, "sweep": settings},
             tags={"runner.sweep": state.id, "runner.sweep_folder": str(self.folder)},
             resume=state.parent,
             system_metrics=False,
         )
+        doing("opening the record")
         if self.runs_here:  # while MLflow is being imported in its own process
             import_module("runner.training.train")
         state.parent = parent.id
         state.status = "RUNNING"
         state.save()
         return parent
+
+    def title(self) -> str:
+        """Return what the sweep is called in MLflow: the name that was typed, or what varies."""
+        if any(key_of(one) == "sweep.name" for one in self.state.overrides):
+            return self.state.name
+        trials = f", {self.state.total} trials" * (self.method != "grid")
+        return self.space.title(self.config.hydra.runtime.choices.model) + trials
 
     def register(self, process: str) -> None:
         """Remember a process that will write to MLflow, before it does so."""
@@ -314,6 +323,8 @@ class Sweep:
                 running += 1
             if not running:
                 return
+            ended = sum(not job.status.open for job in self.state.jobs.values())
+            doing(f"{running} of {self.state.total - ended} remaining jobs running")
             number, outcome = executor.wait()
             running -= 1
             self.end(number, outcome)
@@ -332,13 +343,15 @@ class Sweep:
         """Give the job its run in MLflow and the files it needs in its folder."""
         state, job = self.state, self.state.jobs[number]
         varied = " ".join(f"{key}={short(job.value(key))}" for key in state.keys)
+        model = job.value("model") or self.config.hydra.runtime.choices.model
+        settings = [f"{key}={short(job.value(key))}" for key in state.keys if key != "model"]
         if job.run_id is None:
             job.run_id = (self.reserved.pop(number, None) or self.reserve(number)).id
         following = number + 1
         known = following in self.reserved or (following in state.jobs and state.jobs[following].run_id)
         if following < state.total and not known:  # early, so that nothing has to wait for it
             self.reserved[following] = self.reserve(following)
-        self.parent.tags({"mlflow.runName": f"{number} {varied}".strip()}, of=job.run_id)
+        self.parent.tags({"mlflow.runName": " ".join([model, *settings])}, of=job.run_id)
         if self.search is not None and self.prunes:
             trial, _ = self.search.trials()[number]
             about = self.search.about(trial, self.storage, state.metrics[0])

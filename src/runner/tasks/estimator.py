@@ -36,6 +36,7 @@ class Estimator(Task):
     def __init__(self, net: Any):
         super().__init__(net)
         self.class_names: list[str] | None = None
+        self.unit = ""  # of the targets
         self.drawn: dict[str, Any] = {}
 
     @property
@@ -43,7 +44,7 @@ class Estimator(Task):
         return hasattr(self.net, "predict_proba")
 
     def connect(self, data: DataModule) -> None:
-        self.class_names = data.class_names
+        self.class_names, self.unit = data.class_names, data.unit
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
         """Return raw examples and targets that depend on them."""
@@ -107,7 +108,7 @@ class Estimator(Task):
     def value_scores(self, rows: Any, actual: np.ndarray) -> dict[str, float]:
         """Metrics of real values (N, D) in the data's own units."""
         predicted = np.asarray(self.net.predict(rows)).reshape(actual.shape)
-        self.drawn = {"predicted_against_actual": tables.predicted_against_actual(actual, predicted)}
+        self.drawn = {"predicted_against_actual": tables.predicted_against_actual(actual, predicted, self.unit)}
         mse = score.mean_squared_error(actual, predicted)
         return {
             "loss": mse,

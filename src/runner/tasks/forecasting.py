@@ -4,6 +4,7 @@ The net returns (B, D), D days ahead, on the scale of the targets; metrics are i
 is the error of the naive forecast "tomorrow is like today", which a useful model has to beat.
 """
 
+from datetime import date
 from typing import Any
 
 import torch
@@ -40,6 +41,7 @@ class Forecasting(Regression):
     ):
         super().__init__(net, num_outputs, loss)
         self.channel = 0  # of the windows: the series that is forecast
+        self.dates: list[date] | None = None  # of the test split
         self.register_buffer("channel_mean", torch.zeros(()))
         self.register_buffer("channel_std", torch.ones(()))
         self.naive = MetricCollection(
@@ -49,7 +51,7 @@ class Forecasting(Regression):
     def connect(self, data: DataModule) -> None:
         super().connect(data)
         assert isinstance(data.inputs, SequenceInputs), "forecasting reads windows of signals"
-        self.channel = getattr(data, "target_channel", 0)
+        self.channel, self.dates = getattr(data, "target_channel", 0), getattr(data, "test_dates", None)
         self.channel_mean.fill_(float(data.inputs.mean[self.channel]))
         self.channel_std.fill_(float(data.inputs.std[self.channel]))
 
@@ -74,4 +76,4 @@ class Forecasting(Regression):
         actual, predicted = (
             values.compute().cpu().view(-1, self.num_targets).numpy() for values in (self.actual, self.predicted)
         )  # (N, D), (N, D)
-        return super().figures() | {"forecast": tables.forecast(actual, predicted)}
+        return super().figures() | {"forecast": tables.forecast(actual, predicted, self.dates, self.unit)}

@@ -41,6 +41,7 @@ class Loop(LightningModule):
         self.metrics = MetricCollection({})  # those that are not means over examples; filled by subclasses
         self.training_means = RunningMeans()
         self.evaluation_means = RunningMeans()
+        self.newest = ""  # the loss of the last steps, for the eye
 
     def equip(
         self,
@@ -197,6 +198,8 @@ class Loop(LightningModule):
         """Log the means since the last point of the training curve."""
         means = self.training_means.close()
         self.refuse_lost(means)
+        shown = [f"{name} {value:.4g}" for name, value in means.items() if "loss" in name]
+        self.newest = ", ".join(shown) or self.newest
         if means and self.trainer.logger:
             self.trainer.logger.log_metrics(
                 {f"train/{name}_step": value for name, value in means.items()}

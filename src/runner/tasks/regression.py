@@ -64,10 +64,12 @@ class Regression(Task):
             }
         )
         self.predicted, self.actual = CatMetric(), CatMetric()
+        self.unit = ""  # of the targets
 
     def connect(self, data: DataModule) -> None:
         self.target_mean.copy_(data.target_mean)
         self.target_std.copy_(data.target_std)
+        self.unit = data.unit
 
     def unscale(self, values: Tensor) -> Tensor:
         """Convert standardised values (B, D) back to the data's own units."""
@@ -122,6 +124,6 @@ class Regression(Task):
     def figures(self) -> dict[str, Figure]:
         return {
             "predicted_against_actual": tables.predicted_against_actual(
-                self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy()
+                self.actual.compute().cpu().numpy(), self.predicted.compute().cpu().numpy(), self.unit
             )
         }

@@ -101,11 +101,11 @@ def runs_with_tag(uri: str | None, outputs: Path, name: str, value: str) -> list
     return _search(uri, filter_string=f"tags.`{name}` = '{value}'", max_results=50000)
 
 
-def recent_runs(outputs: Path, count: int = 20) -> list[str]:
-    """Return the ids of the last finished runs in the database of `outputs`; empty if it is on a server."""
+def recent_runs(outputs: Path, status: Collection[str], count: int = 20) -> list[str]:
+    """Return the ids of the last runs with one of these statuses in the database of `outputs`; [] if on a server."""
     uri, _ = resolve_uri(None, outputs)
     runs = _all_runs(uri) if file_at(uri) else []
-    return [run.id for run in runs if run.status == "FINISHED"][:count]
+    return [run.id for run in runs if run.status in status][:count]
 
 
 def _folder_of(which: str, runs: list[RunInfo]) -> tuple[Path | None, str | None]:

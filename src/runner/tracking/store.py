@@ -1,6 +1,7 @@
 """What the writer does in MLflow: calls wait for a busy database, texts are cut to the length MLflow accepts."""
 
 import json
+import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +23,7 @@ PARAM_LENGTH = 6000
 TAG_LENGTH = 8000
 DIGEST_LENGTH = 36
 LOST = "the process and its writer vanished (power cut, a whole job killed at once), or could not store the end"
+NOT_IN_A_MODEL_NAME = r"[/:.%\"']"
 
 
 class PatientClient:
@@ -251,8 +253,10 @@ class StoredRun:
         for begun in client.search_logged_models([self.experiment_id], f"source_run_id = '{self.id}'"):
             if begun.status != "READY":  # its writer was killed
                 client.delete_logged_model(begun.model_id)
-        params = client.get_run(self.id).data.params
-        model = client.create_logged_model(self.experiment_id, "model", self.id, params=params, model_type="pyfunc")
+        run = client.get_run(self.id)
+        name = re.sub(NOT_IN_A_MODEL_NAME, "_", run.info.run_name)
+        model = client.create_logged_model(self.experiment_id, name, self.id, params=run.data.params,
+                                           model_type="pyfunc")  # fmt: skip
         header = Model(artifact_path=model.artifact_location, run_id=self.id, model_id=model.model_id)
         code = [str(Path(__file__).resolve().parents[1]), *code]  # the package `runner`
         try:

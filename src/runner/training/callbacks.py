@@ -2,17 +2,16 @@
 
 import logging
 import signal
-import sys
 import time
 from typing import Any, Literal, cast
 
 from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch import nn
 
 from runner.errors import UserError
+from runner.files.progress import Wait, foot
 from runner.tasks.loop import Loop
 from runner.training.checkpoint import Checkpoint, can_save, monitored
 from runner.training.interrupt import Interrupt
@@ -92,9 +91,9 @@ class EarlyStopping(callbacks.EarlyStopping):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.enabled and self.wait_count >= max(1, self.patience):  # it had stopped before it was interrupted
-            epoch = self.stopped_epoch + 1
-            log.info("stopped early in epoch %d already; callbacks.early_stopping.patience lets it continue", epoch)
             trainer.should_stop = True
+        else:
+            self.stopping_reason_message = None
 
 
 class StopOnSignal(Callback):
@@ -153,14 +152,10 @@ class KeepStatistics(Callback):
 
 
 class ShowProgress(Callback):
-    """Shows a progress bar during an epoch, on a terminal, and measures the training speed.
-
-    The bar is redrawn at most four times a second, so that it does not slow down the steps.
-    """
+    """Shows how far an epoch is and the loss, measures the training speed, and says why a training ended early."""
 
     def __init__(self):
-        self.bar: Progress | None = None
-        self.drawn_at = 0.0
+        self.wait = Wait("")
         self.started_at: float | None = None  # start of the training steps since the last validation
         self.samples = 0
         self.seconds = 0.0
@@ -171,21 +166,8 @@ class ShowProgress(Callback):
         return self.samples / self.seconds if self.seconds else 0.0
 
     def open(self, text: str, total: int | float) -> None:
-        if sys.stdout.isatty():
-            columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()]
-            self.bar = Progress(*columns, auto_refresh=False, transient=True)
-            self.bar.start()
-            self.bar.add_task(text, total=total)
-
-    def advance(self, done: int) -> None:
-        if self.bar is not None and time.monotonic() - self.drawn_at > 0.25:
-            self.bar.update(self.bar.task_ids[0], completed=done, refresh=True)
-            self.drawn_at = time.monotonic()
-
-    def close(self) -> None:
-        if self.bar is not None:
-            self.bar.stop()
-            self.bar = None
+        self.wait = Wait(text, total, counts=True)
+        foot.show(self.wait)
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.open(f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}", trainer.num_training_batches)
@@ -205,26 +187,35 @@ class ShowProgress(Callback):
         self.samples += cast(Loop, pl_module).rows(batch) * trainer.world_size
         if trainer.is_last_batch:
             self.stop_clock()
-        self.advance(batch_idx + 1)
+        self.wait.done, self.wait.note = batch_idx + 1, cast(Loop, pl_module).newest
 
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.stop_clock()
-        self.close()
         self.open("validation", sum(trainer.num_val_batches))
 
     def on_validation_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int, *rest: Any
     ) -> None:
-        self.advance(batch_idx + 1)
+        self.wait.done = batch_idx + 1
 
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self.close()
+        foot.show(None)
 
     def on_test_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.open("test", sum(trainer.num_test_batches))
 
+    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Say what ended the training before its last epoch."""
+        foot.show(None)
+        for callback in cast(Any, trainer).callbacks:
+            if isinstance(callback, callbacks.Timer) and (left := callback.time_remaining()) is not None and left <= 0:
+                log.info("stopped in epoch %d: trainer.max_time is over", trainer.current_epoch)
+            if isinstance(callback, callbacks.EarlyStopping) and (reason := callback.stopping_reason_message):
+                said = reason.removesuffix(" Signaling Trainer to stop.")
+                log.info("stopped early after epoch %d. %s", trainer.current_epoch, said)
+
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        self.close()
+        foot.show(None)
 
     on_test_batch_end = on_validation_batch_end  # type: ignore[assignment]  # Lightning's two signatures differ
-    on_test_epoch_end = on_fit_end = on_validation_epoch_end
+    on_test_epoch_end = on_validation_epoch_end

@@ -11,6 +11,7 @@ import math
 import random
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -25,6 +26,8 @@ from runner.errors import UserError, closest
 from runner.files.atomic import replacing
 from runner.tasks.means import of_all_processes
 from runner.training.history import History
+
+LINE = 66  # characters of a line of the log, which begins with 14 of the time and the level, in 80 columns
 
 log = logging.getLogger(__name__)
 OF_THE_BEST = ("state_dict", "epoch", "global_step", "about", "pytorch-lightning_version")
@@ -114,6 +117,33 @@ def can_save(trainer: Trainer) -> bool:
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     """All callbacks of a trainer, which has them without declaring it."""
     return trainer.callbacks  # type: ignore[attr-defined]
+
+
+def epoch_line(epoch: str, metrics: Mapping[str, Any], monitor: str | None, note: str) -> str:
+    """Return the training and validation metrics of an epoch: what is monitored, the loss, others while there is room.
+
+    Args:
+        epoch: its beginning.
+        metrics: `train/loss`, `val/loss` ...
+        monitor: the one that picks the best checkpoint.
+        note: its end.
+    """
+    first = [monitor.split("/", 1)[1] if monitor else "loss", "loss"]
+    names = [*first, *sorted(name.split("/", 1)[1] for name in metrics if name.startswith("train/"))]
+    line = f"{epoch}:"
+    for name in dict.fromkeys(names):
+        train, val = (three_digits(metrics.get(f"{split}/{name}")) for split in ("train", "val"))
+        part = f" {name} {train}" + f" val {val}" * bool(val) if train else f" val {name} {val}"
+        if (train or val) and (line.endswith(":") or len(f"{line},{part}{note}") <= LINE):
+            line += part if line.endswith(":") else f",{part}"
+    return line + note
+
+
+def three_digits(value: Any) -> str:
+    """Return a metric with three digits after the point, or three in all; "" without one."""
+    if value is None:
+        return ""
+    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else f"{value:.3g}"
 
 
 class AtomicWriter(CheckpointIO):
@@ -253,12 +283,9 @@ class Checkpoint(callbacks.Checkpoint):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         best = self.is_best(trainer)
-        of_training = {name.split("/", 1)[1] for name in trainer.callback_metrics if name.startswith("train/")}
-        found = sorted(trainer.callback_metrics.items())
-        told = [(name, value) for name, value in found if name.split("/")[-1] in of_training or name == self.monitor]
-        shown = [f"{name} {value:.4f}" for name, value in told]
-        note = " (best)" if best and self.monitor else ""
-        log.info("epoch %d/%s%s: %s", trainer.current_epoch + 1, trainer.max_epochs, note, ", ".join(shown))
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}".removesuffix("/-1")
+        note = " best" if best and self.monitor else ""
+        log.info(epoch_line(epoch, trainer.callback_metrics, self.monitor, note))
         self.save(trainer, best=best)
 
     def on_train_batch_end(self, trainer: Trainer, *args: Any, **kwargs: Any) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from pytorch_lightning.loggers import Logger
 
+from runner.figures.charts import epochs_at
 from runner.tracking.record import Record
 
 
@@ -48,6 +49,10 @@ class History(Logger):
         """Steps and values of one metric."""
         points = [(step, values[metric]) for step, _, values in self.history if metric in values]
         return [step for step, _ in points], [value for _, value in points]
+
+    def epochs(self, steps: list[int]) -> list[float]:
+        """How many epochs there had been at each step."""
+        return epochs_at(steps, *self.curve("epoch"))
 
     def latest(self, prefix: str, until: int | None = None) -> dict[str, float]:
         """The last value, of all or up to a step, of each metric whose name begins with `prefix`."""

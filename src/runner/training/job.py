@@ -22,6 +22,7 @@ from runner.config.nodes import as_dict, recordable
 from runner.errors import UserError, print_mistake, storage_error
 from runner.files import sources
 from runner.files.atomic import write_atomically
+from runner.files.progress import doing
 from runner.tracking.find import FILE_WITH_ID
 from runner.tracking.record import Record, TrackingError
 from runner.tracking.tracker import tracker_for
@@ -38,6 +39,8 @@ def run(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir).resolve()
     with open_dict(cfg):
+        choices = hydra.runtime.choices
+        cfg.tracking.name = cfg.tracking.name or f"{choices['model']}-{choices['data']}"
         cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is not a setting of a job
     sources.go_offline(cfg)
     settle(cfg.data)
@@ -92,8 +95,8 @@ def run_recorded(
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         record = tracker.start(
             experiment=written["experiment"],
-            name=written["name"] or f"{choices['model']}-{choices['data']}",
-            params={key: value for key, value in as_dict(cfg).items() if key != "resume"},
+            name=written["name"],
+            params=ordered(as_dict(cfg)),
             tags={f"runner.{group}": choices[group] for group in RECORDED if choices.get(group)}
             | {"runner.folder": str(folder), **(tags or {})}
             | ({"runner.init_from": cfg.init_from} if cfg.get("init_from") else {}),
@@ -102,6 +105,7 @@ def run_recorded(
         )
         for name in ("config.yaml", "overrides.yaml"):
             record.artifact(folder / name)
+        doing("importing torch and Lightning")
         with recorded(record), launching(folder / "config.yaml"):
             from runner.training.callbacks import StopOnSignal
             from runner.training.checkpoint import tidy
@@ -115,6 +119,12 @@ def run_recorded(
             record.wait()  # until the record is complete, a killed run needs its last checkpoint
         tidy(folder / "checkpoints", keep)
         return result
+
+
+def ordered(settings: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings as MLflow's page shows them: the model, the data and the objective before the machinery."""
+    first = [group for group in (*RECORDED, "seed") if group in settings]
+    return {key: settings[key] for key in (*first, *settings) if key != "resume"}
 
 
 def run_beside(cfg: DictConfig, folder: Path) -> None:
@@ -180,6 +190,7 @@ def recorded(record: Record) -> Iterator[None]:
         except TrackingError as error:
             log.warning("%s", error)
         raise
+    doing("storing the record")
     record.finish("FINISHED")
 
 
@@ -209,6 +220,7 @@ def closing_table(result: dict[str, Any], folder: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    doing(None)
     table = Table("metric", "validation", "test")
     names = {name.split("/", 1)[1] for name in result if name.startswith(("val/", "test/"))}
     for name in sorted(names):

@@ -19,6 +19,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError, first_line
 from runner.figures import charts
 from runner.files.atomic import write_atomically
+from runner.files.progress import doing
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
 from runner.tasks.base import FILES, Task
@@ -55,8 +56,10 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     safety.allow(cfg.get("allow"))
     safety.guard(cfg)
+    doing("reading the data")
     data = build_data(cfg)
     data.setup()
+    doing("building the net")
     watch_what_there_is(cfg, data)
     lightning.seed_everything(cfg.seed, verbose=False)
     task = build_task(cfg)
@@ -73,10 +76,12 @@ def train(
     callbacks += build_callbacks(cfg.callbacks, resuming=checkpoint is not None)
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
+        doing("opening the record")
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=data.sizes, columns=data.columns)  # fmt: skip
         write_atomically(folder / FILE_WITH_ID, record.id + "\n")
 
+    doing("beginning to train")
     try:
         task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     except MisconfigurationException as error:  # what Lightning and its callbacks say about settings
@@ -98,11 +103,13 @@ def train(
         "best_epoch": best_epoch,
         "duration_seconds": round(time.time() - started, 3),
     }
+    doing("drawing figures and storing the model")
     # in every process: the data they show are gathered from all of them
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         save_bundle(folder, cfg, task, data)
-        save_figures(folder, drawn, task.monitor, history, best_step)
+        title = f"{cfg.tracking.name or 'run'}" + (f", run {record.id[:8]}" if record is not None else "")
+        save_figures(folder, drawn, title, task.monitor, history, best_step)
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
@@ -168,15 +175,19 @@ def load_best(task: Task, folder: Path) -> dict[str, Any] | None:
     return checkpoint
 
 
-def save_figures(folder: Path, drawn: dict, monitor: str | None, history: History, best_step: int | None) -> None:
-    """Save the figures of the objective and of the data, `drawn`, and the learning curves."""
+def save_figures(
+    folder: Path, drawn: dict, title: str, monitor: str | None, history: History, best_step: int | None
+) -> None:
+    """Save the figures of the objective and of the data, `drawn`, and the learning curves; `title` names the run."""
     both = [{name.split("/", 1)[1] for name in history.latest(f"{split}/")} for split in ("train", "val")]
     for name in sorted((both[0] & (both[1] or both[0])) | {(monitor or "val/loss").split("/", 1)[1]} & both[1]):
-        curves = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
-        curves = {split: curve for split, curve in curves.items() if curve[0]}
-        drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best_step)
+        found = {split: history.curve(f"{split}/{name}") for split in ("train", "val")}
+        curves = {split: (history.epochs(steps), values) for split, (steps, values) in found.items() if steps}
+        best = None if best_step is None else history.epochs([best_step])[0]
+        drawn[f"learning_curve_{name}"] = charts.learning_curves(curves, name, best)
     (folder / "figures").mkdir(exist_ok=True)
     for name, figure in drawn.items():
+        charts.entitle(figure, f"{name.replace('_', ' ')}\n{title}")
         figure.savefig(folder / "figures" / f"{name}.png")
 
 

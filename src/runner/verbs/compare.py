@@ -1,6 +1,7 @@
 """`runner compare`: compares runs: the settings in which they differ, their metrics, their curves in one figure."""
 
 import json
+import math
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
     from mlflow.tracking import MlflowClient
     from rich.table import Table
+
+    from runner.figures.charts import Curve
 
 MOST_RUNS = 50
 WIDEST = 5  # runs of one table
@@ -54,7 +57,9 @@ class Compare(Tracked):
         labels = [f"{run.info.run_name} {run.info.run_id[:6]}" for run in runs]
         console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
         console.print(*tables_of(labels, runs), sep="\n")
-        drawn = charts.compared_curves(curves(tracker, runs, labels))
+        ranked = ranked_runs(dict(zip(labels, runs, strict=True)))
+        drawn = charts.compared_curves(curves(tracker, list(ranked.values()), list(ranked)))
+        charts.entitle(drawn, f"{len(runs)} runs" + f" of {self.experiment}" * bool(self.experiment))
         target.parent.mkdir(parents=True, exist_ok=True)
         drawn.savefig(target)
         print(f"figure: {target}")
@@ -107,6 +112,19 @@ def metrics_of(run: "Run") -> dict[str, float]:
     return final or last
 
 
+def ranked_runs(runs: dict[str, "Run"]) -> dict[str, "Run"]:
+    """Return the runs with the best value of what selects their checkpoint first; those without one come last."""
+
+    def place(label: str) -> float:
+        run = runs[label]
+        monitor = run.data.params.get("task.monitor", "").replace("val/", "best/")
+        value = run.data.metrics.get(monitor, math.nan)
+        value = -value if run.data.params.get("task.mode") == "max" else value
+        return math.inf if math.isnan(value) else value
+
+    return {label: runs[label] for label in sorted(runs, key=place)}
+
+
 def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
     """Return tables with a column for each run; if there are many runs, several tables with the same rows."""
     from rich.table import Column, Table
@@ -128,7 +146,7 @@ def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
     return tables
 
 
-def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dict[str, dict[str, list]]:
+def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dict[str, dict[str, list["Curve"]]]:
     """Return {metric: {run: [validation curve, training curve]}} for the loss and the monitored metrics."""
     monitors = [run.data.params.get("task.monitor", "") for run in runs]
     recorded = {n.split("/", 1)[1] for run in runs for n in run.data.metrics if n.startswith(("train/", "val/"))}
@@ -140,13 +158,16 @@ def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dic
     return {name: curve for name, curve in panels.items() if curve}
 
 
-def panel(tracker: "MlflowClient", runs: list["Run"], labels: list[str], name: str) -> dict[str, list]:
-    """Return the curves of one metric of the runs that have it."""
+def panel(tracker: "MlflowClient", runs: list["Run"], labels: list[str], name: str) -> dict[str, list["Curve"]]:
+    """Return the curves of one metric, over the epochs, of the runs that have it."""
+    from runner.figures.charts import epochs_at
+
     found = {}
     for run, label in zip(runs, labels, strict=True):
         pair = [history(tracker, run, f"{split}/{name}") for split in ("val", "train")]
         if any(steps for steps, _ in pair):
-            found[label] = pair
+            ends = history(tracker, run, "epoch")
+            found[label] = [(epochs_at(steps, *ends), values) for steps, values in pair]
     return found
 
 

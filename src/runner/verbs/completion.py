@@ -3,7 +3,9 @@
 import os
 from collections.abc import Mapping
 
-from runner.verbs.options import Verb, options, parse
+from runner.verbs.options import Verb, options, parse, run_ids
+
+OF_RUNS = {"resume": ("FAILED", "KILLED"), "init_from": ("FINISHED",)}  # settings that name a run, by its status
 
 
 def complete(arguments: list[str], verbs: Mapping[str, type[Verb]]) -> int:
@@ -20,7 +22,7 @@ def complete(arguments: list[str], verbs: Mapping[str, type[Verb]]) -> int:
     for text in found:
         print(text)
     if asks_hydra:
-        settings = [each for each in words if each not in verbs]
+        settings = [each for each in words if "=" in each]
         os.environ["COMP_LINE"] = " ".join(["runner", *settings, word])
         os.dup2(os.open(os.devnull, os.O_WRONLY), 2)  # otherwise Hydra's errors would appear in the line being typed
         return parse(verbs["train"], arguments)()
@@ -35,11 +37,13 @@ def offers(words: list[str], word: str, verbs: Mapping[str, type[Verb]]) -> tupl
         word: the beginning that is typed.
         verbs: by name.
     """
+    key, equals, text = word.partition("=")
+    if key in OF_RUNS and equals and (not words or words[0] not in verbs or words[0] == "train"):
+        return [f"{key}={run}" for run in run_ids(OF_RUNS[key]) if run.startswith(text)], False
     if not words:
         return [name for name in verbs if name.startswith(word)], True
     if words[0] not in verbs:
         return [], True
-    key, equals, text = word.partition("=")
     found: list[str] = []
     known = options(verbs[words[0]])
     for option in known:

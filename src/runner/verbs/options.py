@@ -111,10 +111,10 @@ class Option(Typed):
         return [each for each in (self.choices or self.candidates()) if each.startswith(text)]
 
 
-def run_ids() -> list[str]:
+def run_ids(status: tuple[str, ...] = ("FINISHED",)) -> list[str]:
     from runner.tracking.find import recent_runs
 
-    return ["last", *recent_runs(Path.cwd() / "outputs")]
+    return ["last", *recent_runs(Path.cwd() / "outputs", status)]
 
 
 RunId = Annotated[str, Typed("ID|last", candidates=run_ids)]

@@ -3,6 +3,7 @@
 import os
 import sys
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -39,7 +40,10 @@ class Train(Verb):
             arguments = [*arguments, *throwaway_folder()]
         flags = {argument.split("=")[0] for argument in arguments}
         if not flags.intersection(HYDRA_FLAGS):
-            check_first(arguments, runs=not flags.intersection(SHOWING_FLAGS))
+            runs = not flags.intersection(SHOWING_FLAGS)
+            check_first(arguments, runs)
+            if runs and rank() == 0:
+                print(f"{datetime.now():%H:%M:%S} INFO Starting {' '.join(arguments) or 'the defaults'}", flush=True)
         sys.argv = [sys.argv[0], *arguments]
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # raise what Hydra would print
         hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()

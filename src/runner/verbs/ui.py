@@ -23,8 +23,10 @@ class Ui(Tracked):
 
     def __call__(self) -> NoReturn:
         """Replace this process by MLflow's server for the database of the runs, which is created if there is none."""
+        from runner.tracking.artifacts import client
         from runner.tracking.database import prepare_database
         from runner.tracking.uri import file_at, quiet_mlflow, resolve_uri, typed_address, with_credentials
+        from runner.tracking.view import set_views
 
         uri, artifact_root = resolve_uri(self.tracking_uri, self.outputs)
         if uri.startswith("http"):
@@ -33,7 +35,9 @@ class Ui(Tracked):
         quiet_mlflow()
         if file := file_at(uri):
             prepare_database(file, artifact_root)
-        print(f"MLflow on {typed_address(uri)}: http://{self.host}:{self.port}  (Ctrl-C ends it)", flush=True)
+        page = set_views(client(uri, self.outputs))
+        print(f"MLflow on {typed_address(uri)}  (Ctrl-C ends it)", flush=True)
+        print(f"open http://{self.host}:{self.port}/{page or ''}", flush=True)
         os.environ["MLFLOW_BACKEND_STORE_URI"] = with_credentials(uri)  # not an argument, which `ps` would show
         options = ["--default-artifact-root", artifact_root]
         options += ["--host", self.host, "--port", str(self.port), "--workers", "1"]
