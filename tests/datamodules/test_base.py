@@ -390,8 +390,6 @@ def test_a_plain_constructor_does_as_well():
     assert data.batch_size == 3 and data.fold == 0 and len(data.train_dataloader()) == 3
     with pytest.raises(UserError, match=r"Set data.num_classes=2"):
         Plain(num_classes=5).setup()
-    with pytest.raises(UserError, match="batch_size must be at least 1"):
-        Plain(batch_size=0)
 
 
 class Alone(Plain):

@@ -27,7 +27,7 @@ from typing import Any
 from runner.config.nodes import flat
 from runner.tracking.environment import process_name
 from runner.tracking.record import Record, as_line
-from runner.tracking.uri import resolve_uri, writer_environment
+from runner.tracking.uri import check_writable, resolve_uri, writer_environment
 
 NOT_IN_A_PARAM_NAME = re.compile(r"[^\w.\- :/]")
 
@@ -45,6 +45,7 @@ class Tracker(AbstractContextManager["Tracker"]):
 
     def __init__(self, uri: str | None, outputs: Path):
         self.uri, artifact_root = resolve_uri(uri, outputs)
+        check_writable(self.uri)
         self._context = {"cwd": os.getcwd(), "argv": sys.argv, "outputs": str(Path(outputs).absolute())}
         self._runs: dict[int, Record] = {}
         self._messages: deque[bytes | threading.Event | None] = deque()

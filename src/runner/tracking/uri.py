@@ -2,6 +2,7 @@
 
 import os
 import re
+import tempfile
 from pathlib import Path
 
 from runner.errors import UserError
@@ -34,6 +35,18 @@ def resolve_uri(uri: str | None, outputs: Path) -> tuple[str, str]:
         "sqlite:///FILE, http://HOST:PORT, postgresql://..., mysql://... "
         f"For a database in a file type tracking.uri=sqlite:///{uri if uri.endswith('.db') else DATABASE}"
     )
+
+
+def check_writable(uri: str) -> None:
+    """Raise UserError if no database can be written at this URI; a server is not asked."""
+    if not uri.startswith("sqlite:///"):
+        return
+    folder = Path(uri.removeprefix("sqlite:///")).parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(advice(uri, error.strerror or str(error))) from error
 
 
 def hide_password(uri: str) -> str:

@@ -23,8 +23,8 @@ class EarlyStopping(callbacks.EarlyStopping):
     Args:
         monitor: name of the validation metric; None = never stop early.
         mode: whether smaller ("min") or larger ("max") values are better.
-        patience: epochs without improvement; None = never stop early.
-        min_delta: smallest change that counts as an improvement.
+        patience: epochs without improvement, at least 0; None = never stop early.
+        min_delta: smallest change that counts as an improvement, at least 0.
     """
 
     state_key = "early_stopping"  # of a checkpoint; Lightning would build a name from all arguments, in every hook

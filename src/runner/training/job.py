@@ -4,6 +4,7 @@ The record is opened before torch is imported, so that both are prepared at the 
 """
 
 import logging
+import math
 import sys
 import traceback
 from collections.abc import Iterator
@@ -63,13 +64,13 @@ def run_recorded(
     """Train in `folder` with a record in MLflow; continue the run `cfg.resume` if there is one."""
     interrupt = Interrupt()
     interrupt.install()
-    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
-        note_changes(folder, cfg)
-    else:
-        clean(folder)
-    OmegaConf.save(cfg, folder / "config.yaml")
-    OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
+        if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
+            note_changes(folder, cfg)
+        else:
+            clean(folder)
+        OmegaConf.save(cfg, folder / "config.yaml")
+        OmegaConf.save(OmegaConf.create(overrides), folder / "overrides.yaml")
         record = tracker.start(
             experiment=cfg.tracking.experiment,
             name=cfg.tracking.name or f"{choices['model']}-{choices['data']}",
@@ -108,7 +109,15 @@ def run_frozen(config: Path) -> None:
 
 def note_changes(folder: Path, cfg: DictConfig) -> None:
     """Log what differs from the configuration the run began with; refuse what would make it a different run."""
-    for key, (was, now) in changes(cast(DictConfig, OmegaConf.load(folder / "config.yaml")), cfg).items():
+    differing = changes(cast(DictConfig, OmegaConf.load(folder / "config.yaml")), cfg)
+    if "trainer.max_epochs" in differing:
+        from runner.training.checkpoint import epochs_done
+
+        if (done := epochs_done(folder)) > (cfg.trainer.max_epochs or math.inf):
+            raise UserError(
+                f"the run has trained {done} epochs already; give it more epochs: trainer.max_epochs={2 * done}"
+            )
+    for key, (was, now) in differing.items():
         log.warning("resumed with %s: %s -> %s", key, was, now)
     (folder / "metrics.json").unlink(missing_ok=True)
 
