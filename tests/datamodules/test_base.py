@@ -364,8 +364,6 @@ def test_targets_of_classes_cannot_be_unscaled():
     data.setup()
     with pytest.raises(UserError, match="task=classification"):
         _ = data.target_mean
-    with pytest.raises(UserError, match="batch_size"):
-        Iris(batch_size=0)
 
 
 # Data modules from outside.
