@@ -265,6 +265,9 @@ def test_signals_end_a_run_in_one_line_and_it_goes_on_after_them(tmp_path):
     epochs = max(int(found) for found in re.findall(r"epoch (\d+)/", (place / "runner.log").read_text()))
     _, err = run(tmp_path, "resume=last", "trainer.max_epochs=1", code=2)
     assert "epochs already; give it more epochs: trainer.max_epochs=" in err and "Traceback" not in err
+    assert rows(tmp_path, "SELECT status FROM runs") == [("KILLED",)], "refused before anything was marked"
+    assert not rows(tmp_path, "SELECT value FROM tags WHERE key = 'runner.error' AND value LIKE '%epochs already%'")
+    assert "trainer.max_epochs=1" not in (place / "overrides.yaml").read_text().split()
     run(tmp_path, "resume=last", f"trainer.max_epochs={epochs + 3}")
     assert rows(tmp_path, "SELECT status FROM runs") == [("FINISHED",)], "the same run, finished"
     assert json.loads((place / "metrics.json").read_text())["run_id"] == (place / "run_id").read_text().strip()

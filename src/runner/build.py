@@ -5,12 +5,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from hydra.errors import InstantiationException
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from runner.augment import Augmentation
 from runner.config.catalog import NOTES
+from runner.config.instances import instance
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.optim.build import optimizer_builder
@@ -21,18 +20,12 @@ COMMON = ("monitor", "mode")  # settings of the node `task` that no objective's 
 
 
 def build(cfg: DictConfig, key: str, leave_out: Sequence[str] = (), **arguments: Any) -> Any:
-    """Instantiate the node `key`; what its constructor rejects is reported to the user, other errors are raised."""
+    """Return what the node `key` describes, without the keys that its constructor does not take."""
     node = copy.deepcopy(cfg[key])
     with open_dict(node):
         for name in (*NOTES, *leave_out):
             node.pop(name, None)
-    try:
-        return instantiate(node, _convert_="all", **arguments)
-    except InstantiationException as error:
-        cause = error.__cause__ or error
-        if isinstance(cause, UserError) or not isinstance(cause, ValueError):
-            raise cause from None
-        raise UserError(f"{key} ({cfg[key]._target_}): {cause}") from cause
+    return instance(node, key, **arguments)
 
 
 def build_data(cfg: DictConfig) -> DataModule:
@@ -47,7 +40,7 @@ def build_task(cfg: DictConfig) -> Task:
     task: Task = build(cfg, "task", leave_out=COMMON, net=build(cfg, "model"), _recursive_=False)
     task.equip(
         optimizer=optimizer_builder(cfg.optim, cfg.trainer.get("precision")),
-        schedule=instantiate(cfg.schedule, _partial_=True),
+        schedule=instance(cfg.schedule, "schedule", _partial_=True),
         augment=build_augment(cfg),
         regularise=build_regularise(cfg),
         **{key: cfg.task[key] for key in COMMON if key in cfg.task},

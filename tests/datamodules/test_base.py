@@ -364,8 +364,6 @@ def test_targets_of_classes_cannot_be_unscaled():
     data.setup()
     with pytest.raises(UserError, match="task=classification"):
         _ = data.target_mean
-    with pytest.raises(UserError, match="batch_size"):
-        Iris(batch_size=0)
 
 
 # Data modules from outside.
@@ -390,8 +388,6 @@ def test_a_plain_constructor_does_as_well():
     assert data.batch_size == 3 and data.fold == 0 and len(data.train_dataloader()) == 3
     with pytest.raises(UserError, match=r"Set data.num_classes=2"):
         Plain(num_classes=5).setup()
-    with pytest.raises(UserError, match="batch_size must be at least 1"):
-        Plain(batch_size=0)
 
 
 class Alone(Plain):

@@ -370,7 +370,6 @@ def test_the_good_tables_are_good(tmp_path):
         (b"", {}, ["a.txt is empty"]),
         (b"short", {}, ["too few for one window", "data.context_len=64"]),
         (b"line\ncaf\xe9\n" * 100, {}, ["a.txt, line 2", "data.encoding=latin-1"]),
-        (b"line\n" * 1000, {"context_len": 0}, ["data.context_len must be at least 1"]),
     ],
 )
 def test_broken_character_file(tmp_path, content, settings, fragments):

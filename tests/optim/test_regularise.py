@@ -107,7 +107,6 @@ def test_max_norm_cuts_the_long_rows_alone(net):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"l2": -1}, "l2 must not be negative"),
         ({"max_norm": {"output": 0}}, "must be above 0"),
         ({"penalties": ["nothing_here"]}, "is not known"),
     ],

@@ -164,7 +164,6 @@ def test_packaged_prices() -> None:
         ({"column": "Close"}, "data.features"),
         ({"symbol": "GOOGL"}, "data.symbol is one of"),
         ({"scale": "log"}, "minmax or standard"),
-        ({"num_targets": 0}, "data.num_targets must be at least 1"),
     ],
 )
 def test_settings_that_are_refused(settings, message) -> None:

@@ -140,6 +140,16 @@ def test_a_node_of_torch():
     torch.testing.assert_close(mean_loss(task.loss, logits, target), F.nll_loss(logits, target))
 
 
+def test_a_loss_is_tried_before_training():
+    """torch looks at the settings of a loss only when it is called."""
+    state = torch.get_rng_state()
+    with pytest.raises(UserError, match=r"task.loss \(torch.nn.HuberLoss\): .*delta \(received task.loss.delta=-1\)"):
+        Regression(torch.nn.Identity(), 2, loss={"_target_": "torch.nn.HuberLoss", "delta": -1})
+    with pytest.raises(UserError, match=r"task.loss \(torch.nn.MSELoss\)"):
+        Classification(torch.nn.Identity(), 3, loss={"_target_": "torch.nn.MSELoss"})
+    assert torch.equal(torch.get_rng_state(), state)
+
+
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
@@ -156,9 +166,9 @@ def test_names_that_lead_nowhere(choice, message):
 
 def test_what_does_not_go_together():
     with pytest.raises(UserError, match=r"0 \.\. 1"):
-        class_loss("cross_entropy", label_smoothing=2)
+        class_loss("cross_entropy", 3, label_smoothing=2)
     with pytest.raises(UserError, match=r"belongs to task\.loss=cross_entropy"):
-        class_loss("hinge", label_smoothing=0.1)
+        class_loss("hinge", 3, label_smoothing=0.1)
     with pytest.raises(UserError, match="imbalance=focal"):
-        class_loss("hinge", focal=True)
-    assert class_loss("cross_entropy", focal=True) is losses.focal
+        class_loss("hinge", 3, focal=True)
+    assert class_loss("cross_entropy", 3, focal=True) is losses.focal

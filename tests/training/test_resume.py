@@ -272,7 +272,11 @@ def test_a_finished_run_needs_more_epochs(outputs, add):
     run = add("done", "FINISHED", ["model=mlp"], metrics=True)
     with pytest.raises(UserError, match=r"has finished; there is nothing to resume.*10 epochs: trainer.max_epochs=20"):
         command(f"resume={run}", outputs=outputs)
-    assert "trainer.max_epochs=20" in command(f"resume={run}", "trainer.max_epochs=20", outputs=outputs)
+    for which in (run, "last"):
+        found = command(f"resume={which}", "trainer.max_epochs=20", outputs=outputs)
+        assert "trainer.max_epochs=20" in found and found[-1] == f"resume={run}"
+    with pytest.raises(UserError, match="has finished; there is nothing to resume"):
+        command("resume=last", "trainer.max_epochs=10", outputs=outputs)
 
 
 def test_a_run_that_kept_its_best_weights_alone_cannot_be_trained_longer(outputs, add):

@@ -79,7 +79,7 @@ class Elastic(nn.Module):
     """Bend each image: every pixel moves a little, neighbours in much the same direction.
 
     Args:
-        strength: alpha of the source: pixels that a random move may have before it is smoothed.
+        strength: alpha of the source: pixels that a random move may have before it is smoothed, at least 0.
         smoothness: sigma of the Gaussian that smooths the moves, in pixels, above 0.
     """
 
@@ -114,7 +114,7 @@ class Erase(nn.Module):
     """Cover a rectangle of some images with noise.
 
     Args:
-        share: of the images that get a patch, 0 .. 1.
+        share: of the images that get a patch, in [0, 1].
         area: smallest and largest share of the image that a patch covers.
     """
 

@@ -30,7 +30,7 @@ class Swap(nn.Module):
     """Swap words with their right neighbours.
 
     Args:
-        share: of the words that are swapped, 0 .. 1.
+        share: of the words that are swapped, in [0, 1].
     """
 
     def __init__(self, share: float = 0.1):
@@ -53,7 +53,7 @@ class Drop(nn.Module):
     """Leave words out; the others move up, and at least one word always stays.
 
     Args:
-        share: of the words that are left out, 0 .. 1.
+        share: of the words that are left out, in [0, 1].
     """
 
     def __init__(self, share: float = 0.1):
@@ -73,7 +73,7 @@ class Synonyms(nn.Module):
     """Replace words by others of the same meaning.
 
     Args:
-        share: of the words in the table that are replaced, 0 .. 1.
+        share: of the words in the table that are replaced, in [0, 1].
         path: a text file, UTF-8, with words of the same meaning on a line, separated by spaces; None = a small English
             table.
     """

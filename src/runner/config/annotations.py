@@ -107,12 +107,12 @@ def fits(value: object, alternatives: tuple[Kind, ...]) -> bool:
         return "none" in names
     if isinstance(value, dict):
         return bool(names & {"dict", "object"})
-    if isinstance(value, list):
-        return "object" in names or any(_list_fits(value, kind) for kind in alternatives)
     if "dotted" in names and isinstance(value, str) and "." in value:
         return True
     if "object" in names and not names & {"int", "float", "bool", "str", "literal"}:
         return True
+    if isinstance(value, list):
+        return any(_list_fits(value, kind) for kind in alternatives)
     if type(value) is int:  # bool is a subclass
         return bool(names & {"int", "float"})
     return type(value).__name__ in names

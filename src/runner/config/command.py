@@ -8,16 +8,19 @@ signatures of the classes they name and against the rule about which model can r
 
 import copy
 import itertools
+import math
+import re
 from collections.abc import Iterator
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, cast
 
-from hydra.core.override_parser.types import IntervalSweep, Override, ValueType
+from hydra.core.override_parser.types import ChoiceSweep, IntervalSweep, Override, RangeSweep, ValueType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf
 
 from runner.config import launchers, optuna_names
+from runner.config.bounds import MOST_RUNS
 from runner.config.catalog import Catalog, config_path
 from runner.config.findings import Findings, TypedOverride, as_typed, each_value, list_keys
 from runner.config.hydra_internals import ERRORS, Composer, set_values
@@ -29,6 +32,7 @@ from runner.config.wording import one_line
 from runner.errors import closest
 
 CALLED = ("_target_", "()", "class")  # keys of Hydra's nodes, and of Python's logging, whose values are called
+NARROWER = " Narrow it, or draw from it: sweep=random sweep.trials=100"
 MAX_JOBS = 500  # of a multirun that are composed here; every single value of a sweep up to this many is seen
 
 
@@ -100,6 +104,9 @@ class Command:
             if key.lstrip("+") not in known and (varied_too := self.parse(f"{key}={value}")):
                 self.typed.append(varied_too)
         varied = [typed for typed in self.typed if typed.parsed.is_sweep_override() and typed not in settings]
+        count = math.prod(values_of(typed.parsed) for typed in varied)
+        if node.get("method") == "grid" and count > MOST_RUNS:
+            self.report(f"a sweep has at most {MOST_RUNS} runs, and this grid has {count}.{NARROWER}")
         if node.get("method") == "grid":
             for typed in varied:
                 if typed.parsed.value_type == ValueType.INTERVAL_SWEEP:
@@ -140,11 +147,19 @@ class Command:
             self.report(f"{text}: not a valid override (there is no key before =).")
             return None
         if parsed.is_hydra_override():
+            group, name = parsed.key_or_group, parsed.value()
+            if self.composer.is_choice(parsed) and name is not None and not self.composer.exists(group, str(name)):
+                options = self.composer.options(group)
+                near = closest(str(name), options)
+                self.report(f'{text}: there is no {group} called "{name}".{near} Allowed: {", ".join(options)}.')
             return None
         if not parsed.is_sweep_override():
             return TypedOverride(text, parsed, [parsed])
         if not self.multirun:
             self.report(_sweep_hint(parsed))
+            return None
+        if (count := values_of(parsed)) > MOST_RUNS:
+            self.report(f"{text}: a sweep has at most {MOST_RUNS} runs, and this one has {count}.{NARROWER}")
             return None
         if parsed.value_type == ValueType.INTERVAL_SWEEP:
             interval = cast(IntervalSweep, parsed.value())
@@ -229,7 +244,8 @@ class Command:
                     self.report(f"{as_typed(override)}: {problem}")
             else:
                 applied.append(override)
-                self.check_added(override)
+        for override in applied:
+            self.check_added(override, untouched, cfg)
         if self.runs:
             Inspection(self.findings, cfg, choices).run()
 
@@ -249,14 +265,19 @@ class Command:
             self.report(one_line(error))
             return None, {}
 
-    def check_added(self, override: Override) -> None:
+    def check_added(self, override: Override, before: DictConfig, after: DictConfig) -> None:
         """Report `+modle=textcnn` and the like: Hydra adds the key, but nothing ever reads it."""
         key = override.key_or_group
-        if override.is_add() and key.startswith("tracking.") and key not in PLAIN:
-            self.report(f"{as_typed(override)}: nothing reads this key.{closest(key, PLAIN)}")
-        near = get_close_matches(key, self.catalog.groups, n=1, cutoff=0.7)
-        if override.is_add() and near and override.value() in self.catalog.choices(near[0]):
-            self.report(f"{as_typed(override)}: nothing reads this key. Did you mean {near[0]}={override.value()}?")
+        if not (override.is_add() or override.is_force_add()) or key in PLAIN:
+            return
+        root = key.partition(".")[0]
+        reading = re.compile(rf"\$\{{(?:oc\.\w+: *)?{re.escape(root)}\b")
+        is_read = any(isinstance(value, str) and reading.search(value) for _, value in walk(as_dict(after)))
+        if key.startswith("tracking.") or (root not in before and not is_read):
+            near = get_close_matches(key, self.catalog.groups, n=1, cutoff=0.7)
+            meant = near and override.value() in self.catalog.choices(near[0])
+            hint = f" Did you mean {near[0]}={override.value()}?" if meant else closest(key, [*PLAIN, *before])
+            self.report(f"{as_typed(override)}: nothing reads this key.{hint}")
 
     def explain(self, override: Override, cfg: DictConfig, choices: dict, error: Exception) -> str:
         """Explain why Hydra rejects an override and what to type instead."""
@@ -286,6 +307,14 @@ class Command:
             return f"{owner} does not list {part}, but {found.target} takes it: write +{where}.{part}={value}"
         known = keys + [key for key in takes(found, where) if key not in keys]
         return f"{owner} has no key {part}.{closest(part, known)} {list_keys(known, owner)}"
+
+
+def values_of(override: Override) -> int:
+    """Return how many values a sweep gives its key; an interval counts as one."""
+    sweep = override.value()
+    if isinstance(sweep, RangeSweep) and sweep.start is not None and sweep.stop is not None:
+        return max(0, math.ceil((sweep.stop - sweep.start) / sweep.step))
+    return len(sweep.list) if isinstance(sweep, ChoiceSweep) else 1
 
 
 def _jobs(

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 
 from runner.config import safety
+from runner.config.instances import instance, refusals
 from runner.errors import UserError, closest
 
 DottedPath = str  # "package.module.function"; the static check knows it by this name (see runner.config.signatures)
@@ -24,7 +25,7 @@ def function(choice: str | dict[str, Any], known: Mapping[str, Callable], key: s
         UserError: nothing has that name.
     """
     if isinstance(choice, Mapping):
-        found = instantiate(choice, _convert_="all")
+        found = instance(choice, key)
     elif choice in known:
         return known[choice]
     elif "." in choice:
@@ -37,7 +38,8 @@ def function(choice: str | dict[str, Any], known: Mapping[str, Callable], key: s
         allowed = ", ".join([*known, "or the dotted path of your own function"])
         raise UserError(f"{key}={choice} is not known.{closest(choice, known)} Allowed: {allowed}.")
     if isinstance(found, type):
-        found = found()
+        with refusals(choice, key):
+            found = found()
     if not callable(found):
         raise UserError(f"{key}={choice} is a {type(found).__name__}, which cannot be called")
     return found

@@ -75,6 +75,10 @@ class Composer:
     def exists(self, group: str, name: str) -> bool:
         return self._repo.config_exists(f"{group}/{name}")
 
+    def options(self, group: str) -> list[str]:
+        """Return the choices of a group, those of Hydra and its plugins included."""
+        return self._repo.get_group_options(group)
+
     def compose(self, picked: tuple[Override, ...]) -> tuple[DictConfig, dict[str, str | None]]:
         """Return (config, {group: choice}) for these choices, without Hydra's own files, which take the longest."""
         defaults = create_defaults_list(self._repo, "config", list(picked), prepend_hydra=True, skip_missing=False)

@@ -9,10 +9,11 @@ from omegaconf import DictConfig, ListConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from runner.config.annotations import Kind, fits, kinds_of, named, words
+from runner.config.bounds import outside, stated
 from runner.config.findings import Findings, list_keys
 from runner.config.nodes import absent_variable, as_dict, walk
 from runner.config.pairing import Pair, references
-from runner.config.signatures import Parameter, Signature, find
+from runner.config.signatures import Parameter, Signature, describe_arguments, find
 from runner.config.source import TargetError
 from runner.config.wording import one_line, show
 from runner.errors import UserError, closest, user_error
@@ -25,11 +26,16 @@ SUPPLIED = {
     "task.optimizers.*": {"params"},
     "schedule": {"optimizer", "total_steps", "steps_per_epoch"},
     "trainer": {"logger", "callbacks", "plugins", "default_root_dir", "enable_progress_bar"}
-    | {"enable_model_summary", "num_sanity_val_steps"},
+    | {"enable_model_summary", "num_sanity_val_steps", "enable_checkpointing"},
 }
 
-# Keys that no constructor takes, and their types.
+# Keys that no constructor takes, or about which Lightning's says less than it checks, and their types.
 PLAIN = {
+    "trainer.accelerator": "Literal['auto', 'cpu', 'gpu', 'cuda', 'mps', 'tpu']",
+    "trainer.devices": "int | list[int] | Literal['auto']",
+    "trainer.strategy": "Literal['auto', 'ddp', 'ddp_find_unused_parameters_true', 'fsdp', 'deepspeed',"
+    " 'deepspeed_stage_1', 'deepspeed_stage_2', 'deepspeed_stage_3']",
+    "trainer.gradient_clip_algorithm": "Literal['norm', 'value'] | None",
     "seed": "int",
     "resume": "str | None",
     "init_from": "str | None",
@@ -196,12 +202,12 @@ class Inspection:
 
     def check_node(self, path: str, value: Any) -> None:
         """Check one value of the config, but not what is in it."""
-        if path == "seed" and isinstance(value, int) and not 0 <= value < 2**32:
-            self.report(f"seed={value}: a seed is between 0 and {2**32 - 1}.")
         if path == "allow" and value and not self.findings.permitted:
             self.report(f"allow={show(value)} is set in a file; it only counts on the command line: type it there.")
+        if path == "trainer.devices" and not are_devices(value):
+            self.report(f"{self.shown(path, value)}: expected how many, at least 1, or which, such as [0,1].")
         if path in PLAIN:
-            self.check_value(path, value, Parameter(path.split(".")[-1], PLAIN[path], None, "any"))
+            self.check_value(path, value, Parameter(path.split(".")[-1], PLAIN[path], None, "any"), stated("", path))
         is_callback = re.fullmatch(r"callbacks\.[^.\[\]]+", path) and value is not None
         if isinstance(value, dict) and "_target_" in value:
             self.check_target(path, value)
@@ -220,7 +226,7 @@ class Inspection:
             return
         if not self.findings.check_safe(self.shown(f"{path}._target_", target), str(target)):
             return
-        supplied = supplied_at(path)
+        supplied, meanings = supplied_at(path), describe_arguments(found.doc)
         for key, value in node.items():
             where = f"{path}.{key}"
             if key in DIRECTIVES or where in PLAIN:
@@ -229,7 +235,7 @@ class Inspection:
             if key in supplied:
                 self.report(f"{shown}: runner sets {key} itself; leave it out.")
             elif key in found.parameters:
-                self.check_value(where, value, found.parameters[key])
+                self.check_value(where, value, found.parameters[key], stated(str(target), key, meanings.get(key, "")))
             elif not found.open:
                 keys = takes(found, path)
                 listed = list_keys(keys, self.owner(path))
@@ -241,18 +247,21 @@ class Inspection:
             if parameter.required and not given and parameter.kind != "positional":
                 self.report(f"{path}: {target} needs {parameter.name}; write +{path}.{parameter.name}=...")
 
-    def check_value(self, path: str, value: Any, parameter: Parameter) -> None:
-        """Report a value that does not fit its annotation."""
+    def check_value(self, path: str, value: Any, parameter: Parameter, allowed: str | None = None) -> None:
+        """Report a value that does not fit its annotation, or its range."""
         alternatives = kinds_of(parameter)
         is_open = any(inner is UNKNOWN for _, inner in walk(value))
-        if is_open or fits(value, alternatives):
+        expected = outside(value, allowed) if fits(value, alternatives) else words(alternatives)
+        if is_open or expected is None:
             for target in named(value, alternatives):
                 self.findings.check_safe(self.shown(path, value), target)
             return
         literals = [str(item) for kind in alternatives if kind.name == "literal" for item in kind.items]
-        near = get_close_matches(str(value), literals, n=1)
+        near = get_close_matches(str(value).lower(), literals, n=1)
         if near:
             sample = near[0]
+        elif fits(value, alternatives):
+            sample = self.sample(path, alternatives, allowed)
         elif isinstance(value, (int, float)) and any(kind.name == "str" for kind in alternatives):
             sample = f"\"'{show(value)}'\""
         elif any(kind.name == "list" and fits([value], (kind,)) for kind in alternatives):
@@ -260,22 +269,23 @@ class Inspection:
         elif isinstance(value, float) and value.is_integer() and fits(int(value), alternatives):
             sample = str(int(value))
         else:
-            sample = self.sample(path, alternatives)
+            sample = self.sample(path, alternatives, allowed)
         shown = self.shown(path, value)
         example = f"{shown.partition('=')[0]}={sample}"
         hint = f" Did you mean {example}?" if near else f" For example: {example}" if sample else ""
         text = f'text "{value}"' if isinstance(value, str) else show(value)
         if self.from_environment(path):
             text = 'text (for a number, quoted: "${oc.decode:${oc.env:...}}")' if isinstance(value, str) else "another"
-        self.report(f"{shown}: expected {words(alternatives)}, received {text}.{hint}")
+        self.report(f"{shown}: expected {expected}, received {text}.{hint}")
 
-    def sample(self, path: str, alternatives: tuple[Kind, ...]) -> str:
+    def sample(self, path: str, alternatives: tuple[Kind, ...], allowed: str | None) -> str:
         """Return a value that fits: the one in the YAML, or else any value of the kind."""
         group, _, key = path.partition(".")
         name = self.choices.get(group)
         if name in self.catalog.choices(group):
             usual = self.catalog.node(group, name).get(key, UNKNOWN)
-            if usual is not UNKNOWN and usual != "???" and "${" not in str(usual) and fits(usual, alternatives):
+            is_known = usual is not UNKNOWN and usual != "???" and "${" not in str(usual)
+            if is_known and fits(usual, alternatives) and outside(usual, allowed) is None:
                 return show(usual)
         for kind in alternatives:
             if kind.name == "literal":
@@ -283,6 +293,13 @@ class Inspection:
             if kind.name in SAMPLES:
                 return SAMPLES[kind.name]
         return ""
+
+
+def are_devices(value: Any) -> bool:
+    """Return whether a number of devices is above 0, and a list names each device once; of other values True."""
+    if isinstance(value, list):
+        return 0 < len(value) == len(set(map(str, value)))
+    return not isinstance(value, int) or value > 0
 
 
 def supplied_at(path: str) -> set[str]:

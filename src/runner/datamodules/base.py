@@ -39,14 +39,15 @@ class DataModule(LightningDataModule):
     `inputs`, `targets`, `columns`, `class_names`, `target_names`, `target_mean`, `target_std`, `encode`, `decode`.
 
     Args:
-        batch_size: rows of a training batch.
-        eval_batch_size: rows of a validation or test batch; None = at least 256.
-        split_seed: of the division into splits; independent of the run's seed, so that runs can be compared.
-        fold: which of `folds` equal parts is the test split; the next one is the validation split. Where the source has
-            its own test split, that one is kept and the next part of the rest is for validation.
-        folds: number of equal parts; 10 gives 80/10/10.
-        test_share: share of all rows in the test split; the equal parts, of which one is the validation split, are
-            then parts of the rest. None = the test split is an equal part.
+        batch_size: rows of a training batch, at least 1.
+        eval_batch_size: rows of a validation or test batch, at least 1; None = at least 256.
+        split_seed: of the division into splits, at least 0; independent of the run's seed, so that runs can be
+            compared.
+        fold: which of `folds` equal parts is the test split, at least 0; the next one is the validation split. Where
+            the source has its own test split, that one is kept and the next part of the rest is for validation.
+        folds: number of equal parts, at least 3; 10 gives 80/10/10.
+        test_share: share of all rows in the test split, in (0, 1); the equal parts, of which one is the validation
+            split, are then parts of the rest. None = the test split is an equal part.
     """
 
     batch_size: int = 32
@@ -60,9 +61,6 @@ class DataModule(LightningDataModule):
 
     def __post_init__(self) -> None:
         super().__init__()
-        for name, size in (("batch_size", self.batch_size), ("eval_batch_size", self.eval_batch_size)):
-            if size is not None and size < 1:
-                raise UserError(f"data.{name} must be at least 1, received {size}.")
         self.seed = 0  # of the order of training batches
         self.row_weights: Tensor | None = None  # how often each training row is drawn; None = each row once an epoch
         self.inputs: Codec | None = None

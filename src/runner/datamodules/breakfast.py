@@ -35,7 +35,7 @@ class Breakfast(DataModule):
     Args:
         in_features: declared number of dishes, 3.
         num_targets: declared number of targets, 1.
-        batch_size: meals of a step: 5 = batch gradient descent, 1 = online, meal after meal in order.
+        batch_size: meals of a step, at least 1; 5 = batch gradient descent, 1 = online, meal after meal in order.
     """
 
     in_features: int = 3

@@ -39,9 +39,10 @@ class Characters(DataModule):
 
     Args:
         path: a text file; None = the packaged IMDB reviews.
-        max_chars: read no more characters than this; None = all.
-        vocab_size: at most this many characters in the vocabulary, including PAD and UNK; the rest becomes UNK.
-        context_len: characters of a window.
+        max_chars: read no more characters than this, at least 1; None = all.
+        vocab_size: at most this many characters in the vocabulary, including PAD and UNK, at least 3; the rest becomes
+            UNK.
+        context_len: characters of a window, at least 1.
         encoding: of the file.
     """
 
@@ -53,12 +54,6 @@ class Characters(DataModule):
     context_len: int = 64
     encoding: str = "utf-8"
     batch_size: int = 64
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, value in (("max_chars", self.max_chars), ("context_len", self.context_len)):
-            if value is not None and value < 1:
-                raise UserError(f"data.{name} must be at least 1, received {value}.")
 
     def prepare(self) -> Prepared:
         if self.path is None:
@@ -136,7 +131,7 @@ class StreamRows:
 
     Args:
         streams: character numbers of each split.
-        context_len: characters of a window.
+        context_len: characters of a window, at least 1.
         inputs: decodes character numbers.
     """
 

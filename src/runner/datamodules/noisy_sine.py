@@ -13,7 +13,6 @@ from runner.datamodules.base import DataModule
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import Splits
 from runner.datamodules.parts.tensors import prepare_numbers
-from runner.errors import UserError
 from runner.figures import tables
 
 
@@ -25,10 +24,10 @@ class NoisySine(DataModule):
     Args:
         in_features: declared number of inputs, 1.
         num_targets: declared number of targets, 1.
-        noise: standard deviation of the noise.
-        noise_seed: of the noise, independent of the run's seed.
+        noise: standard deviation of the noise, at least 0.
+        noise_seed: of the noise, at least 0; independent of the run's seed.
         standardize: whether x is standardised; the book does not standardise it.
-        batch_size: points of a training batch.
+        batch_size: points of a training batch, at least 1.
     """
 
     in_features: int = 1
@@ -37,11 +36,6 @@ class NoisySine(DataModule):
     noise_seed: int = 0
     standardize: bool = False
     batch_size: int = 10
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.noise < 0:
-            raise UserError(f"data.noise must be at least 0, received {self.noise}.")
 
     def prepare(self) -> Prepared:
         x = np.arange(64)[:, None] / 10  # (64, 1)

@@ -24,7 +24,7 @@ class Quadratic(DataModule):
     Args:
         coefficients: a, b and c; a above 0, so that there is a lowest point.
         start: where the search begins.
-        steps: steps of an epoch.
+        steps: steps of an epoch, at least 1.
         in_features: declared number of coefficients, 3.
     """
 
@@ -41,8 +41,6 @@ class Quadratic(DataModule):
                 f"data.coefficients={list(self.coefficients)}: three numbers a, b, c are needed, with a above 0, "
                 f"for example data.coefficients=[1,-10,25]."
             )
-        if self.steps < 1:
-            raise UserError(f"data.steps must be at least 1, received {self.steps}.")
         self.coefficients = [float(value) for value in self.coefficients]
 
     def prepare(self) -> Prepared:

@@ -66,11 +66,11 @@ class Stocks(DataModule):
         path: a table, oldest day first, or several in sequence; None = the packaged series.
         column: what is predicted.
         features: what the net sees of each day; has to include `column`.
-        num_steps: days of a window.
+        num_steps: days of a window, at least 1.
         num_channels: declared number of features.
-        num_targets: days ahead that are predicted.
-        val_days: days of the validation split.
-        test_days: days of the test split, the last ones.
+        num_targets: days ahead that are predicted, at least 1.
+        val_days: days of the validation split, at least 1.
+        test_days: days of the test split, the last ones, at least 1.
         scale: minmax = the training days are in 0 .. 1; standard = they have mean 0 and standard deviation 1.
     """
 
@@ -87,9 +87,6 @@ class Stocks(DataModule):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name in ("num_steps", "num_targets", "val_days", "test_days"):
-            if getattr(self, name) < 1:
-                raise UserError(f"data.{name} must be at least 1, received {getattr(self, name)}.")
         if self.symbol not in (*SHARES, *INDICES):
             raise UserError(f"data.symbol is one of {', '.join((*SHARES, *INDICES))}, received {self.symbol!r}.")
         if self.scale not in ("minmax", "standard"):

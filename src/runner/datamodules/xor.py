@@ -21,7 +21,7 @@ class Xor(DataModule):
     Args:
         in_features: declared number of inputs, 2.
         num_classes: declared number of classes, 2.
-        batch_size: points of a training batch.
+        batch_size: points of a training batch, at least 1.
     """
 
     in_features: int = 2

@@ -70,11 +70,11 @@ def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple
     change(cfg.task, changed or {})
     try:
         data, task = build_data(cfg), build_task(cfg)
-    except TypeError as error:
-        if not re.search("unexpected keyword argument|required .*argument", str(error)):
+    except UserError as error:
+        if not re.search("unexpected keyword argument|required .*argument", str(error.__cause__)):
             raise
         raise UserError(
-            f"{bundle} does not fit this version of runner or your own classes ({error}). Use the version "
+            f"{bundle} does not fit this version of runner or your own classes ({error.__cause__}). Use the version "
             "it was trained with (the run's tag version.runner in MLflow), or train it again"
         ) from error
     data.load_state(preprocessing(bundle)["state"])

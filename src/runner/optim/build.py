@@ -5,11 +5,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
-from hydra.utils import get_object, instantiate
+from hydra.utils import get_object
 from omegaconf import DictConfig
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from runner.config.instances import instance, refusals
 from runner.errors import UserError
 
 FUSED_ON_CPU_ONLY = (torch.optim.Adagrad,)  # in older releases of torch; on a GPU the plain one is used
@@ -29,17 +30,15 @@ def optimizer_builder(optim: DictConfig, precision: str | int | None = None) -> 
     optimizer = get_object(optim._target_)
     takes = inspect.signature(optimizer).parameters
     chosen = {"fused", "foreach", "capturable", "differentiable"} & set(optim)
-    plain = instantiate(optim, _partial_=True, _convert_="all")
+    plain = instance(optim, "optim", _partial_=True)
     may_fuse = "fused" in takes and not chosen and precision != "16-mixed"
 
     def build(trained: nn.Module | Iterable[Tensor]) -> Optimizer:
         groups = parameter_groups(trained)
         on_cpu = all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
         fused = {"fused": True} if may_fuse and (on_cpu or optimizer not in FUSED_ON_CPU_ONLY) else {}
-        try:
+        with refusals(optim, "optim"):
             made = plain(groups, **fused)
-        except ValueError as error:
-            raise UserError(f"optim ({optim._target_}): {error}") from error
         for group in made.param_groups:
             if "lr_factor" in group:
                 group["lr"] *= group["lr_factor"]

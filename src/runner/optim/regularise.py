@@ -27,12 +27,12 @@ class Regulariser:
     Layers are given by their names in the net ("output", "layers.*") or by their classes ("Linear", "Conv*").
 
     Args:
-        l1: factor of the sum of |w| over all weights.
-        l2: factor of the sum of w^2 over all weights.
-        bias_l1: factor of the sum of |b| over all biases.
-        bias_l2: factor of the sum of b^2 over all biases.
-        activation_l1: factor of the sum of |a| over an example's activations, mean over the batch.
-        activation_l2: factor of the sum of a^2 over an example's activations, mean over the batch.
+        l1: factor, at least 0, of the sum of |w| over all weights.
+        l2: factor, at least 0, of the sum of w^2 over all weights.
+        bias_l1: factor, at least 0, of the sum of |b| over all biases.
+        bias_l2: factor, at least 0, of the sum of b^2 over all biases.
+        activation_l1: factor, at least 0, of the sum of |a| over an example's activations, mean over the batch.
+        activation_l2: factor, at least 0, of the sum of a^2 over an example's activations, mean over the batch.
         layers: whose weights and biases count; None = all except normalisation layers.
         activation_layers: whose outputs count; None = all activation functions that are layers of the net.
         max_norm: {layer: largest norm} of the weights to one unit; longer ones are scaled down after each step.
@@ -52,11 +52,6 @@ class Regulariser:
         max_norm: dict[str, float] | None = None,
         penalties: list[DottedPath] | None = None,
     ):
-        factors = {"l1": l1, "l2": l2, "bias_l1": bias_l1, "bias_l2": bias_l2}
-        factors |= {"activation_l1": activation_l1, "activation_l2": activation_l2}
-        for name, factor in factors.items():
-            if factor < 0:
-                raise UserError(f"regularise.{name} must not be negative, received {factor}")
         for name, largest in (max_norm or {}).items():
             if largest <= 0:
                 raise UserError(f"regularise.max_norm: the norm of {name} must be above 0, received {largest}")
@@ -73,7 +68,7 @@ class Regulariser:
 
     @property
     def changes_nothing(self) -> bool:
-        return not (self.penalises or self.max_norm)
+        return not (self.penalises or self.max_norm or self.layers or self.activation_layers)
 
     @property
     def penalises(self) -> bool:
@@ -92,9 +87,9 @@ class Regulariser:
             for _, layer in layers_of(net, [name], "max_norm")
             if isinstance(weight := getattr(layer, "weight", None), Tensor) and weight.requires_grad
         ]
-        if self.activation_l1 or self.activation_l2:
-            listened = activation_layers(net, self.activation_layers)
-            self.hooks = [layer.register_forward_hook(self.listen) for layer in listened]
+        wanted = self.activation_l1 or self.activation_l2
+        listened = activation_layers(net, self.activation_layers) if wanted or self.activation_layers else []
+        self.hooks = [layer.register_forward_hook(self.listen) for layer in listened if wanted]
 
     def detach(self) -> None:
         """Remove the hooks."""

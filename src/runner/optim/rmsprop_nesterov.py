@@ -27,8 +27,8 @@ class RMSpropNesterov(Optimizer):
     Args:
         params: parameters, or groups of them.
         lr: learning rate e, above 0.
-        decay: of the mean square, 0 .. 1.
-        momentum: share of the velocity that is kept, 0 .. 1.
+        decay: of the mean square, in [0, 1).
+        momentum: share of the velocity that is kept, in [0, 1).
         eps: added under the root, above 0.
         weight_decay: factor of the squared weights in the loss, halved; at least 0.
     """

@@ -41,7 +41,7 @@ class Classification(Task):
         num_outputs: number of classes K.
         loss: the loss function: a name of `runner.tasks.losses`, the dotted path of a function, or a node with
             `_target_`.
-        label_smoothing: share of the target probability spread over all classes, 0 .. 1; of cross_entropy.
+        label_smoothing: share of the target probability spread over all classes, in [0, 1]; of cross_entropy.
         imbalance: what training does about rare classes: output bias, class weights, oversampling, the focal loss, or a
             list of them (see `runner.tasks.imbalance`).
         threshold: how one of two classes is chosen: by the larger logit ("argmax"), or by the probability with the
@@ -68,7 +68,7 @@ class Classification(Task):
             raise UserError(f"task.threshold=validation is for two classes; this data has {num_outputs}")
         self.num_classes = num_outputs
         self.remedies = remedies(imbalance)
-        self.loss = class_loss(loss, label_smoothing, focal="focal" in self.remedies)
+        self.loss = class_loss(loss, num_outputs, label_smoothing, focal="focal" in self.remedies)
         self.register_buffer("class_weights", None)  # (K,)
         self.threshold = Threshold() if threshold == "validation" else None
         self.data: DataModule | None = None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torchmetrics import MetricCollection
 
 from runner.augment import Augmentation
+from runner.config.instances import refusals
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.optim.build import learning_rate
@@ -119,10 +120,8 @@ class Loop(LightningModule):
         if self.schedule is None:
             return optimizer
         steps = int(self.trainer.estimated_stepping_batches)
-        try:
+        with refusals(self.schedule, "schedule"):
             scheduler = self.schedule(optimizer, total_steps=steps, steps_per_epoch=self.trainer.num_training_batches)
-        except ValueError as error:
-            raise UserError(str(error)) from error
         if scheduler is None:
             return optimizer
         if not isinstance(scheduler, torch.optim.lr_scheduler.ReduceLROnPlateau):

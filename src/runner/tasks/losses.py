@@ -9,15 +9,18 @@ Watkins 1999, and as max(0, 1 - f(u, i) + f(u, i')) in recommendation; focal: Li
 equation 4.
 """
 
+import copy
 import inspect
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from runner.config.functions import function
+from runner.config.instances import refusals
 from runner.errors import UserError
 
 ClassLoss = Literal[
@@ -102,11 +105,14 @@ VALUE_LOSSES: dict[str, Callable] = {
 }
 
 
-def class_loss(choice: str | dict[str, Any], label_smoothing: float = 0.0, focal: bool = False) -> Callable:
+def class_loss(
+    choice: str | dict[str, Any], num_outputs: int, label_smoothing: float = 0.0, focal: bool = False
+) -> Callable:
     """The loss of class scores that `task.loss` names.
 
     Args:
         choice: a name in CLASS_LOSSES, a dotted path, or a node with `_target_`.
+        num_outputs: number of classes.
         label_smoothing: share of the target probability spread over all classes; of cross_entropy.
         focal: whether the focal loss replaces cross_entropy.
     """
@@ -118,7 +124,26 @@ def class_loss(choice: str | dict[str, Any], label_smoothing: float = 0.0, focal
     if label_smoothing and choice != "cross_entropy":
         raise UserError(f"task.label_smoothing belongs to task.loss=cross_entropy, not to {choice}")
     found = function(choice, CLASS_LOSSES, "task.loss")
+    try_out(found, choice, torch.zeros(2, num_outputs), torch.zeros(2, dtype=torch.int64))
     return partial(found, label_smoothing=label_smoothing) if label_smoothing else found
+
+
+def value_loss(choice: str | dict[str, Any], num_outputs: int) -> Callable:
+    """The loss of real values that `task.loss` names.
+
+    Args:
+        choice: a name in VALUE_LOSSES, a dotted path, or a node with `_target_`.
+        num_outputs: number of targets.
+    """
+    found = function(choice, VALUE_LOSSES, "task.loss")
+    try_out(found, choice, torch.zeros(2, num_outputs), torch.zeros(2, num_outputs))
+    return found
+
+
+def try_out(loss: Callable, choice: str | dict[str, Any], prediction: Tensor, target: Tensor) -> None:
+    """Call a loss once before training: only then torch's own look at settings such as the delta of HuberLoss."""
+    with refusals(choice, "task.loss"), torch.random.fork_rng(devices=[]):
+        mean_loss(copy.deepcopy(loss), prediction, target)
 
 
 def mean_loss(loss: Callable, prediction: Tensor, target: Tensor) -> Tensor:

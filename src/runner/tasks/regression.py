@@ -12,14 +12,14 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 from torchmetrics import CatMetric, MeanAbsoluteError, MeanSquaredError
 
-from runner.config.functions import DottedPath, function
+from runner.config.functions import DottedPath
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import tables
 from runner.tasks import examples
 from runner.tasks.answers import value_names
 from runner.tasks.base import Task
-from runner.tasks.losses import VALUE_LOSSES, ValueLoss, mean_loss
+from runner.tasks.losses import ValueLoss, mean_loss, value_loss
 from runner.tasks.means import Scalars
 
 
@@ -53,7 +53,7 @@ class Regression(Task):
     ):
         super().__init__(net)
         self.num_targets = num_outputs
-        self.loss = function(loss, VALUE_LOSSES, "task.loss")
+        self.loss = value_loss(loss, num_outputs)
         self.register_buffer("target_mean", torch.zeros(num_outputs))
         self.register_buffer("target_std", torch.ones(num_outputs))
         self.metrics.add_metrics(

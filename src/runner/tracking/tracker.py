@@ -27,7 +27,7 @@ from typing import Any
 from runner.config.nodes import flat
 from runner.tracking.environment import process_name
 from runner.tracking.record import Posted, Record, as_line
-from runner.tracking.uri import resolve_uri, typed_address, writer_environment
+from runner.tracking.uri import check_writable, resolve_uri, typed_address, writer_environment
 
 WRITER = ("-m", "runner.tracking.writer")
 MOST_KILLED = 5  # writers in a row that are killed before they have stored anything
@@ -48,6 +48,7 @@ class Tracker(AbstractContextManager["Tracker"]):
     def __init__(self, uri: str | None, outputs: Path):
         self.uri, artifact_root = resolve_uri(uri, outputs)
         self.elsewhere = f" tracking.uri={typed_address(self.uri)}" if uri else ""  # what has to be typed to find it
+        check_writable(self.uri)
         self._arguments = [self.uri, artifact_root, str(os.getpid())]
         self._context = {"cwd": os.getcwd(), "argv": sys.argv, "outputs": str(Path(outputs).absolute())}
         self._runs: dict[int, Record] = {}

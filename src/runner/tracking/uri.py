@@ -6,6 +6,7 @@ User names and passwords are in MLflow's environment variables alone, never in a
 import os
 import re
 import sys
+import tempfile
 from pathlib import Path
 from urllib.parse import quote, unquote
 
@@ -94,6 +95,18 @@ def file_at(address: str) -> Path | None:
 def typed_address(uri: str) -> str:
     """Return an address that `resolve_uri` has returned as a person would type it."""
     return f"sqlite:///{file}" if (file := file_at(uri)) else uri
+
+
+def check_writable(uri: str) -> None:
+    """Raise UserError if no database can be written at this URI; a server is not asked."""
+    if not (file := file_at(uri)):
+        return
+    folder = file.parent
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except OSError as error:
+        raise UserError(advice(uri, error.strerror or str(error))) from error
 
 
 def quiet_mlflow() -> None:

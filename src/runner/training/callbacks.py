@@ -5,11 +5,11 @@ import signal
 import time
 from typing import Any, Literal, cast
 
-from hydra.utils import instantiate
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
 from torch import nn
 
+from runner.config.instances import instance
 from runner.errors import UserError
 from runner.files.progress import Wait, foot
 from runner.tasks.loop import Loop
@@ -39,9 +39,8 @@ def build_callbacks(nodes: DictConfig, resuming: bool) -> list[Callback]:
     Raises:
         UserError: one of them cannot be used here.
     """
-    made = {
-        f"callbacks.{name!s}": instantiate(node, _convert_="all") for name, node in nodes.items() if node is not None
-    }
+    keys = {f"callbacks.{name!s}": node for name, node in nodes.items() if node is not None}
+    made = {key: instance(node, key) for key, node in keys.items()}
     for name, callback in made.items():
         kind = type(callback).__name__
         for one, advice in INSTEAD.items():
@@ -61,8 +60,8 @@ class EarlyStopping(callbacks.EarlyStopping):
     Args:
         monitor: name of the validation metric; None = never stop early.
         mode: whether smaller ("min") or larger ("max") values are better.
-        patience: epochs without improvement; None = never stop early.
-        min_delta: smallest change that counts as an improvement.
+        patience: epochs without improvement, at least 0; None = never stop early.
+        min_delta: smallest change that counts as an improvement, at least 0.
     """
 
     state_key = "early_stopping"  # of a checkpoint; Lightning would build a name from all arguments, in every hook

@@ -86,6 +86,12 @@ def newest_checkpoint(folder: Path) -> Path | None:
     return None
 
 
+def epochs_done(folder: Path) -> int:
+    """Return how many epochs the run in `folder` has trained, whole ones; 0 without a checkpoint."""
+    path = newest_checkpoint(folder / "checkpoints")
+    return load_checkpoint(path)["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"] if path else 0
+
+
 def monitored(monitor: str, metrics: dict[str, Any]) -> float:
     """Return the value of the metric that picks the best checkpoint.
 
@@ -230,8 +236,8 @@ class Checkpoint(callbacks.Checkpoint):
     Args:
         monitor: the validation metric that picks the best; None = the last one is the best.
         mode: whether the smallest ("min") or the largest ("max") value is the best.
-        every_n_steps: also save every this many optimizer steps; None = at the end of epochs only.
-        every_n_minutes: also save after this many minutes; None = at the end of epochs only.
+        every_n_steps: also save every this many optimizer steps, at least 1; None = at the end of epochs only.
+        every_n_minutes: also save after this many minutes, above 0; None = at the end of epochs only.
         keep: what a finished run keeps: "resume" = the best weights and what training it longer needs, "best" = the
             best weights alone. Until then everything that resuming needs is there.
     """
@@ -312,11 +318,6 @@ class Checkpoint(callbacks.Checkpoint):
         checkpoint["about"] = self.about
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
-        done, wanted = checkpoint["loops"]["fit_loop"]["epoch_progress"]["current"]["processed"], trainer.max_epochs
-        if wanted not in (None, -1) and done > wanted:
-            raise UserError(
-                f"the run has trained {done} epochs already; give it more epochs: trainer.max_epochs={2 * done}"
-            )
         if checkpoint["best"] and trainer.is_global_zero:  # the run may have been killed right before that
             save_best(checkpoint, Path(trainer.default_root_dir, "checkpoints"))
         self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]

@@ -4,6 +4,7 @@ The record is opened before torch is imported, so that both are prepared at the 
 """
 
 import logging
+import math
 import sys
 import traceback
 from collections.abc import Iterator
@@ -85,14 +86,14 @@ def run_recorded(
     """
     interrupt = Interrupt()
     interrupt.install()
-    if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
-        note_changes(folder, cfg)
-    else:
-        clean(folder)
-    write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg))
-    write_atomically(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
     written = as_dict(cfg.tracking)
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
+        if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
+            note_changes(folder, cfg)
+        else:
+            clean(folder)
+        write_atomically(folder / "config.yaml", OmegaConf.to_yaml(cfg))
+        write_atomically(folder / "overrides.yaml", OmegaConf.to_yaml(OmegaConf.create(overrides)))
         record = tracker.start(
             experiment=written["experiment"],
             name=written["name"],
@@ -146,7 +147,15 @@ def run_frozen(config: Path) -> None:
 
 def note_changes(folder: Path, cfg: DictConfig) -> None:
     """Log what differs from the configuration the run began with; refuse what would make it a different run."""
-    for key, (was, now) in changes(cast(DictConfig, OmegaConf.load(folder / "config.yaml")), cfg).items():
+    differing = changes(cast(DictConfig, OmegaConf.load(folder / "config.yaml")), cfg)
+    if "trainer.max_epochs" in differing:
+        from runner.training.checkpoint import epochs_done
+
+        if (done := epochs_done(folder)) > (cfg.trainer.max_epochs or math.inf):
+            raise UserError(
+                f"the run has trained {done} epochs already; give it more epochs: trainer.max_epochs={2 * done}"
+            )
+    for key, (was, now) in differing.items():
         log.warning("resumed with %s: %s -> %s", key, was, now)
     (folder / "metrics.json").unlink(missing_ok=True)
 

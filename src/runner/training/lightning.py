@@ -6,9 +6,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import instantiate
 from pytorch_lightning.profilers import AdvancedProfiler, PassThroughProfiler, Profiler, PyTorchProfiler, SimpleProfiler
 
+from runner.config.instances import instance
 from runner.errors import UserError, closest
 
 NOISE = (
@@ -53,7 +53,7 @@ def profiler(wanted: str | dict | None, folder: Path) -> Profiler:
     if wanted is None:
         return NoProfiler()
     if isinstance(wanted, dict):
-        return instantiate({"dirpath": str(folder), "filename": "profile"} | wanted)
+        return instance({"dirpath": str(folder), "filename": "profile"} | wanted, "trainer.profiler")
     if wanted not in PROFILERS:
         allowed = ", ".join(PROFILERS)
         raise UserError(f"trainer.profiler is {allowed} or null, received {wanted!r}.{closest(wanted, PROFILERS)}")

@@ -51,7 +51,8 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
     """
     if which == "auto":
         return started_alike(overrides, uri, outputs)
-    run = find_run(uri, outputs, which, status=UNFINISHED if which == "last" else None)
+    typed = next((o.split("=", 1)[1] for o in overrides if key_of(o) == "trainer.max_epochs"), None)
+    run = find_run(uri, outputs, which, status=UNFINISHED if which == "last" and typed is None else None)
     if run.folder is None or not (run.folder / "overrides.yaml").exists():
         raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}")
     if run.status == "UNKNOWN":
@@ -61,8 +62,7 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
         )
     if has_finished(run):
         epochs = OmegaConf.load(run.folder / "config.yaml").trainer.max_epochs
-        wanted = next((o.split("=", 1)[1] for o in overrides if key_of(o) == "trainer.max_epochs"), str(epochs))
-        if wanted.isdigit() and int(wanted) <= epochs:
+        if typed is None or (typed.isdigit() and int(typed) <= epochs):
             raise UserError(
                 f"run {run.id} has finished; there is nothing to resume. To train it longer, set more than its "
                 f"{epochs} epochs: trainer.max_epochs={2 * epochs}"

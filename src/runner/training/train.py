@@ -3,17 +3,19 @@
 import json
 import logging
 import math
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
-from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
+from pytorch_lightning.accelerators import CPUAccelerator
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from runner.build import build_data, build_task, start_vectors
 from runner.config import safety
+from runner.config.instances import instance
 from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
 from runner.errors import UserError, first_line
@@ -56,6 +58,7 @@ def train(
     folder.mkdir(parents=True, exist_ok=True)
     safety.allow(cfg.get("allow"))
     safety.guard(cfg)
+    try_trainer(cfg)
     doing("reading the data")
     data = build_data(cfg)
     data.setup()
@@ -140,6 +143,15 @@ def known(metrics: dict[str, float]) -> dict[str, float]:
     return {name: value for name, value in metrics.items() if name not in lost}
 
 
+def try_trainer(cfg: DictConfig) -> None:
+    """Raise UserError where this machine lacks what the trainer's settings ask for, before any data are read."""
+    flags = as_dict(cfg.trainer, resolve=True) | {"profiler": None}
+    tried = instance(flags, "trainer", logger=False, enable_checkpointing=False, **PLAIN)
+    cores = max(2, os.cpu_count() or 1)
+    if isinstance(tried.accelerator, CPUAccelerator) and tried.num_devices > cores:
+        raise UserError(f"trainer.devices={tried.num_devices}: this machine has CPU cores for {cores} processes")
+
+
 def build_trainer(
     cfg: DictConfig, folder: Path, task: Task, history: History, callbacks: list, writer: AtomicWriter
 ) -> lightning.Trainer:
@@ -150,15 +162,15 @@ def build_trainer(
     for callback in callbacks:
         if hasattr(callback, "about"):
             callback.about = {"config": OmegaConf.to_yaml(cfg), "folder": str(folder)}
-    trainer = instantiate(
+    trainer = instance(
         flags,
+        "trainer",
         logger=history,
         profiler=profiler(flags.pop("profiler", None), folder),
         callbacks=callbacks,
         plugins=[writer],
         default_root_dir=str(folder),
         **PLAIN,
-        _convert_="all",
     )
     loop = trainer.fit_loop.epoch_loop
     trainer.fit_loop.epoch_loop = Steps(trainer, loop.min_steps, loop.max_steps)

@@ -106,8 +106,8 @@ def same(one: float, other: float) -> bool:
 def scorer(cfg: "DictConfig") -> "Trainer":
     """Return the trainer of the run, for scoring on one device, of another kind if the original one is missing."""
     import torch
-    from hydra.utils import instantiate
 
+    from runner.config.instances import instance
     from runner.training.callbacks import ShowProgress
     from runner.training.lightning import PLAIN
 
@@ -115,11 +115,4 @@ def scorer(cfg: "DictConfig") -> "Trainer":
     flags |= {"gradient_clip_val": None, "devices": 1, "strategy": "auto", "num_nodes": 1, "profiler": None}
     if flags.get("accelerator") in ("gpu", "cuda") and not torch.cuda.is_available():
         flags["accelerator"] = "auto"
-    return instantiate(
-        flags,
-        logger=False,
-        callbacks=[ShowProgress()],
-        enable_checkpointing=False,
-        **PLAIN,
-        _convert_="all",
-    )
+    return instance(flags, "trainer", logger=False, callbacks=[ShowProgress()], enable_checkpointing=False, **PLAIN)

@@ -5,15 +5,17 @@ import sys
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from traceback import walk_tb
 from typing import TYPE_CHECKING, Annotated
 
-from runner.errors import UserError
+from runner.errors import UserError, storage_error
 from runner.verbs.options import Typed, Verb, joined_flags
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 SHOWING_FLAGS = ("--help", "-h", "--cfg", "-c", "--info", "-i")  # Hydra composes one run, prints it and ends
+MAIN_FLAGS = ("--config-name", "-cn", "--config-path", "-cp")  # Hydra would compose another file, unchecked
 HYDRA_FLAGS = ("--hydra-help", "--version", "--shell-completion", "-sc")  # Hydra composes nothing
 
 
@@ -29,6 +31,8 @@ class Train(Verb):
 
     def __call__(self) -> int:
         import hydra
+        from hydra.errors import HydraException
+        from omegaconf.errors import OmegaConfBaseException
 
         from runner.config.catalog import config_path
         from runner.config.inferred import register_resolvers
@@ -39,6 +43,10 @@ class Train(Verb):
         if rank() > 0:
             arguments = [*arguments, *throwaway_folder()]
         flags = {argument.split("=")[0] for argument in arguments}
+        if taken := flags.intersection(MAIN_FLAGS):
+            raise UserError(
+                f"{taken.pop()}: the file is always config.yaml of runner; your own choices: --config-dir=DIR"
+            )
         if not flags.intersection(HYDRA_FLAGS):
             runs = not flags.intersection(SHOWING_FLAGS)
             check_first(arguments, runs)
@@ -46,7 +54,18 @@ class Train(Verb):
                 print(f"{datetime.now():%H:%M:%S} INFO Starting {' '.join(arguments) or 'the defaults'}", flush=True)
         sys.argv = [sys.argv[0], *arguments]
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # raise what Hydra would print
-        hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()
+        try:
+            hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()
+        except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
+            frames = {frame.f_code for frame, _ in walk_tb(error.__traceback__)}
+            if isinstance(error, UserError) or run_job.__code__ in frames:
+                raise
+            full = (
+                storage_error(error, Path.cwd(), "type the command again")
+                if not getattr(error, "filename", 0)
+                else None
+            )
+            raise full or UserError(before_the_job(error)) from error
         return 0
 
     def resumed(self, arguments: list[str]) -> list[str]:
@@ -100,6 +119,16 @@ def add_user_code(arguments: list[str]) -> None:
         os.environ["RUNNER_CODE"] = sys.path[
             -1
         ]  # read by the processes of this run, and to decide which code is the user's
+
+
+def before_the_job(error: Exception) -> str:
+    """Return as one sentence what Hydra raises before it calls the job."""
+    from runner.config.wording import one_line
+
+    if not isinstance(error, OSError):
+        return one_line(error)
+    reason = f"{error.filename} cannot be written ({error.strerror})"
+    return f"{reason}: choose another folder, hydra.run.dir=FOLDER, for a sweep hydra.sweep.dir=FOLDER"
 
 
 def run_job(cfg: "DictConfig") -> float | None:
