@@ -30,7 +30,14 @@ ROWS = 6  # examples of the made-up batch
 LEARNING_RATE = 0.01  # of the tiny task's optimizer: Adam, or what the model brings along
 
 # Facts of the data (see conf/data): sizes that are cut down to these, and values where the data has none.
-SMALLER = {"vocab_size": 20, "max_len": 12, "context_len": 12, "num_steps": 12}
+SMALLER = {
+    "vocab_size": 20,
+    "src_vocab_size": 20,
+    "tgt_vocab_size": 20,
+    "max_len": 12,
+    "context_len": 12,
+    "num_steps": 12,
+}
 USUAL = {
     "num_classes": 3,
     "num_targets": 2,

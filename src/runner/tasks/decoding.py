@@ -197,7 +197,8 @@ def penalty(length: Tensor, how: Decoding) -> Tensor:
 def pick(state: State, rows: Tensor) -> State:
     """The state of these rows, int64 (R,): each tensor (B, ...) becomes (R, ...)."""
     if isinstance(state, tuple):
-        return tuple(pick(part, rows) for part in state)
+        parts = [pick(part, rows) for part in state]
+        return type(state)(*parts) if hasattr(state, "_fields") else tuple(parts)  # a NamedTuple stays one
     return state.index_select(0, rows)
 
 

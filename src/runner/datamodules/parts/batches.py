@@ -136,14 +136,25 @@ class TextSplit:
         return torch.from_numpy(np.minimum(np.diff(self.offsets), self.max_len).astype(np.int64))
 
     def gather(self, index: Tensor, draw: torch.Generator) -> Texts:
-        rows = index.numpy()
-        start = self.offsets[rows]
-        length = np.minimum(self.offsets[rows + 1] - start, self.max_len)
-        column = np.arange(length.max(initial=1))
-        inside = column < length[:, None]  # (B, T)
-        position = np.where(inside, start[:, None] + column, 0)
-        tokens = np.where(inside, self.tokens[position], PAD)
-        return Texts(torch.from_numpy(tokens.astype(np.int64)), self.targets[index])
+        return Texts(padded(self.tokens, self.offsets, index, self.max_len), self.targets[index])
+
+
+def padded(tokens: np.ndarray, offsets: np.ndarray, index: Tensor, max_len: int) -> Tensor:
+    """Some rows of a flat array as (B, T), int64, PAD behind the shorter ones.
+
+    Args:
+        tokens: all tokens of all rows.
+        offsets: where each row starts; one more entry than rows.
+        index: numbers of the rows, int64 (B,).
+        max_len: tokens of a row that are kept.
+    """
+    rows = index.numpy()
+    start = offsets[rows]
+    length = np.minimum(offsets[rows + 1] - start, max_len)
+    column = np.arange(length.max(initial=1))
+    inside = column < length[:, None]  # (B, T)
+    position = np.where(inside, start[:, None] + column, 0)
+    return torch.from_numpy(np.where(inside, tokens[position], PAD).astype(np.int64))
 
 
 class StreamSplit:

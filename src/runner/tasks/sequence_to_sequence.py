@@ -1,0 +1,239 @@
+"""Writing a target for a source: translation, titles, rows of letters read backwards.
+
+The net maps a source (B, S) and the true target so far (B, T) to logits (B, T, V): teacher forcing. It also has `start`
+and `step`, with which a target is written token by token. Sources: teacher forcing and beam search as in Sutskever et
+al. 2014, arXiv:1409.3215; scheduled sampling: Bengio et al. 2015, arXiv:1506.03099, in two passes as Mihaylova and
+Martins 2019, arXiv:1906.07651, do it; label smoothing: Szegedy et al. 2016, arXiv:1512.00567, section 7.
+
+Shape letters: B batch, S source tokens, T target tokens, L tokens of a written target, V target vocabulary.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from torch import Tensor, nn
+
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.codecs import Columns, TextInputs
+from runner.datamodules.parts.pairs import Pairs, as_batch
+from runner.errors import UserError
+from runner.figures.alignment import alignment
+from runner.tasks.base import Task
+from runner.tasks.decoding import Decoded, Decoding, decode
+from runner.tasks.examples import IGNORE, LENGTH
+from runner.tasks.means import Mean, Scalars
+from runner.tasks.text_scores import TextScores
+from runner.text.vocabulary import PAD
+
+ROWS = 64  # sources that are decoded together
+SHOWN = 3  # samples after each epoch, and alignments of the test split
+
+
+class SequenceToSequence(Task):
+    """Cross-entropy of each next target token; the whole split is also written out and compared with its references.
+
+    Args:
+        net: maps source (B, S) and target so far (B, T) to logits (B, T, V); it has `start` and `step`.
+        max_len: tokens written at most.
+        label_smoothing: share of the probability that training asks for on all tokens alike, in [0, 1).
+        scheduled_sampling: share of the target tokens so far that are the net's own in the last epoch, in [0, 1]; it
+            grows evenly from 0 in the first epoch.
+        method: how a target is written: greedy, sample or beam (see `runner.tasks.decoding`).
+        beam_size: targets that beam search follows in parallel.
+        length_penalty: 0 = beam search compares log-probabilities, which favours short targets; 0.6 to 1 are usual.
+        n_best: answers for each source: at most beam_size with beam, 1 with greedy.
+        temperature: of sampling, above 0.
+        sample_seed: of sampling.
+        val_rows: validation rows that are written out after each epoch; None = all. The test split is always whole.
+        bleu_tokenizer: how BLEU cuts a text into words: 13a, zh, char ...
+    """
+
+    tokens = (0, 1)
+    aligned = 1  # the answers follow the target so far
+    causal = True
+    at_use = ("max_len", "method", "beam_size", "length_penalty", "n_best", "temperature", "sample_seed")
+
+    def __init__(
+        self,
+        net: nn.Module,
+        max_len: int,
+        label_smoothing: float = 0.0,
+        scheduled_sampling: float = 0.0,
+        method: Literal["greedy", "sample", "beam"] = "greedy",
+        beam_size: int = 5,
+        length_penalty: float = 0.0,
+        n_best: int = 1,
+        temperature: float = 1.0,
+        sample_seed: int = 0,
+        val_rows: int | None = None,
+        bleu_tokenizer: str = "13a",
+    ):
+        super().__init__(net)
+        if not 0 <= label_smoothing < 1:
+            raise UserError(f"task.label_smoothing must be in [0, 1), received {label_smoothing}")
+        if not 0 <= scheduled_sampling <= 1:
+            raise UserError(f"task.scheduled_sampling must be in [0, 1], received {scheduled_sampling}")
+        self.label_smoothing, self.scheduled_sampling = label_smoothing, scheduled_sampling
+        self.how = Decoding(
+            method, max_len, temperature, None, None, beam_size, length_penalty, n_best, seed=sample_seed
+        )
+        self.first = PAD  # the token that begins a target
+        self.val_rows, self.bleu_tokenizer = val_rows, bleu_tokenizer
+        self.texts = TextScores(str.split, bleu_tokenizer)
+        self.samples: list[tuple[str, str, str]] = []  # source, reference, what was written
+        self.alignments: list[Figure] = []
+
+    def connect(self, data: DataModule) -> None:
+        codec = target_of(data)
+        assert codec.vocabulary.start is not None, "a target begins with a mark"
+        self.first, self.how = codec.vocabulary.start, replace(self.how, end=codec.vocabulary.end)
+        self.texts = TextScores(codec.pipeline.cut, self.bleu_tokenizer)
+
+    def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Pairs:
+        length = facts.get("max_len") or LENGTH
+        src = torch.randint(2, facts["src_vocab_size"], (rows, length), generator=draw)
+        tgt = torch.randint(4, facts["tgt_vocab_size"], (rows, length + 1), generator=draw)
+        lengths = torch.tensor([[max(length >> row, 1)] for row in range(rows)])  # (B, 1)
+        place = torch.arange(length + 1)
+        return as_batch(src.where(place[:-1] < lengths, PAD), tgt.where(place <= lengths, PAD))
+
+    # Training.
+
+    def step(self, batch: Pairs) -> Scalars:
+        batch = self.with_own_tokens(batch)
+        own, target = self.own_losses(batch), batch.tgt_out
+        loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net(*self.inputs(batch)), target)
+        return {"loss": Mean(sum(own.values(), loss), (target != IGNORE).sum()), **own}
+
+    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean over the tokens that count, of logits (B, T, V) against the next tokens (B, T); smooth in training."""
+        smoothing = self.label_smoothing if self.training else 0.0
+        return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORE, label_smoothing=smoothing)
+
+    def with_own_tokens(self, batch: Pairs) -> Pairs:
+        """Replace some tokens of the target so far by what the net says is likeliest there: scheduled sampling."""
+        if not (self.training and self.scheduled_sampling):
+            return batch
+        epochs = self.trainer.max_epochs or 1
+        share = self.scheduled_sampling * self.current_epoch / max(epochs - 1, 1)
+        with torch.no_grad():
+            said = self.net(*self.inputs(batch)).argmax(dim=2)  # (B, T): the token after each
+        said = torch.cat([batch.tgt_in[:, :1], said[:, :-1]], dim=1)  # the start mark is always given
+        replaced = (torch.rand(said.shape, device=said.device) < share) & (batch.tgt_in != PAD)
+        return batch._replace(tgt_in=torch.where(replaced, said, batch.tgt_in))
+
+    # Writing.
+
+    def write(self, src: Tensor) -> Decoded:
+        """Return the targets that the net writes for sources, int64 (B, S)."""
+        with torch.inference_mode():
+            state = self.net.start(src)
+        return decode(self.net, state, torch.full_like(src[:, 0], self.first), self.how)
+
+    def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
+        """Return what the net writes for each source; sources of similar length are decoded together."""
+        codec = source_of(data)
+        order = sorted(range(len(rows)), key=lambda number: len(rows[number][codec.column]))
+        found: dict[int, dict] = {}
+        for begin in range(0, len(rows), ROWS):
+            some = order[begin : begin + ROWS]
+            (src,) = codec.encode([rows[number] for number in some])
+            decoded = self.write(src.to(self.device))
+            for number, tokens, scores in zip(some, decoded.tokens.tolist(), decoded.scores.tolist(), strict=True):
+                found[number] = self.named([data.decode(text) for text in tokens], scores)
+        return [found[number] for number in range(len(rows))]
+
+    def named(self, texts: list[str], scores: list[float]) -> dict[str, Any]:
+        """The answers for one source, best first; with their scores if there are several."""
+        if len(texts) == 1:
+            return {"prediction": texts[0]}
+        named: dict[str, Any] = {}
+        for number, (text, score) in enumerate(zip(texts, scores, strict=True), 1):
+            named |= {"prediction" if number == 1 else f"prediction_{number}": text, f"score_{number}": score}
+        return named
+
+    def answer_columns(self, data: DataModule) -> dict[str, str]:
+        example = self.named([""] * self.how.n_best, [0.0] * self.how.n_best)
+        return {name: "string" if isinstance(value, str) else "double" for name, value in example.items()}
+
+    # Comparing what is written with the references.
+
+    def on_validation_epoch_start(self) -> None:
+        super().on_validation_epoch_start()
+        self.texts = TextScores(self.texts.cut, self.bleu_tokenizer)
+
+    def on_validation_epoch_end(self) -> None:
+        self.write_split("val", self.val_rows)
+        super().on_validation_epoch_end()
+
+    def on_test_epoch_end(self) -> None:
+        self.write_split("test")
+        super().on_test_epoch_end()
+
+    def write_split(self, split: str, limit: int | None = None) -> None:
+        """Write out a split, each process its share."""
+        data = self.data_module
+        rows = data.raw(split, limit)[self.global_rank :: self.trainer.world_size]
+        written = [answer["prediction"] for answer in self.answer(rows, data)]
+        self.texts.add(written, (row["target"] for row in rows))
+        shown = zip(rows[:SHOWN], written[:SHOWN], strict=True)
+        self.samples = [(row["source"], row["target"], text) for row, text in shown]
+        if split == "test" and hasattr(self.net, "step_attention"):
+            self.alignments = [self.aligned_words(row, data) for row in rows[:SHOWN]]
+
+    def evaluation_metrics(self) -> dict[str, float]:
+        metrics = super().evaluation_metrics()
+        return metrics | {"perplexity": math.exp(min(metrics["loss"], 700.0))} | self.texts.compute()
+
+    @torch.inference_mode()
+    def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
+        """Add sources and their true targets to the metrics."""
+        if truths is None:
+            raise UserError("there is no target to compare with: give a file with the columns source and target")
+        whole = [{**row, "target": truth} for row, truth in zip(rows, truths, strict=True)]
+        batch = as_batch(*self.encoded(whole, data))
+        self.evaluation_means.add(self.step(batch), self.rows(batch))
+        self.evaluation_means.close()
+        self.texts.add((answer["prediction"] for answer in self.answer(rows, data)), truths)
+
+    def sample_text(self, data: DataModule) -> str | None:
+        names = ("source", "reference", "prediction")
+        lines = [f"{name:>10}  {text}" for sample in self.samples for name, text in zip(names, sample, strict=True)]
+        return "\n" + "\n".join(lines)
+
+    # Figures.
+
+    def aligned_words(self, row: dict, data: DataModule) -> Figure:
+        """Where the net looked while it wrote the target of a row."""
+        codec = source_of(data)
+        (src,) = codec.encode([row])
+        decoded = self.write(src.to(self.device))
+        assert decoded.attention is not None, "step_attention says where a step looked"
+        read = codec.tokens([row])[0]
+        written = target_of(data).vocabulary.decode(number for number in decoded.tokens[0, 0].tolist() if number != PAD)
+        return alignment(decoded.attention[0, 0, : len(written), : len(read)].cpu().numpy(), read, written)
+
+    def figures(self) -> dict[str, Figure]:
+        return {f"alignment_{number}": figure for number, figure in enumerate(self.alignments, 1)}
+
+
+def source_of(data: DataModule) -> TextInputs:
+    """What encodes the sources."""
+    return part_of(data, "source")
+
+
+def target_of(data: DataModule) -> TextInputs:
+    """What encodes the targets."""
+    return part_of(data, "target")
+
+
+def part_of(data: DataModule, side: str) -> TextInputs:
+    assert isinstance(data.inputs, Columns), "data of pairs"
+    part = data.inputs.parts[side]
+    assert isinstance(part, TextInputs), "pairs of texts"
+    return part
