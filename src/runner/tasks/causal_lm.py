@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import Loader, StreamSplit
+from runner.datamodules.parts.batches import Loader
+from runner.datamodules.parts.token_store import IGNORE, WindowSplit, one_document
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task
 from runner.tasks.decoding import Decoding, Window, decode, last_tokens
-from runner.tasks.examples import IGNORE
 from runner.tasks.means import Mean, Scalars
 from runner.text.vocabulary import PAD
 
@@ -124,12 +124,13 @@ class CausalLM(Task):
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
         """Add texts to the metrics, in windows as in training; no labels are needed."""
         for tokens in self.encoded(rows, data)[0].cpu():
-            for batch in Loader(StreamSplit(tokens[tokens != PAD].numpy(), self.context_len), data.eval_rows):
+            windows = WindowSplit(one_document(tokens[tokens != PAD].numpy()), self.context_len)
+            for batch in Loader(windows, data.eval_rows):
                 batch = type(batch)(*(part.to(self.device) for part in batch))
                 self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
             self.evaluation_means.close()
 
     def scores(self) -> dict[str, float]:
         if not any(self.evaluation_means.weights.values()):
-            raise UserError(f"the text is shorter than one window of {self.context_len} tokens and the next one")
+            raise UserError("the text is too short: a language model predicts from the second token on")
         return self.evaluation_metrics()
