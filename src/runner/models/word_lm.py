@@ -16,11 +16,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.models.layers.carrying import CarryingLM, State
-from runner.models.layers.embeddings import load_vectors
+from runner.models.layers.embeddings import load_vectors, word_embedding
 from runner.models.layers.softmax import AdaptiveSoftmax, SampledSoftmax, Softmax
 from runner.models.ranges import check_choice, check_share, check_size
 
-BEGIN = 0.1  # weights begin between minus and plus this, as in Zaremba et al.
+BEGIN = 0.1  # word vectors begin between minus and plus this, as in Zaremba et al.
 
 
 class WordLM(CarryingLM):
@@ -69,7 +69,7 @@ class WordLM(CarryingLM):
             raise ValueError("an adaptive softmax has no matrix of all words to be tied: leave tied or softmax out")
         self.dropout, self.locked = dropout, locked
         self.embedding_dropout, self.weight_dropout = embedding_dropout, weight_dropout
-        self.embedding = nn.Embedding(vocab_size, embed_dim, padding_idx=0)
+        self.embedding = word_embedding(vocab_size, embed_dim, BEGIN)
         last = embed_dim if tied else hidden_dim
         widths = [embed_dim, *[hidden_dim] * (num_layers - 1), last]
         self.units = widths[1:]
@@ -82,12 +82,8 @@ class WordLM(CarryingLM):
             "adaptive": lambda: AdaptiveSoftmax(last, vocab_size, cutoffs),
         }
         self.output = made[softmax]()
-        for parameter in self.parameters():
-            nn.init.uniform_(parameter, -BEGIN, BEGIN)
         if tied:
             self.output.weight = self.embedding.weight
-        with torch.no_grad():
-            self.embedding.weight[0] = 0.0
 
     def load_vectors(self, matrix: Tensor) -> None:
         """Start with these word vectors (V, E)."""

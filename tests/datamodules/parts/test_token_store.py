@@ -21,7 +21,6 @@ def long_store(documents: int = 7) -> TokenStore:
 def test_documents_by_number():
     assert [document.tolist() for document in STORE.documents([2, 0])] == [[31, 2], [11, 12, 2]]
     assert STORE.lengths().tolist() == [3, 5, 2]
-    assert [chunk.tolist() for chunk in STORE.chunks(np.array([0, 2, 1]), size=6)] == [[0, 2], [1]]
 
 
 def test_a_window_stays_in_its_document_and_predicts_all_of_it():
@@ -42,6 +41,16 @@ def test_one_text_is_predicted_from_its_second_token_on(tokens, windows):
     assert sum(int((split.gather(torch.tensor([k]), DRAW)[1] != IGNORE).sum()) for k in range(windows)) == max(
         tokens - 1, 0
     )
+
+
+def test_contexts_of_a_document_begin_with_the_token_before_it():
+    split = WindowSplit(STORE, 3, np.array([1, 2]))
+    parts = list(split.contexts(3, size=4))
+    assert [len(following) for _, following in parts] == [4, 3]
+    contexts, following = (np.concatenate(part).tolist() for part in zip(*parts, strict=True))
+    assert following == [21, 22, 23, 24, 2, 31, 2]
+    assert contexts == [[2, 2], [2, 21], [21, 22], [22, 23], [23, 24], [2, 2], [2, 31]]
+    assert next(split.contexts(1))[0].shape == (7, 0)
 
 
 def test_documents_without_tokens_have_no_windows():

@@ -54,11 +54,6 @@ class TokenStore:
         """The tokens of some documents."""
         return [self.tokens[self.starts[number] : self.starts[number + 1]] for number in indices]
 
-    def chunks(self, indices: np.ndarray, size: int = 1 << 20) -> Iterator[np.ndarray]:
-        """Yield the numbers of the documents, as many at a time as together have about `size` tokens."""
-        ends = self.lengths()[indices].cumsum() if len(indices) else np.zeros(0, dtype=np.int64)
-        yield from filter(len, np.split(indices, np.flatnonzero(np.diff(ends // size)) + 1))
-
 
 def one_document(tokens: np.ndarray) -> TokenStore:
     """Return a store of one text (N,), whose first token is only read, since none stands before it."""
@@ -104,6 +99,20 @@ class WindowSplit:
 
     def gather(self, index: Tensor, draw: torch.Generator) -> NamedTuple:
         return Stream(*self.read(index.numpy()))
+
+    def contexts(self, n: int, size: int = 1 << 20) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield the n - 1 tokens before each token and the token itself, int64 (M, n - 1) and (M,), M up to `size`.
+
+        Before the beginning of a document stands the token before it, as often as needed.
+        """
+        ends, back = self.sizes.cumsum(), np.arange(n - 1, 0, -1)
+        for begin in range(0, int(self.sizes.sum()), size):
+            number = np.arange(begin, min(begin + size, ends[-1]))
+            document = np.searchsorted(ends, number, side="right")
+            first = self.first[document]
+            position = first + number - (ends - self.sizes)[document]
+            before = np.maximum(position[:, None] - back, first[:, None] - 1)  # (M, n - 1)
+            yield self.store.tokens[before].astype(np.int64), self.store.tokens[position].astype(np.int64)
 
 
 class LaneSplit(WindowSplit):
