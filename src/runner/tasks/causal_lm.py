@@ -94,7 +94,7 @@ class CausalLM(Task):
         state = self.carried[self.training]
         if state is not None and len(batch.tokens) <= len(state[0]):  # a larger batch begins an epoch
             continues = batch.continues
-            state = tuple(masked(part[: len(continues)].to(self.device), continues) for part in state)
+            state = tuple(continued(part[: len(continues)].to(self.device), continues) for part in state)
         else:
             state = None
         features, after = self.net.read(batch.tokens, state)
@@ -169,6 +169,6 @@ class CausalLM(Task):
         return self.evaluation_metrics()
 
 
-def masked(part: Tensor, continues: Tensor) -> Tensor:
+def continued(part: Tensor, continues: Tensor) -> Tensor:
     """Part of a state (B, ...), zeros for rows that do not continue (B,)."""
     return part * continues.view(-1, *[1] * (part.ndim - 1))

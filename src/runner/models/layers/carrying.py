@@ -15,6 +15,9 @@ class CarryingLM(nn.Module):
 
     output: nn.Module  # features (..., F) to logits (..., V)
 
+    def __init__(self) -> None:
+        super().__init__()
+
     def initial(self, rows: int) -> State:
         """The state before the first token of each of B rows."""
         raise NotImplementedError(f"{type(self).__name__} has to define initial(rows)")

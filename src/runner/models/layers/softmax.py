@@ -39,7 +39,8 @@ class SampledSoftmax(Softmax):
     """In training a softmax over the right word and S words that are drawn for the whole batch.
 
     Words are drawn with replacement, and a word of rank r with probability log((r + 2) / (r + 1)) / log(V + 1), which
-    is about how often words occur; the logits are corrected by the logarithm of how often a word is expected.
+    is about how often words occur; the logits are corrected by the logarithm of how often a word is expected among the
+    drawn ones. The more words are drawn, the nearer is the loss to that of the full softmax.
 
     Args:
         features: numbers F that a word is predicted from.
@@ -58,10 +59,9 @@ class SampledSoftmax(Softmax):
         features, target = features.flatten(0, -2), target.flatten()
         right = target.clamp(min=0)  # (N,)
         wrong = self.drawn()  # (S,)
-        scores = (features * self.weight[right]).sum(dim=1) + self.bias[right] - self.expected(right)  # (N,)
+        scores = (features * self.weight[right]).sum(dim=1) + self.bias[right]  # (N,)
         others = F.linear(features, self.weight[wrong], self.bias[wrong]) - self.expected(wrong)  # (N, S)
-        others = others.masked_fill(wrong == right.unsqueeze(1), -math.inf)
-        losses = torch.logaddexp(scores, others.logsumexp(dim=1)) - scores  # (N,)
+        losses = torch.logaddexp(scores - self.expected(right), others.logsumexp(dim=1)) - scores  # (N,)
         counts = target != IGNORE
         return (losses * counts).sum() / counts.sum()
 
