@@ -54,8 +54,8 @@ def test_a_text_without_labels_is_scored_as_in_training(trained, tmp_path: Path)
     (tmp_path / "a.txt").write_text("the cat sat on the mat and looked at the rat\n" * 20)
     metrics, _, worst = score_file(predictor, tmp_path / "a.txt", None, None)
     assert 0 < metrics["loss"] < 6 and worst == []
-    (tmp_path / "short.txt").write_text("t\n")
-    with pytest.raises(UserError, match="shorter than one window"):
+    (tmp_path / "short.txt").write_text("\n")
+    with pytest.raises(UserError, match="the text is too short"):
         score_file(predictor, tmp_path / "short.txt", None, None)
     with pytest.raises(UserError, match=r'line 2 has no column "text"; it has: word'):
         score_file(predictor, write_csv(tmp_path / "a.csv", [{"word": "x"}]), None, None)

@@ -43,3 +43,11 @@ def test_char_rnn_is_elmans_recurrence() -> None:
         hidden = np.tanh(from_input + weights["weight_hh_l0"] @ hidden + weights["bias_hh_l0"])
         expected = numbers(net.output.weight) @ hidden + numbers(net.output.bias)
         np.testing.assert_allclose(numbers(net(tokens))[0, place], expected, atol=1e-6)
+
+
+def test_char_rnn_reads_one_hot_characters() -> None:
+    net = CharRNN(vocab_size=11, embed_dim=None, hidden_dim=6)
+    tokens = torch.randint(1, 11, (2, 5))
+    hidden, _ = net.recurrent(torch.nn.functional.one_hot(tokens, 11).float())
+    torch.testing.assert_close(net(tokens), net.output(hidden))
+    assert not net.embedding.weight.requires_grad and not net.embedding.weight[0].any()

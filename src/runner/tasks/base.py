@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 Question = Callable[[str, DataModule], list[dict]]  # from what is typed to rows of answers
 FILES = "files"  # the folder of a bundle that holds the net's own files; that of a run with those of its objective
 
+ESTIMATOR = "estimator.pt"  # the file of a bundle that holds an estimator
+
 
 class Task(Loop):
     """A training objective for one net.
@@ -134,13 +136,19 @@ class Task(Loop):
         return {name: value for name, value in found.items() if name.startswith(f"{split}/")}
 
     def save_weights(self, folder: Path) -> None:
-        """Write the weights, and the additional files of a net."""
+        """Write the weights, and the additional files of a net; of an estimator its state."""
+        if not self.by_gradient:
+            torch.save(self.net.state(), folder / ESTIMATOR)
+            return
         save_model(self.net, str(folder / "weights.safetensors"))
         if hasattr(self.net, "save_files"):
             (folder / FILES).mkdir(exist_ok=True)
             self.net.save_files(folder / FILES)
 
     def load_weights(self, folder: Path) -> None:
+        if not self.by_gradient:
+            self.net.load_state(torch.load(folder / ESTIMATOR, weights_only=True))
+            return
         file = folder / "weights.safetensors"
         if hasattr(self.net, "load_files"):
             self.net.load_files(folder / FILES)

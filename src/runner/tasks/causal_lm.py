@@ -14,12 +14,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import Loader, StreamSplit
+from runner.datamodules.parts.batches import Loader
+from runner.datamodules.parts.token_store import IGNORE, Carried, LaneSplit, one_document
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task
 from runner.tasks.decoding import Decoding, Window, decode, last_tokens
-from runner.tasks.examples import IGNORE
 from runner.tasks.means import Mean, Scalars
 from runner.text.vocabulary import PAD
 
@@ -28,7 +28,8 @@ class CausalLM(Task):
     """Cross-entropy of the next token; perplexity, and bits per character if the tokens are characters.
 
     Args:
-        net: maps tokens (B, T) to logits (B, T, V); one with `start` and `step` generates without rereading its text.
+        net: maps tokens (B, T) to logits (B, T, V). One with `start` and `step` generates without rereading its text;
+            one with `read`, `output` and `losses_of` (`models/layers/carrying.py`) carries its state between batches.
         context_len: most tokens that a net without `start` and `step` sees at once when it generates.
         sample_len: tokens of the sample generated after each epoch; 0 = none.
         method: how a text is generated: greedy, sample or beam (see `runner.tasks.decoding`).
@@ -62,6 +63,7 @@ class CausalLM(Task):
         self.writer: Any = net if hasattr(net, "step") else Window(net, context_len)
         self.context_len = context_len
         self.token_unit = "token"
+        self.carried: dict[bool, tuple[Tensor, ...] | None] = {True: None, False: None}  # in training, in evaluation
 
     def connect(self, data: DataModule) -> None:
         self.token_unit = getattr(data, "token_unit", self.token_unit)
@@ -69,10 +71,41 @@ class CausalLM(Task):
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
         return examples.with_next_tokens(facts, read, rows, draw)
 
+    def inputs(self, batch: Any) -> tuple[Tensor, ...]:
+        return tuple(batch[:1])
+
     def step(self, batch: Any) -> Scalars:
-        own, target = self.own_losses(batch), batch[-1]  # target (B, T)
-        loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net(*self.inputs(batch)), target)
+        target = batch[-1]  # (B, T)
+        if hasattr(self.net, "read"):
+            features = self.read(batch)  # (B, T, F)
+            own = self.net.losses_of(features, target)
+            loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net.output(features), target)
+        else:
+            own = self.own_losses(batch)
+            loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net(*self.inputs(batch)), target)
         return {"loss": Mean(sum(own.values(), loss), (target != IGNORE).sum()), **own}
+
+    # Carrying the state of the net from batch to batch: gradients end at the beginning of a window.
+
+    def read(self, batch: Any) -> Tensor:
+        """Let the net read a batch, from the state after the batch before where its rows continue that one."""
+        if not isinstance(batch, Carried):
+            return self.net.read(batch[0])[0]
+        state = self.carried[self.training]
+        if state is not None and len(batch.tokens) <= len(state[0]):  # a larger batch begins an epoch
+            continues = batch.continues
+            state = tuple(continued(part[: len(continues)].to(self.device), continues) for part in state)
+        else:
+            state = None
+        features, after = self.net.read(batch.tokens, state)
+        self.carried[self.training] = tuple(part.detach() for part in after)
+        return features
+
+    def training_state(self) -> dict:
+        return {"carried": self.carried[True]}
+
+    def load_training_state(self, state: dict) -> None:
+        self.carried[True] = state["carried"]
 
     def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
         """Mean over the tokens that count, of logits (B, T, V) against the tokens that follow (B, T)."""
@@ -124,12 +157,18 @@ class CausalLM(Task):
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
         """Add texts to the metrics, in windows as in training; no labels are needed."""
         for tokens in self.encoded(rows, data)[0].cpu():
-            for batch in Loader(StreamSplit(tokens[tokens != PAD].numpy(), self.context_len), data.eval_rows):
+            windows = LaneSplit(one_document(tokens[tokens != PAD].numpy()), self.context_len)
+            for batch in Loader(windows, data.eval_rows):
                 batch = type(batch)(*(part.to(self.device) for part in batch))
                 self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
             self.evaluation_means.close()
 
     def scores(self) -> dict[str, float]:
         if not any(self.evaluation_means.weights.values()):
-            raise UserError(f"the text is shorter than one window of {self.context_len} tokens and the next one")
+            raise UserError("the text is too short: a language model predicts from the second token on")
         return self.evaluation_metrics()
+
+
+def continued(part: Tensor, continues: Tensor) -> Tensor:
+    """Part of a state (B, ...), zeros for rows that do not continue (B,)."""
+    return part * continues.view(-1, *[1] * (part.ndim - 1))

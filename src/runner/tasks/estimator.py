@@ -5,7 +5,6 @@ values are in `state()`, plain containers and arrays, so that it is stored and l
 """
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -134,9 +133,3 @@ class Estimator(Task):
 
     def figures(self) -> dict[str, Figure]:
         return self.drawn
-
-    def save_weights(self, folder: Path) -> None:
-        torch.save(self.net.state(), folder / "estimator.pt")
-
-    def load_weights(self, folder: Path) -> None:
-        self.net.load_state(torch.load(folder / "estimator.pt", weights_only=True))

@@ -12,10 +12,10 @@ from torch import Tensor
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import Features, Images, Stream, Texts, Windows
+from runner.datamodules.parts.token_store import IGNORE
 from runner.errors import UserError
 from runner.text.vocabulary import PAD
 
-IGNORE = -100  # a target that does not count
 LENGTH = 12  # tokens, or steps of a signal, where the facts do not say
 Facts = Mapping[str, Any]
 

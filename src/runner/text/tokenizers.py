@@ -43,6 +43,11 @@ class Learning(Protocol):
         """Return what the constructor needs, JSON-able."""
 
 
+def space(text: str) -> list[str]:
+    """Return what stands between spaces, as it is: for texts that have been cut already."""
+    return text.split()
+
+
 def word(text: str) -> list[str]:
     """Return the words in lower case; punctuation is dropped, apostrophes inside a word stay."""
     return _WORD.findall(text.lower())
@@ -92,7 +97,8 @@ def _chinese() -> Tokenizer:
 
 
 TOKENIZERS: dict[str, Tokenizer | type[Learning]] = {
-    "word": word, "regex": regex, "penn": penn, "char": char, "jieba": jieba, "bpe": BytePairs, "wordpiece": WordPieces,
+    "space": space, "word": word, "regex": regex, "penn": penn, "char": char, "jieba": jieba,
+    "bpe": BytePairs, "wordpiece": WordPieces,
 }  # fmt: skip
 
 

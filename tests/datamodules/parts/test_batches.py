@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from runner.datamodules.parts.batches import Features, Loader, StreamSplit, Subset, TensorSplit, TextSplit
+from runner.datamodules.parts.batches import Features, Loader, Subset, TensorSplit, TextSplit
 from runner.text.vocabulary import PAD
 
 DRAW = torch.Generator()
@@ -159,19 +159,6 @@ def test_a_subset_numbers_its_own_rows():
     assert len(subset) == 3
     assert [part.tolist() for part in subset.gather(torch.tensor([2, 0]), DRAW)] == [[5, 8], [10, 16]]
     assert [part.tolist() for part in Subset(subset, torch.tensor([1])).gather(torch.tensor([0]), DRAW)] == [[2], [4]]
-
-
-def test_a_stream_is_cut_into_windows_whose_target_is_one_token_on():
-    split = StreamSplit(np.arange(10, dtype=np.int16), context_len=3)
-    assert len(split) == 3
-    inputs, targets = split.gather(torch.tensor([0, 2]), DRAW)
-    assert inputs.tolist() == [[0, 1, 2], [6, 7, 8]]
-    assert torch.equal(targets, inputs + 1) and inputs.dtype == targets.dtype == torch.int64
-
-
-@pytest.mark.parametrize(("tokens", "windows"), [(0, 0), (1, 0), (3, 0), (4, 1), (6, 1), (7, 2)])
-def test_a_window_needs_a_token_after_it(tokens, windows):
-    assert len(StreamSplit(np.arange(tokens), context_len=3)) == windows
 
 
 def test_a_process_may_be_left_without_a_text():

@@ -157,27 +157,6 @@ def padded(tokens: np.ndarray, offsets: np.ndarray, index: Tensor, max_len: int)
     return torch.from_numpy(np.where(inside, tokens[position], PAD).astype(np.int64))
 
 
-class StreamSplit:
-    """One long stream of tokens cut into windows; the target is the window shifted by one token.
-
-    Args:
-        tokens: the stream, any integer type, which may be memory-mapped.
-        context_len: tokens of a window.
-    """
-
-    def __init__(self, tokens: np.ndarray, context_len: int):
-        self.tokens = np.asarray(tokens)
-        self.context_len = context_len
-
-    def __len__(self) -> int:
-        return max(len(self.tokens) - 1, 0) // self.context_len
-
-    def gather(self, index: Tensor, draw: torch.Generator) -> Stream:
-        position = index.numpy()[:, None] * self.context_len + np.arange(self.context_len + 1)
-        window = torch.from_numpy(self.tokens[position].astype(np.int64))  # (B, T + 1)
-        return Stream(window[:, :-1], window[:, 1:])
-
-
 class Subset:
     """Some rows of another split.
 
@@ -265,15 +244,17 @@ class Loader:
 
     def __len__(self) -> int:
         if isinstance(self.split, Ordered):
-            return len(self.batches())
+            return len(self.split.order(self.batch_size * self.world_size, None))
         return -(-len(self.split) // (self.batch_size * self.world_size))
 
-    def batches(self) -> Sequence[Tensor]:
-        """Row numbers of each batch of this epoch, the share of this process."""
+    def batches(self) -> Iterator[Tensor]:
+        """Yield the row numbers of each batch of this epoch that is left, the share of this process."""
+        first = self.position if self.shuffle else 0
         if isinstance(self.split, Ordered):
             whole = self.split.order(self.batch_size * self.world_size, self.draw(0) if self.shuffle else None)
-            return [rows[self.rank :: self.world_size] for rows in whole]
-        return self.order()[self.rank :: self.world_size].split(self.batch_size)
+            yield from (whole[number][self.rank :: self.world_size] for number in range(first, len(whole)))
+        else:
+            yield from self.order()[self.rank :: self.world_size].split(self.batch_size)[first:]
 
     def draw(self, number: int) -> torch.Generator:
         """Random numbers of this epoch: 0 = those of its order, 1 and up = those of a batch."""
@@ -313,13 +294,11 @@ class Loader:
         return torch.cat([order[: whole * size].view(whole, size)[places].flatten(), order[whole * size :]])
 
     def __iter__(self) -> Iterator[NamedTuple]:
-        batches = self.batches()
         draw = torch.Generator()  # one for all batches: reseeding it takes a microsecond
-        first = self.position if self.shuffle else 0
-        for number in range(first, len(batches)):
+        for number, rows in enumerate(self.batches(), self.position if self.shuffle else 0):
             self.position = number + 1
             draw.manual_seed(self.seed_of(1 + number * self.world_size + self.rank))
-            yield self.split.gather(batches[number], draw)
+            yield self.split.gather(rows, draw)
         self.position = 0  # iterating again in the same epoch starts from the beginning
 
     def state_dict(self) -> dict:

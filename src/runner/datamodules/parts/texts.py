@@ -27,7 +27,7 @@ from runner.files import cache
 from runner.text.pipeline import Pipeline, TokenSettings
 from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 
-CHUNK = 1 << 16  # rows handled at a time
+CHUNK = 1 << 20  # tokens handled at a time
 
 
 class TextRow(NamedTuple):
@@ -161,7 +161,7 @@ def _write(
         learnt, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
     else:
         learnt, offsets = None, found.offsets
-        vocabulary = _number(folder, settings, words, offsets, splits.train)
+        vocabulary = number_tokens(folder, settings, words, offsets, splits.train)
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "text_offsets.npy", found.text_offsets)
     np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
@@ -171,27 +171,42 @@ def _write(
     (folder / "meta.json").write_text(meta, encoding="utf-8")
 
 
-def _number(
-    folder: Path, settings: TextSettings, words: list[str], offsets: np.ndarray, train: np.ndarray
+def number_tokens(
+    folder: Path,
+    settings: TextSettings,
+    words: list[str],
+    offsets: np.ndarray,
+    train: np.ndarray,
+    specials: Sequence[str] = SPECIALS,
 ) -> Vocabulary:
     """Replace the provisional numbers, in order of first appearance, by those of the vocabulary.
 
     The vocabulary is made from the counts of the training rows, which are known only now.
+
+    Args:
+        folder: holds `provisional.bin`, int32, which becomes `tokens.npy`; `counts.npy` is how often each entry of the
+            vocabulary occurs in training.
+        settings: how large the vocabulary may be.
+        words: the tokens by their provisional numbers.
+        offsets: where each row starts in the numbers, and where the last one ends.
+        train: the rows of the training split.
+        specials: special tokens of the vocabulary.
     """
-    lengths = np.diff(offsets)
     provisional = np.memmap(folder / "provisional.bin", dtype=np.int32, mode="r")
-    in_training = np.zeros(len(lengths), dtype=bool)
+    in_training = np.zeros(len(offsets) - 1, dtype=bool)
     in_training[train] = True
     counts = np.zeros(len(words), dtype=np.int64)
-    for start, end in _chunks(len(lengths)):
-        tokens = provisional[offsets[start] : offsets[end]]
-        keep = np.repeat(in_training[start:end], lengths[start:end])
-        counts += np.bincount(tokens[keep], minlength=len(words))
+    for start, end in _chunks(len(provisional)):
+        first, last = np.searchsorted(offsets, [start, end - 1], side="right") - 1  # rows of this chunk
+        sizes = np.diff(offsets[first : last + 2].clip(start, end))
+        keep = np.repeat(in_training[first : last + 1], sizes)
+        counts += np.bincount(provisional[start:end][keep], minlength=len(words))
     seen = {word: int(count) for word, count in zip(words, counts, strict=True) if count}
-    vocabulary = Vocabulary.build(seen, settings.vocab_size, settings.min_count)
+    vocabulary = Vocabulary.build(seen, settings.vocab_size, settings.min_count, specials)
 
     final = np.fromiter((vocabulary.numbers.get(word, UNK) for word in words), dtype=np.int32, count=len(words))
-    shape = (int(offsets[-1]),)
+    np.save(folder / "counts.npy", np.bincount(final, counts, minlength=len(vocabulary)).astype(np.int64))
+    shape = (len(provisional),)
     tokens = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=np.int32, shape=shape)
     for start, end in _chunks(shape[0]):
         tokens[start:end] = final[provisional[start:end]]

@@ -1,0 +1,377 @@
+"""The words of a text of any size, for language models and word vectors: text files, or the packaged film reviews.
+
+A text is a number of documents of sentences; every sentence ends with an end mark, which also stands before the first
+one. Prepared once: `tokens.npy` (all tokens, int32), `starts.npy` and `sentences.npy` (where documents and sentences
+start), the documents of each split, `counts.npy` and `meta.json` are in the cache and are memory-mapped.
+"""
+
+import hashlib
+import json
+import re
+from array import array
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import chain, groupby, islice
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import numpy as np
+
+from runner.datamodules.movie_reviews import packaged
+from runner.datamodules.parts.batches import Split
+from runner.datamodules.parts.codecs import Codec, TextInputs, cells
+from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.splits import OWN, PARTS
+from runner.datamodules.parts.targets import Targets
+from runner.datamodules.parts.texts import number_tokens
+from runner.datamodules.parts.token_store import LaneSplit, TokenStore, WindowSplit
+from runner.datamodules.text_data import TextData
+from runner.errors import UserError
+from runner.files import cache
+from runner.files.tables import TableFile, listed, missing
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.vocabulary import END, SPECIALS, UNK, Vocabulary
+
+TEXT_MARKS = (*SPECIALS, END)  # special tokens of the vocabulary of a text
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?![a-z])|(?<=[.!?][\"')\]])\s+(?![a-z])")
+FINISHED = re.compile(r"[.!?][\"')\]]*\s*\Z")
+LONGEST = 10_000  # characters after which the end of a sentence is no longer waited for
+LONGEST_PIECE = 60_000  # characters of a sentence: about 10 000 words, as gensim cuts a text without sentences
+BUFFER = 1 << 20  # tokens written at a time
+OWN_SPLIT = re.compile(r"(?:^|[._-])(train|valid|val|dev|test)(?:[._-]|$)")  # in the name of a file
+NAMED = {"train": "train", "valid": "val", "val": "val", "dev": "val", "test": "test"}
+
+
+class Document(NamedTuple):
+    """The sentences of a document, and the split the source has put it into (None = to be split here)."""
+
+    sentences: Iterable[str]
+    split: str | None = None
+
+
+class Reading(NamedTuple):
+    """A text that can be read.
+
+    Args:
+        documents: starts a new stream of the documents.
+        source: one line that says where the text comes from.
+        digest: SHA-256 of what is read.
+    """
+
+    documents: Callable[[], Iterable[Document]]
+    source: str
+    digest: str
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Corpus(TextData):
+    """Windows or sentences of a text; whole documents belong to a split.
+
+    After `setup()` there are also `store` and `sentences` (the tokens by documents and by sentences), `members`
+    (numbers of the documents of each split), `sentences_of(split)` and `counts` (how often each word is in training).
+
+    Args:
+        path: a text file, or a folder of them; a file whose name has train, valid or test in it belongs to that split.
+            None = the packaged IMDB reviews.
+        files: pattern of the names of the files in a folder.
+        encoding: of the files.
+        document: what is one document: a line, a paragraph (ends with an empty line) or a whole file.
+        sentence: where a sentence ends: at the marks . ! ? or at the end of a line.
+        max_words: documents are read until there are so many words; None = all.
+        view: what a row of a batch is: windows of a document, the same as a stream in which each row continues that of
+            the batch before, or sentences.
+        context_len: tokens of a window.
+        max_len: tokens of a row with view=sentences; the rest of a longer sentence is a row of its own.
+    """
+
+    path: str | None = None
+    files: str = "*"
+    encoding: str = "utf-8"
+    document: Literal["line", "paragraph", "file"] = "line"
+    sentence: Literal["marks", "line"] = "marks"
+    max_words: int | None = None
+    view: Literal["windows", "stream", "sentences"] = "windows"
+    context_len: int = 32
+    max_len: int = 64
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, value in {key: getattr(self, key) for key in ("max_words", "context_len", "max_len")}.items():
+            if value is not None and value < 1:
+                raise UserError(f"data.{name} must be at least 1, received {value}.")
+        for name, known in (("document", DOCUMENTS), ("sentence", SENTENCES), ("view", VIEWS)):
+            if getattr(self, name) not in known:
+                raise UserError(f"data.{name} is one of {', '.join(known)}, received {getattr(self, name)!r}.")
+        self.store: TokenStore
+        self.sentences: TokenStore
+        self.members: dict[str, np.ndarray] = {}
+        self.counts = np.zeros(0, dtype=np.int64)  # how often each entry of the vocabulary occurs in training, (V,)
+
+    def find(self) -> Reading:
+        """Return the text.
+
+        Raises:
+            UserError: it cannot be reached.
+        """
+        if self.path is None:
+            found = packaged("imdb")
+            return Reading(self._packaged, found.source, found.digest)
+        path = Path(self.path)
+        files = [path] if path.is_file() else sorted(file for file in path.glob(self.files) if file.is_file())
+        if not path.exists():
+            raise missing(path, self.path)
+        if not files:
+            raise UserError(f"data.path={self.path}: no file of this folder is called {self.files} (data.files).")
+        if files == [path]:
+            return Reading(lambda: self._in_files(files), f"text {self.path}", cache.file_digest(path))
+        digests = "".join(f"{file.name} {cache.file_digest(file)}\n" for file in files)
+        source = f"text {listed(file.name for file in files)} in {self.path}"
+        return Reading(lambda: self._in_files(files), source, hashlib.sha256(digests.encode()).hexdigest())
+
+    def prepare(self) -> Prepared:
+        found = self.find()
+        settings = asdict(self.encoded()) | dict.fromkeys(("max_len", "truncate"))
+        reading = {key: getattr(self, key) for key in ("document", "sentence", "max_words", "encoding", "files")}
+        kind = type(self).__name__.lower()
+        key = {"digest": found.digest, "settings": settings, "splitting": asdict(self.splitting), "reading": reading}
+        folder = cache.prepared(kind, key, lambda part: self._write(part, found.documents))
+        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        tokens = np.load(folder / "tokens.npy", mmap_mode="r")
+        self.store = TokenStore(tokens, np.load(folder / "starts.npy", mmap_mode="r"))
+        self.sentences = TokenStore(tokens, np.load(folder / "sentences.npy", mmap_mode="r"))
+        self.members = {part: np.load(folder / f"{part}.npy") for part in PARTS}
+        self.counts = np.load(folder / "counts.npy")
+        pipeline = self._pipeline(meta["subword"])
+        inputs = Prompt("text", pipeline, Vocabulary(meta["vocabulary"], TEXT_MARKS), self.sentence)
+        made: dict[str, Any] = {part: VIEWS[self.view](self, part) for part in PARTS}
+        rows = DocumentRows(self.store, self.members, inputs)
+        return Prepared(inputs, None, **made, rows=rows, source=found.source, digest=found.digest)
+
+    def small(self, facts: dict[str, Any]) -> tuple[Codec, Targets | None] | None:
+        words = [chr(ord("a") + number) for number in range(facts["vocab_size"] - len(TEXT_MARKS))]
+        return Prompt("text", self._pipeline(), Vocabulary([*TEXT_MARKS, *words], TEXT_MARKS), self.sentence), None
+
+    # Views.
+
+    def windows(self, part: str) -> Split:
+        """Windows of the documents, shuffled in training."""
+        return WindowSplit(self.store, self.context_len, self.members[part])
+
+    def stream(self, part: str) -> Split:
+        """The same windows in lanes."""
+        return LaneSplit(self.store, self.context_len, self.members[part])
+
+    def single_sentences(self, part: str) -> Split:
+        """Sentences, shuffled in training."""
+        return WindowSplit(self.sentences, self.max_len, self.sentences_of(part))
+
+    def sentences_of(self, part: str) -> np.ndarray:
+        """Numbers of the sentences of a split, int64."""
+        first = np.searchsorted(self.sentences.starts, self.store.starts)  # (D + 1,): the first sentence of each
+        begin, end = first[self.members[part]], first[self.members[part] + 1]
+        ends = (end - begin).cumsum()
+        return np.arange(ends[-1] if len(ends) else 0) + np.repeat(end - ends, end - begin)
+
+    # Reading.
+
+    def _pipeline(self, learnt: dict | None = None) -> Pipeline:
+        return Pipeline(TokenSettings(self.tokenizer, self.stopwords, self.stem), learnt=learnt)
+
+    def _packaged(self) -> Iterator[Document]:
+        texts = [row.text for row in packaged("imdb").rows()]  # the file has all negative ones first
+        for number in np.random.default_rng(0).permutation(len(texts)):
+            yield Document(SENTENCES[self.sentence]([texts[number]]))
+
+    def _in_files(self, files: Sequence[Path]) -> Iterator[Document]:
+        for file in files:
+            own = OWN_SPLIT.search(file.name)
+            rows = TableFile(file, encoding=self.encoding, format="txt").rows()
+            for lines in DOCUMENTS[self.document](row["text"] for _, row in rows):
+                yield Document(SENTENCES[self.sentence](lines), own and NAMED[own[1]])
+
+    def _write(self, folder: Path, documents: Callable[[], Iterable[Document]]) -> None:
+        """Fill a prepared folder. Pieces of words are learnt from what will be the training split."""
+        learns, learnt = TokenSettings(self.tokenizer).learns, None
+        found = _stream(folder, documents(), str.split if learns else self._pipeline(), self.max_words)
+        splits = self.splitting(len(found.own), None, found.own if found.own.any() else None)
+        if learns:
+            train, read = set(splits.train.tolist()), len(found.own)
+            texts = (text for number, document in enumerate(islice(documents(), read)) if number in train
+                     for text in document.sentences)  # fmt: skip
+            settings = TokenSettings(self.tokenizer)
+            learnt = settings.learnt_from(texts, self.vocab_size, self.min_count).state()
+            found = _stream(folder, islice(documents(), read), self._pipeline(learnt), None)
+        offsets = np.concatenate(
+            [[0], found.starts[1:]]
+        )  # the first token, an end mark, counts with the first document
+        vocabulary = number_tokens(folder, self.encoded(), found.words, offsets, splits.train, TEXT_MARKS)
+        np.save(folder / "starts.npy", found.starts)
+        np.save(folder / "sentences.npy", found.sentences)
+        for part, index in zip(PARTS, splits, strict=True):
+            np.save(folder / f"{part}.npy", index)
+        meta = {"vocabulary": vocabulary.tokens, "subword": learnt}
+        (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
+
+
+VIEWS: dict[str, Callable[[Corpus, str], Split]] = {
+    "windows": Corpus.windows,
+    "stream": Corpus.stream,
+    "sentences": Corpus.single_sentences,
+}
+
+
+class Prompt(TextInputs):
+    """Texts to be continued: an end mark, as before every document, and sentences, of which the last may be unfinished.
+
+    Args:
+        column: name of the raw column.
+        pipeline: the function text -> tokens.
+        vocabulary: numbers of the tokens.
+        sentence: where a sentence ends, a key of SENTENCES.
+    """
+
+    kind = "prompt"
+
+    def __init__(self, column: str, pipeline: Pipeline, vocabulary: Vocabulary, sentence: str):
+        super().__init__(column, pipeline, vocabulary)
+        self.sentence = sentence
+
+    def tokens(self, rows: list[dict]) -> list[list[str]]:
+        """Return the tokens of each row, an end mark before the first sentence and after every finished one."""
+        return [self.marked(str(text)) for text in cells(rows, self.column)]
+
+    def marked(self, text: str) -> list[str]:
+        """Return the tokens of one text; one without tokens gets one unknown token."""
+        sentences = filter(None, map(self.pipeline, SENTENCES[self.sentence](text.splitlines())))
+        tokens = [token for sentence in sentences for token in (END, *sentence)]
+        finished = text.endswith("\n") or (self.sentence == "marks" and FINISHED.search(text))
+        return [*(tokens or [END, SPECIALS[UNK]]), *([END] if finished else [])]
+
+    def decode(self, numbers: Iterable[int]) -> str:
+        """Return the text of token numbers, each sentence in a line; an unknown token is shown as U+FFFD."""
+        lines: list[list[int]] = [[]]
+        for number in numbers:
+            lines[-1].append(number)
+            if number == self.vocabulary.end:
+                lines.append([])
+        return "\n".join(super(Prompt, self).decode(line) for line in lines).strip("\n")
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"sentence": self.sentence}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        return cls(state["column"], Pipeline.from_state(state), Vocabulary(**state["vocabulary"]), state["sentence"])
+
+
+class DocumentRows:
+    """Raw rows of a corpus: its documents as text.
+
+    Args:
+        store: their tokens.
+        members: numbers of the documents of each split.
+        inputs: decodes tokens.
+    """
+
+    def __init__(self, store: TokenStore, members: dict[str, np.ndarray], inputs: TextInputs):
+        self.store, self.members, self.inputs = store, members, inputs
+
+    def raw(self, part: str, limit: int | None = None) -> list[dict]:
+        documents = self.store.documents(self.members[part][:limit])
+        return [{self.inputs.column: self.inputs.decode(document.tolist())} for document in documents]
+
+    def targets(self, part: str) -> np.ndarray:
+        raise UserError("A text has no labels: use a language model, such as model=word_lm.")
+
+
+# Where documents and sentences end.
+
+
+def each_line(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield every line that is not empty as a document of one line."""
+    return ([line] for line in lines if line.strip())
+
+
+def each_paragraph(lines: Iterable[str]) -> Iterator[list[str]]:
+    """Yield the lines between empty lines."""
+    for filled, paragraph in groupby(lines, key=lambda line: bool(line.strip())):
+        if filled:
+            yield list(paragraph)
+
+
+def whole(lines: Iterable[str]) -> Iterator[Iterable[str]]:
+    """Yield all lines as one document."""
+    yield lines
+
+
+def at_marks(lines: Iterable[str]) -> Iterator[str]:
+    """Yield what ends with a mark, a space and no small letter after it, whatever the lines; or with an empty line."""
+    rest = ""
+    for line in lines:
+        *sentences, rest = SENTENCE_END.split(f"{rest} {line}".strip())
+        yield from sentences
+        if len(rest) > LONGEST or not line.strip():
+            yield rest
+            rest = ""
+    yield rest
+
+
+DOCUMENTS: dict[str, Callable[[Iterable[str]], Iterator[Iterable[str]]]] = {
+    "line": each_line,
+    "paragraph": each_paragraph,
+    "file": whole,
+}
+SENTENCES: dict[str, Callable[[Iterable[str]], Iterable[str]]] = {"marks": at_marks, "line": iter}
+
+
+# Writing.
+
+
+class _Numbered(NamedTuple):
+    """The words by their provisional numbers; where documents and sentences start; where the source puts each
+    document, see `splits`."""
+
+    words: list[str]
+    starts: np.ndarray
+    sentences: np.ndarray
+    own: np.ndarray
+
+
+def _stream(
+    folder: Path, documents: Iterable[Document], cut: Callable[[str], list[str]], limit: int | None
+) -> _Numbered:
+    """Write provisional token numbers of documents, until there are `limit` tokens, to `provisional.bin`."""
+    numbers: defaultdict[str, int] = defaultdict()
+    numbers.default_factory = numbers.__len__  # a new word gets the next number
+    written = array("i", [numbers[END]])
+    done, starts, sentences, own = 0, array("q", [1]), array("q", [1]), array("b")
+    with open(folder / "provisional.bin", "wb") as file:
+        for document in documents:
+            for text in chain.from_iterable(map(pieces, document.sentences)):
+                tokens = cut(text)
+                if tokens:
+                    written.extend(map(numbers.__getitem__, tokens))
+                    written.append(numbers[END])
+                    sentences.append(done + len(written))
+            starts.append(done + len(written))
+            own.append(OWN[document.split])
+            if len(written) > BUFFER:
+                done += len(written)
+                written.tofile(file)
+                written = array("i")
+            if limit is not None and starts[-1] >= limit:
+                break
+        written.tofile(file)
+    if starts[-1] == 1:
+        raise UserError("The text has no words.")
+    return _Numbered(list(numbers), *(np.array(values) for values in (starts, sentences, own)))
+
+
+def pieces(text: str) -> Iterator[str]:
+    """Cut what has no end at a space, so that a file of one line takes little memory."""
+    start = 0
+    while len(text) - start > LONGEST_PIECE and (end := text.find(" ", start + LONGEST_PIECE)) >= 0:
+        yield text[start:end]
+        start = end
+    yield text[start:]
