@@ -2,7 +2,8 @@
 
 Source: Tomas Mikolov et al., Efficient Estimation of Word Representations in Vector Space, 2013, arXiv:1301.3781,
 section 3.1; hierarchical softmax and negative sampling as in arXiv:1310.4546, equations 3 and 4. Departure: the words
-of a row share their negatives, which are weighted as if each word had its own.
+of a row share their negatives, which are weighted as if each word had its own. As in the authors' program, each
+neighbour gets the whole gradient of the mean, not its share of it.
 
 Shape letters: B rows, T words of a row, S words seen, K negatives, E embedding, L decisions of the longest path.
 """
@@ -33,7 +34,8 @@ class CBOW(WordTables):
         centres = middle(words, neighbours)  # (B, T)
         near = neighbours.to(self.words.weight.dtype)
         count = near.sum(2, keepdim=True)  # (B, T, 1)
-        context = (near @ self.words(words)) / count.clamp(min=1)  # (B, T, E)
+        total = near @ self.words(words)  # (B, T, E)
+        context = total + (total / count.clamp(min=1) - total).detach()  # the mean, whose whole gradient each word gets
         some = (count > 0).to(context.dtype)  # (B, T, 1)
         if self.tree is not None:
             nodes, signs = self.tree(centres)  # (B, T, L)

@@ -76,7 +76,8 @@ class WordVectors(Task):
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Contexts:
         window, length, vocab_size = 2, 8, facts["vocab_size"]
-        words = torch.randint(2, vocab_size, (rows, length + 2 * window), generator=draw)
+        first = torch.randint(vocab_size, (rows, 1), generator=draw)
+        words = (first + torch.arange(length + 2 * window)) % (vocab_size - 2) + 2  # each has always the same neighbours
         apart = (torch.arange(words.size(1)) - window - torch.arange(length)[:, None]).abs()  # (T, S)
         neighbours = ((apart > 0) & (apart <= window)).repeat(rows, 1, 1)
         return Contexts(words, torch.randint(2, vocab_size, (rows, length), generator=draw), neighbours)
@@ -88,6 +89,11 @@ class WordVectors(Task):
         scores, answers = self.net(*self.inputs(batch))
         words = batch.neighbours.any(dim=2).sum()
         return {"loss": Mean(logistic_loss(scores, answers) / words.clamp(min=1), words)}
+
+    def training_step(self, batch: Contexts, batch_idx: int) -> Tensor | None:
+        """Minimise the sum over the words, so that the learning rate is that of a pair, whatever the batch holds."""
+        loss = super().training_step(batch, batch_idx)
+        return None if loss is None else loss * batch.neighbours.any(dim=2).sum()
 
     def fit(self, trainer: Trainer, data: DataModule, checkpoint: str | None = None) -> None:
         self.load_tests()  # what cannot be had is better known before hours of training than after
