@@ -68,7 +68,7 @@ class ContextSplit:
         if sample is not None and sample <= 0:
             raise UserError(f"task.contexts.sample must be above 0, or null; received {sample}.")
         self.tokens = tokens
-        self.begin, self.length = pieces(starts)  # (P,)
+        self.begin, self.length = stretches(starts)  # (P,)
         self.window, self.dynamic, self.noise, self.row_len = window, dynamic, noise, row_len
         self.kept = torch.from_numpy(kept_share(counts, sample))  # (V,)
         self.chances = torch.from_numpy((counts.astype(np.float64) ** power * (counts > 0)).cumsum())  # (V,)
@@ -127,7 +127,7 @@ def kept_share(counts: np.ndarray, sample: float | None) -> np.ndarray:
     return np.where(counts > 0, np.minimum(np.sqrt(ratio) + ratio, 1), 0).astype(np.float32)
 
 
-def pieces(documents: np.ndarray, longest: int = LONGEST) -> tuple[np.ndarray, np.ndarray]:
+def stretches(documents: np.ndarray, longest: int = LONGEST) -> tuple[np.ndarray, np.ndarray]:
     """Cut documents (D, 2) into pieces of at most `longest` words: where each begins and how long it is, int64 (P,)."""
     begin, length = documents[:, 0], documents[:, 1] - documents[:, 0]
     count = -(-length // longest)
