@@ -11,8 +11,8 @@ WORDS = 12
 def contexts() -> Contexts:
     """Two documents in rows of four words, with five negatives each."""
     tokens = np.random.default_rng(0).integers(2, WORDS, 17)
-    text = ContextSplit(tokens, np.array([[0, 10], [10, 17]]), np.bincount(tokens, minlength=WORDS), window=2, sample=None,
-                        noise=5, row_len=4)  # fmt: skip
+    documents, counts = np.array([[0, 10], [10, 17]]), np.bincount(tokens, minlength=WORDS)
+    text = ContextSplit(tokens, documents, counts, window=2, sample=None, noise=5, row_len=4)
     return text.gather(torch.arange(2), torch.Generator().manual_seed(0))
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from word_pairs import path_of, contexts, sigmoid, trained_tables
+from word_pairs import contexts, path_of, sigmoid, trained_tables
 
 from runner.models.cbow import CBOW
 from runner.tasks.word_vectors import logistic_loss

@@ -2,8 +2,7 @@
 
 import numpy as np
 import pytest
-import torch
-from word_pairs import path_of, contexts, sigmoid, trained_tables
+from word_pairs import contexts, path_of, sigmoid, trained_tables
 
 from runner.models.skipgram import SkipGram
 from runner.tasks.word_vectors import logistic_loss

@@ -9,6 +9,7 @@ Shape letters: B rows, T words of a row, S words seen, K negatives, V vocabulary
 """
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
@@ -66,7 +67,6 @@ class WordVectors(Task):
             raise UserError(f"task.map is one of {', '.join(charts.MAPS)}, received {map!r}")
         self.contexts, self.tests, self.nearest = dict(contexts), dict(tests or {}), nearest
         self.probes, self.map, self.map_words = list(probes), map, map_words
-        self.read_tests: dict[str, WordTest] | None = None
 
     # Training.
 
@@ -77,7 +77,9 @@ class WordVectors(Task):
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Contexts:
         window, length, vocab_size = 2, 8, facts["vocab_size"]
         first = torch.randint(vocab_size, (rows, 1), generator=draw)
-        words = (first + torch.arange(length + 2 * window)) % (vocab_size - 2) + 2  # each has always the same neighbours
+        words = (first + torch.arange(length + 2 * window)) % (
+            vocab_size - 2
+        ) + 2  # each has always the same neighbours
         apart = (torch.arange(words.size(1)) - window - torch.arange(length)[:, None]).abs()  # (T, S)
         neighbours = ((apart > 0) & (apart <= window)).repeat(rows, 1, 1)
         return Contexts(words, torch.randint(2, vocab_size, (rows, length), generator=draw), neighbours)
@@ -96,20 +98,24 @@ class WordVectors(Task):
         return None if loss is None else loss * batch.neighbours.any(dim=2).sum()
 
     def fit(self, trainer: Trainer, data: DataModule, checkpoint: str | None = None) -> None:
-        self.load_tests()  # what cannot be had is better known before hours of training than after
+        self.fetch({"tests": self.tests})  # what cannot be had is better known before hours of training than after
         super().fit(trainer, data, checkpoint)
 
     # Measuring.
 
-    def load_tests(self) -> dict[str, WordTest]:
-        """Read the tests, once."""
-        if self.read_tests is None:
-            self.read_tests = {name: word_test(name, file) for name, file in self.tests.items()}
-        return self.read_tests
+    @classmethod
+    def fetch(cls, settings: Mapping[str, Any]) -> None:
+        for name, file in (settings["tests"] or {}).items():
+            word_test(name, file)
+
+    @cached_property
+    def word_tests(self) -> dict[str, WordTest]:
+        """The tests by name, read once."""
+        return {name: word_test(name, file) for name, file in self.tests.items()}
 
     def on_test_epoch_end(self) -> None:
         numbers, vectors = self.known_words(self.data_module)
-        scores = {name: test.score(numbers, vectors) for name, test in self.load_tests().items()}
+        scores = {name: test.score(numbers, vectors) for name, test in self.word_tests.items()}
         found = {name: score for name, score in scores.items() if score is not None}
         self.report("test", self.evaluation_metrics() | found)
 

@@ -225,10 +225,13 @@ def vectors_of_run(run: str, uri: str | None) -> Path:
     Raises:
         UserError: there is no such run, or it has not learnt word vectors.
     """
-    outputs = Path.cwd() / "outputs"
+    inside, outputs = Path("files", TEXT_FILE), Path.cwd() / "outputs"
+    if (Path(run) / inside).is_file():
+        return Path(run) / inside
     found = find_run(uri, outputs, run, status="FINISHED" if run == "last" else None)
-    file = (found.folder or Path()) / "files" / TEXT_FILE
-    return file if file.is_file() else stored_file(client(uri, outputs), found, f"files/{TEXT_FILE}")
+    if found.folder and (found.folder / inside).is_file():
+        return found.folder / inside
+    return stored_file(client(uri, outputs), found, str(inside))
 
 
 def write_vectors(folder: Path, words: Sequence[str], vectors: np.ndarray) -> None:

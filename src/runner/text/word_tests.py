@@ -27,7 +27,7 @@ ARCHIVE = sources.Archive(
 )
 FOLDER = "gensim/test/test_data"
 PACKAGED = {"wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt", "analogies": "questions-words.txt"}
-OTHERWISE = "read your own files: task.tests={wordsim353:FILE}, or do without: task.tests={}"
+OTHERWISE = "read your own file: task.tests.wordsim353=FILE, or do without: task.tests=null"
 BLOCK = 512  # questions answered at a time
 
 
@@ -111,5 +111,7 @@ def read_test(lines: Iterable[str], source: str) -> WordTest:
         except ValueError:
             raise UserError(f"{source}, line {number}: {cells[2]!r} is not a number") from None
         if len(cells) not in (3, 4) or (judged and len(judged) < len(words)):
-            raise UserError(f"{source}, line {number}: two words and a number, or in all lines four words, are expected")
+            raise UserError(
+                f"{source}, line {number}: two words and a number, or in all lines four words, are expected"
+            )
     return WordTest(words, np.array(judged) if judged else None)

@@ -16,7 +16,8 @@ class Fetch(Choosing):
     """Get and prepare a dataset ahead of the runs that read it.
 
     Args:
-        overrides: data=NAME and its settings, data.KEY=VALUE; those of a run are allowed too.
+        overrides: data=NAME and its settings, data.KEY=VALUE; those of a run are allowed too. With model=NAME, also
+            what its objective reads besides, such as the judgements that word vectors are tested with.
     """
 
     overrides: Overrides = ()
@@ -26,14 +27,17 @@ class Fetch(Choosing):
         if not name:
             raise UserError("fetch takes a dataset, for example: runner fetch data=mnist. There are: runner list data")
         cfg = self.composed(name)
+        from hydra.utils import get_class
+
         from runner.build import build_data
         from runner.config import safety
         from runner.files import cache
 
         safety.allow(cfg.allow)
-        safety.guard({"data": cfg.data})
+        safety.guard({"data": cfg.data, "task": {"_target_": cfg.task._target_}})
         data = build_data(cfg)
         data.setup()
+        get_class(cfg.task._target_).fetch(cfg.task)
         sizes = ", ".join(f"{size} {part}" for part, size in data.sizes.items())
         print(f"{name}: {data.source}\nrows: {sizes}\nsha256: {data.digest}\ncache: {cache.folder()}")
         return 0

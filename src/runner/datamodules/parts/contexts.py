@@ -89,19 +89,20 @@ class ContextSplit:
         return order.tensor_split(torch.searchsorted(ends, torch.arange(1, batches) * total // batches))
 
     def gather(self, index: Tensor, draw: torch.Generator) -> Contexts:
-        words, document = self.read(index.numpy(), draw)  # (N,)
-        rows = max(-(-len(words) // self.row_len), 1)
-        margin, rest = self.window, rows * self.row_len - len(words)
-        seen = np.pad(words, (margin, margin + rest), constant_values=PAD)
-        of = np.pad(document, (margin, margin + rest), constant_values=-1)
-        words, document = (
-            torch.from_numpy(flat).unfold(0, self.row_len + 2 * margin, self.row_len).contiguous() for flat in (seen, of)
-        )  # (B, S)
-        middle = document[:, margin : margin + self.row_len, None]  # (B, T, 1)
+        kept, piece = self.read(index.numpy(), draw)  # (N,)
+        rows = max(-(-len(kept) // self.row_len), 1)
+        words, document = self.rows_of(kept, rows, PAD), self.rows_of(piece, rows, -1)  # (B, S)
+        middle = document[:, self.window : self.window + self.row_len, None]  # (B, T, 1)
         neighbours = (self.apart <= self.reach(rows, draw)) & (document[:, None] == middle) & (middle >= 0)
         points = torch.rand(rows, self.noise, generator=draw, dtype=torch.float64) * self.chances[-1]
         negatives = torch.searchsorted(self.chances, points, right=True).clamp(max=len(self.chances) - 1)
         return Contexts(words, negatives, neighbours)
+
+    def rows_of(self, flat: np.ndarray, rows: int, filler: int) -> Tensor:
+        """Rows of consecutive values (B, S), which overlap by what is seen to both sides."""
+        missing = rows * self.row_len - len(flat)
+        padded = np.pad(flat, (self.window, self.window + missing), constant_values=filler)
+        return torch.from_numpy(padded).unfold(0, self.row_len + 2 * self.window, self.row_len).contiguous()
 
     def read(self, index: np.ndarray, draw: torch.Generator) -> tuple[np.ndarray, np.ndarray]:
         """The words of some pieces that are not left out, int64 (N,), and the piece that each belongs to."""

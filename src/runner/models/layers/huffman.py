@@ -7,7 +7,7 @@ of a word is the product of the decisions, left or right, on the path from the r
 Shape letters: V words, L decisions of the longest path.
 """
 
-from heapq import heapify, heapreplace, heappop
+from heapq import heapify, heappop, heapreplace
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,10 @@ class HuffmanTree(nn.Module):
     Args:
         vocab_size: words V, at least 2; the tree has V - 1 inner nodes.
     """
+
+    parent: Tensor
+    nodes: Tensor
+    signs: Tensor
 
     def __init__(self, vocab_size: int):
         super().__init__()
