@@ -58,9 +58,9 @@ class ContextSplit:
         window: int = 5,
         dynamic: bool = True,
         sample: float | None = 1e-3,
-        noise: int = 32,
+        noise: int = 16,
         power: float = 0.75,
-        row_len: int = 32,
+        row_len: int = 16,
     ):
         for name, value, least in (("window", window, 1), ("noise", noise, 0), ("row_len", row_len, 1)):
             if value < least:
