@@ -161,5 +161,10 @@ def test_tests_that_cannot_be_had_are_missed_before_training(folder, tmp_path):
     assert not (tmp_path / "checkpoints").exists()
 
 
+def test_an_optimizer_that_needs_whole_gradients_is_named(folder, tmp_path):
+    with pytest.raises(UserError, match=r"optim=row_sgd, or model\.sparse=false"):
+        train(command(folder, "skipgram", "optim=adam"), tmp_path)
+
+
 def test_metrics_are_written(run):
     assert json.loads((run[1] / "metrics.json").read_text())["test/mine"] == run[0]["test/mine"]

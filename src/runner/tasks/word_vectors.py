@@ -8,7 +8,7 @@ Source: Tomas Mikolov et al., 2013, arXiv:1301.3781 (analogies, section 4) and a
 Shape letters: B rows, T words of a row, S words seen, K negatives, V vocabulary, E embedding.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from torch import Tensor
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.contexts import Contexts
-from runner.errors import UserError, closest
+from runner.errors import UserError, closest, first_line
 from runner.figures import charts
 from runner.tasks.base import Question, Task
 from runner.tasks.means import Mean, Scalars
@@ -102,6 +102,16 @@ class WordVectors(Task):
         super().fit(trainer, data, checkpoint)
 
     # Measuring.
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable | None = None
+    ) -> None:
+        try:
+            super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+        except RuntimeError as error:
+            if "sparse" not in str(error):
+                raise
+            raise UserError(f"{first_line(error)}. Type optim=row_sgd, or model.sparse=false") from error
 
     @classmethod
     def fetch(cls, settings: Mapping[str, Any]) -> None:

