@@ -25,6 +25,7 @@ BESIDES = {  # what a tiny run takes besides the sizes that the model's `# tiny:
     "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
     "tfidf_linear": ["data.vocab_size=500"],
     **dict.fromkeys(("ngram", "nnlm", "word_lm"), WORDS),
+    **{name: ["data.max_words=20000", "data.vocab_size=500", "task.tests=null"] for name in ("skipgram", "cbow")},
 }
 TIMES = ("duration_seconds", "train/samples_per_second", "best_checkpoint")
 

@@ -133,7 +133,7 @@ def test_most_words(lines):
 @pytest.mark.parametrize(
     ("settings", "said"),
     [
-        ({"view": "lines"}, "data.view is one of windows, stream, sentences, received 'lines'"),
+        ({"view": "lines"}, "data.view is one of windows, stream, sentences, contexts, received 'lines'"),
         ({"document": "page"}, "data.document is one of line, paragraph, file"),
         ({"context_len": 0}, "data.context_len must be at least 1, received 0"),
         ({"path": "nowhere.txt"}, "nowhere.txt does not exist"),

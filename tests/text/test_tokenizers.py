@@ -1,9 +1,11 @@
 """Tokenisers: words, marks, characters, names and dotted paths; the cut to a length."""
 
+import json
+
 import pytest
 
 from runner.errors import UserError
-from runner.text.tokenizers import char, jieba, penn, regex, tokenizer, truncated, word
+from runner.text.tokenizers import Phrases, char, jieba, penn, regex, tokenizer, truncated, word
 
 
 def test_word_is_lower_case_without_punctuation():
@@ -49,3 +51,20 @@ def test_penn_cuts_contractions_as_the_treebank_does():
 
 def test_jieba_finds_chinese_words_and_drops_marks():
     assert jieba("我来到北京清华大学\uff0c很好\uff01 OK") == ["我", "来到", "北京", "清华大学", "很", "好", "ok"]
+
+
+def test_words_that_belong_together_are_learnt_as_phrases():
+    texts = ["I love New York", "New York is big", "the new idea is big", "York is old"] * 10 + ["one two three"] * 200
+    phrases = Phrases.learn(texts, vocab_size=50, min_count=2)
+    # (20 - 5) * 760 words / (30 * 30) = 13: not yet; among 7 060 words the same pair stands out
+    assert phrases("in New York") == ["in", "new", "york"]
+    phrases = Phrases.learn([*texts, *["a b c d e f g h i"] * 700], vocab_size=50, min_count=2)
+    assert phrases("in New York, new") == ["in", "new_york", "new"] and "new_york" in phrases.tokens
+    again = Phrases(json.loads(json.dumps(phrases.state())))
+    assert again("New York") == ["new_york"] and again.tokens == phrases.tokens
+
+
+def test_rare_pairs_are_forgotten_when_there_are_too_many(monkeypatch):
+    monkeypatch.setattr(Phrases, "most_pairs", 20)
+    texts = ["red herring"] * 30 + [f"word{number} other{number}" for number in range(20_000)] + ["red herring"] * 30
+    assert Phrases.learn(texts, vocab_size=50, min_count=1)("a red herring") == ["a", "red_herring"]

@@ -21,6 +21,7 @@ import numpy as np
 from runner.datamodules.movie_reviews import packaged
 from runner.datamodules.parts.batches import Split
 from runner.datamodules.parts.codecs import Codec, TextInputs, cells
+from runner.datamodules.parts.contexts import ContextSplit
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import OWN, PARTS
 from runner.datamodules.parts.targets import Targets
@@ -80,9 +81,10 @@ class Corpus(TextData):
         sentence: where a sentence ends: at the marks . ! ? or at the end of a line.
         max_words: documents are read until there are so many words; None = all.
         view: what a row of a batch is: windows of a document, the same as a stream in which each row continues that of
-            the batch before, or sentences.
+            the batch before, sentences, or contexts (words with their neighbours, for word vectors).
         context_len: tokens of a window.
         max_len: tokens of a row with view=sentences; the rest of a longer sentence is a row of its own.
+        contexts: settings of view=contexts, see `ContextSplit`; None = its defaults.
     """
 
     path: str | None = None
@@ -91,9 +93,10 @@ class Corpus(TextData):
     document: Literal["line", "paragraph", "file"] = "line"
     sentence: Literal["marks", "line"] = "marks"
     max_words: int | None = None
-    view: Literal["windows", "stream", "sentences"] = "windows"
+    view: Literal["windows", "stream", "sentences", "contexts"] = "windows"
     context_len: int = 32
     max_len: int = 64
+    contexts: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -166,6 +169,13 @@ class Corpus(TextData):
         """Sentences, shuffled in training."""
         return WindowSplit(self.sentences, self.max_len, self.sentences_of(part))
 
+    def neighbours(self, part: str) -> Split:
+        """The words of the documents with their neighbours; special ones are left out."""
+        counts, members = self.counts.copy(), self.members[part]
+        counts[: len(TEXT_MARKS)] = 0
+        documents = np.stack([self.store.starts[members], self.store.starts[members + 1]], axis=1)
+        return ContextSplit(self.store.tokens, documents, counts, **(self.contexts or {}))
+
     def sentences_of(self, part: str) -> np.ndarray:
         """Numbers of the sentences of a split, int64."""
         first = np.searchsorted(self.sentences.starts, self.store.starts)  # (D + 1,): the first sentence of each
@@ -218,6 +228,7 @@ VIEWS: dict[str, Callable[[Corpus, str], Split]] = {
     "windows": Corpus.windows,
     "stream": Corpus.stream,
     "sentences": Corpus.single_sentences,
+    "contexts": Corpus.neighbours,
 }
 
 

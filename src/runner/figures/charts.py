@@ -1,5 +1,6 @@
 """Charts of curves and classes: each function takes arrays and returns a matplotlib figure."""
 
+from collections.abc import Callable, Collection
 from typing import Any
 
 import numpy as np
@@ -119,6 +120,42 @@ def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
     points = axes.scatter(codes[:, 0], second, c=labels, cmap=colours, vmin=-0.5, vmax=classes - 0.5, s=8)
     figure.colorbar(points, label="class", ticks=range(classes) if classes <= 20 else None)
     axes.set(xlabel="z1", ylabel="z2")
+    return figure
+
+
+def pca(vectors: np.ndarray) -> np.ndarray:
+    """The two directions in which vectors (N, E) differ most, (N, 2)."""
+    from sklearn.decomposition import PCA  # late: few figures need it
+
+    return PCA(2, svd_solver="full").fit_transform(vectors)
+
+
+def tsne(vectors: np.ndarray) -> np.ndarray:
+    """Points (N, 2) whose near neighbours are those of the vectors (N, E) (van der Maaten and Hinton 2008)."""
+    from sklearn.manifold import TSNE
+
+    return TSNE(perplexity=min(30.0, (len(vectors) - 1) / 3), init="pca", random_state=0).fit_transform(vectors)
+
+
+MAPS: dict[str, Callable[[np.ndarray], np.ndarray]] = {"pca": pca, "tsne": tsne}
+
+
+def word_map(vectors: np.ndarray, words: list[str], method: str, marked: Collection[str] = ()) -> Figure:
+    """Words as a map of their vectors (N, E) in two dimensions.
+
+    Args:
+        vectors: at least three.
+        words: their names.
+        method: a key of MAPS.
+        marked: words in another colour.
+    """
+    figure, axes = new_figure(10, 8)
+    points = MAPS[method](vectors)
+    axes.scatter(*points.T, s=3, color="lightgrey")
+    for word, point in zip(words, points, strict=True):
+        colour = "C3" if word in marked else "black"
+        axes.annotate(word, point, fontsize=7, color=colour, ha="center", va="center", parse_math=False)
+    axes.set(xticks=[], yticks=[], title=f"{len(words)} words, {method}")
     return figure
 
 

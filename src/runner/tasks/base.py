@@ -69,6 +69,10 @@ class Task(Loop):
         """
         return dict(self.net.losses(self.inputs(batch), batch[-1])) if hasattr(self.net, "losses") else {}
 
+    @classmethod
+    def fetch(cls, settings: Mapping[str, Any]) -> None:
+        """Get what the objective with these settings reads besides the data, for machines without a connection."""
+
     def connect(self, data: DataModule) -> None:
         """Take from the data what scoring and answering need, such as class names or the scale of the targets."""
 

