@@ -112,6 +112,7 @@ class ConvSeq2Seq(nn.Module):
         seen, looks = [], []
         layers = zip(self.decoder, self.queries, self.contexts, before, strict=True)
         for convolution, query, context, last in layers:
+            assert isinstance(convolution, GatedConvolution)
             read = torch.cat([last, hidden], dim=1)  # (B, W - 1 + T, H)
             seen.append(read[:, read.size(1) - last.size(1) :])
             gated = convolution.gated(read)  # (B, T, H)
