@@ -10,13 +10,11 @@ from typing import Any
 import pytorch_lightning as lightning
 from hydra.utils import instantiate
 from omegaconf import DictConfig, OmegaConf, open_dict
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from runner.build import build_data, build_task, start_vectors
 from runner.config import safety
 from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
-from runner.errors import UserError, first_line
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.inference.bundle import save_bundle
@@ -67,18 +65,15 @@ def train(
     find_settings(cfg, folder, task, data, record)
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
-    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder)]
-    callbacks += build_callbacks(cfg.callbacks, resuming=checkpoint is not None)
+    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder),
+                 *build_callbacks(cfg.callbacks, resuming=checkpoint is not None)]  # fmt: skip
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
         record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
                        sizes=data.sizes, columns=data.columns)  # fmt: skip
         (folder / "run_id").write_text(record.id + "\n", encoding="utf-8")
 
-    try:
-        task.fit(trainer, data, str(checkpoint) if checkpoint else None)
-    except MisconfigurationException as error:  # what Lightning and its callbacks say about settings
-        raise UserError(first_line(error)) from error
+    task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
