@@ -176,8 +176,9 @@ def own(tmp_path, monkeypatch):
     files = {
         "model/mine.yaml": "# My net.\n_target_: own_check_code.Net\nvocab_size: ${data.vocab_size}\n"
         "num_outputs: ${task.num_outputs}\nmode: fast\n",
-        "model/typo.yaml": "_target_: own_check_code.Net\nvocab_sise: 3\nvocab_size: 3\nnum_outputs: 2\n",
-        "model/missing.yaml": "_target_: own_check_code.Net\nvocab_size: 3\n",
+        "model/typo.yaml": "_target_: own_check_code.Net\nvocab_sise: 3\n"
+        "vocab_size: ${data.vocab_size}\nnum_outputs: 2\n",
+        "model/missing.yaml": "_target_: own_check_code.Net\nvocab_size: ${data.vocab_size}\n",
         "model/broken.yaml": "_target_: [\n",
         "model/lost.yaml": "defaults:\n  - override /data@_global_.data: no_such_data\n_target_: own_check_code.Net\n",
         "task/mine.yaml": "_target_: own_check_code.Task\nnum_outputs: ${data.num_classes}\n",

@@ -16,12 +16,13 @@ import numpy as np
 import torch
 from matplotlib.figure import Figure
 from pytorch_lightning import Trainer, seed_everything
+from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
 from torch import Tensor
 
 from runner.datamodules.base import DataModule
-from runner.errors import UserError
+from runner.errors import UserError, first_line
 from runner.files.atomic import write_atomically
 from runner.tasks import examples
 from runner.tasks.loop import Loop
@@ -127,7 +128,10 @@ class Task(Loop):
         # Objects created by imports stay until the end: the garbage collector need not search them every few steps.
         gc.collect()
         gc.freeze()
-        trainer.fit(self, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        try:
+            trainer.fit(self, datamodule=data, ckpt_path=checkpoint, weights_only=True)
+        except MisconfigurationException as error:  # what Lightning and its callbacks say about the settings of a run
+            raise UserError(first_line(error)) from error
 
     def evaluate(self, trainer: Trainer, data: DataModule, split: str) -> dict[str, float]:
         """Return the metrics of the split, "val" or "test"."""

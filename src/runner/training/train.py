@@ -11,14 +11,12 @@ from typing import Any
 import pytorch_lightning as lightning
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.accelerators import CPUAccelerator
-from pytorch_lightning.utilities.exceptions import MisconfigurationException
 
 from runner.build import build_data, build_task, start_vectors
 from runner.config import safety
 from runner.config.instances import instance
 from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
-from runner.errors import UserError, first_line
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.files.progress import doing
@@ -75,8 +73,8 @@ def train(
     find_settings(cfg, folder, task, data, record)
 
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
-    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder)]
-    callbacks += build_callbacks(cfg.callbacks, resuming=checkpoint is not None)
+    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder),
+                 *build_callbacks(cfg.callbacks, resuming=checkpoint is not None)]  # fmt: skip
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
         doing("opening the record")
@@ -85,10 +83,7 @@ def train(
         write_atomically(folder / FILE_WITH_ID, record.id + "\n")
 
     doing("beginning to train")
-    try:
-        task.fit(trainer, data, str(checkpoint) if checkpoint else None)
-    except MisconfigurationException as error:  # what Lightning and its callbacks say about settings
-        raise UserError(first_line(error)) from error
+    task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
