@@ -40,7 +40,10 @@ def test_the_table_of_pairs_equals_what_hydra_composes(composition, data):
             OmegaConf.resolve(cfg.model), OmegaConf.resolve(cfg.task)
         except OmegaConfBaseException:
             return False
-        either = catalog.alternatives(BUILT_IN.node("model", model))
+        node = BUILT_IN.node("model", model)
+        if not catalog.noted(node, "takes") <= catalog.noted(BUILT_IN.node("data", data), "gives"):
+            return False
+        either = catalog.alternatives(node)
         return not either or any(cfg.data.get(fact) is not None for fact in either)
 
     models = BUILT_IN.choices("model")
