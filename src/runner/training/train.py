@@ -17,6 +17,7 @@ from runner.config import safety
 from runner.config.instances import instance
 from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
+from runner.errors import UserError
 from runner.figures import charts
 from runner.files.atomic import write_atomically
 from runner.files.progress import doing
