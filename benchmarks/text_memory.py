@@ -83,7 +83,7 @@ def train(kind: str, path: Path) -> None:
         def __init__(self):
             super().__init__()
             self.embed = nn.Embedding(10_000, 128)
-            self.out = nn.Linear(128, 128)
+            self.out = nn.Linear(128, 128 if kind == "characters" else 10_000)
 
         def training_step(self, batch, batch_idx):
             tokens, target = batch
