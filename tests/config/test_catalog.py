@@ -84,12 +84,12 @@ def test_every_choice_opens_with_its_line_and_command():
 def test_words_say_what_no_key_says(tmp_path):
     """Data that `gives` what a model or its task `takes` can be read, and only they."""
     files = {
-        "model/seq2seq.yaml": "_target_: my_code.Net\ntakes: pairs\nvocab_size: ${data.vocab_size}\n",
+        "model/seq2seq.yaml": "_target_: my_code.Net\ntakes: twins\nvocab_size: ${data.vocab_size}\n",
         "model/plain.yaml": "_target_: my_code.Net\ndefaults:\n  - override /task@_global_.task: contrast\n",
-        "task/contrast.yaml": "_target_: my_code.Task\ntakes: [pairs, words]\n",
+        "task/contrast.yaml": "_target_: my_code.Task\ntakes: [twins, words]\n",
         "data/one.yaml": "_target_: my_code.Data\nvocab_size: 9\n",
-        "data/two.yaml": "_target_: my_code.Data\ngives: pairs\nvocab_size: 9\nnum_classes: 2\n",
-        "data/three.yaml": "defaults: [two]\ngives: [words, pairs]\n",
+        "data/two.yaml": "_target_: my_code.Data\ngives: twins\nvocab_size: 9\nnum_classes: 2\n",
+        "data/three.yaml": "defaults: [two]\ngives: [words, twins]\n",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

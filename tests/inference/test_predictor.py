@@ -72,7 +72,7 @@ def test_numbers_too_large_for_the_net_are_refused_everywhere(recorded, name: st
     with pytest.raises(UserError, match=rf'row 2, column "{columns[1]}": 1e\+308 is too large'):
         list(predictor([row, row | {columns[1]: 1e308}]))
     mlflow.set_tracking_uri(f"sqlite:///{folder / 'outputs' / 'mlflow.db'}")
-    model = mlflow.pyfunc.load_model(f"runs:/{ids[name]}/model")
+    model = mlflow.pyfunc.load_model(f"runs:/{ids[name]}/{mlflow.get_run(ids[name]).info.run_name}")
     with pytest.raises(mlflow.MlflowException, match="is too large") as refused:
         model.predict(pandas.DataFrame([row | {columns[1]: 1e308}]))
     assert refused.value.get_http_status_code() == 400

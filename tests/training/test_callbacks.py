@@ -129,7 +129,7 @@ def test_the_stochastic_average_is_the_result(tmp_path, moment):
     else:
         train(cfg, tmp_path)
     checkpoint = load_checkpoint(tmp_path / "checkpoints" / "best.ckpt")
-    average = checkpoint["callbacks"][name]["average_model_state"]
+    average = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["callbacks"][name]["average_model_state"]
     assert all(torch.equal(checkpoint["state_dict"][key], value) for key, value in average.items())
     assert all(math.isfinite(value) for value in outcome(tmp_path)[1].values() if isinstance(value, float))
 

@@ -182,8 +182,10 @@ class Catalog:
         )
 
     def says_what_it_reads(self, model: str, task: str | None) -> bool:
-        """Return whether a model, or the task it is trained with, names a fact of the data or what it takes."""
-        reader, objective = self.node("model", model), self.node("task", task) if task in self.choices("task") else {}
+        """Return whether a model, or the task that it brings along, names a fact of the data or what it takes."""
+        reader = self.node("model", model)
+        own = task in self.choices("task") and self.override("model", model, "task") == task
+        objective = self.node("task", task) if own and task else {}
         return bool(needed(reader, "data") | alternatives(reader) | noted(reader, "takes") | noted(objective, "takes"))
 
     def readable(self, model: str) -> list[str]:

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.codecs import Codec, Columns
-from runner.datamodules.parts.pairs import Pair, SideSettings, WrittenTexts, prepare_pairs
+from runner.datamodules.parts.pairs import SideSettings, TextPair, WrittenTexts, prepare_pairs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.targets import Targets
 from runner.errors import UserError
@@ -26,7 +26,7 @@ class FoundPairs(NamedTuple):
     """
 
     name: str
-    rows: Callable[[], Iterable[Pair]]
+    rows: Callable[[], Iterable[TextPair]]
     source: str
     digest: str
     reading: dict

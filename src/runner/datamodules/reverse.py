@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from runner.datamodules.pair_data import LETTERS, FoundPairs, PairData
-from runner.datamodules.parts.pairs import Pair
+from runner.datamodules.parts.pairs import TextPair
 from runner.errors import UserError
 
 
@@ -38,7 +38,7 @@ class Reverse(PairData):
 
     def find(self) -> FoundPairs:
         step = -1 if self.backwards else 1
-        pairs = [Pair(row, row[::step]) for row in self.drawn()]
+        pairs = [TextPair(row, row[::step]) for row in self.drawn()]
         name = type(self).__name__.lower()
         return FoundPairs(
             name,

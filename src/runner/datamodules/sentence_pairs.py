@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.datamodules.pair_data import FoundPairs, PairData
-from runner.datamodules.parts.pairs import Pair
+from runner.datamodules.parts.pairs import TextPair
 from runner.errors import UserError
 from runner.files import cache, sources
 from runner.files.tables import missing
@@ -55,7 +55,7 @@ class EnglishChinese(PairData):
         if self.path is not None:
             return in_file(Path(self.path))
         file = sources.archive(ARCHIVE, "read a file of pairs, source, tab, target: data.path=cmn.txt")
-        return FoundPairs("en_zh", lambda: packaged(file), f"{ARCHIVE}, {MEMBER}", ARCHIVE.sha256, {})
+        return FoundPairs("en_zh", lambda: packaged_pairs(file), f"{ARCHIVE}, {MEMBER}", ARCHIVE.sha256, {})
 
 
 def in_file(file: Path) -> FoundPairs:
@@ -66,10 +66,12 @@ def in_file(file: Path) -> FoundPairs:
     """
     if not file.is_file():
         raise missing(file, str(file))
-    return FoundPairs(file.stem, lambda: lines(file), str(file), cache.file_digest(file), {"lines": "source, target"})
+    return FoundPairs(
+        file.stem, lambda: pair_lines(file), str(file), cache.file_digest(file), {"lines": "source, target"}
+    )
 
 
-def lines(file: Path) -> Iterator[Pair]:
+def pair_lines(file: Path) -> Iterator[TextPair]:
     """Yield the pairs of a file; empty lines are left out.
 
     Raises:
@@ -82,14 +84,14 @@ def lines(file: Path) -> Iterator[Pair]:
         target = rest.split("\t")[0]
         if not (source.strip() and target.strip()):
             raise UserError(f"{file}, line {number}: expected source, tab, target; received {line[:60]!r}.")
-        yield Pair(source.strip(), target.strip())
+        yield TextPair(source.strip(), target.strip())
 
 
-def packaged(file: Path) -> Iterator[Pair]:
+def packaged_pairs(file: Path) -> Iterator[TextPair]:
     """Yield the pairs of the package, each once."""
     seen = set()
     for row in json.loads(sources.read_member(file, MEMBER)):
-        pair = Pair(row["translation"]["en"].strip(), row["chinese"].strip())
+        pair = TextPair(row["translation"]["en"].strip(), row["chinese"].strip())
         if pair not in seen:
             seen.add(pair)
             yield pair

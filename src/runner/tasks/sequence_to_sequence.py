@@ -89,7 +89,7 @@ class SequenceToSequence(Task):
         self.alignments: list[Figure] = []
 
     def connect(self, data: DataModule) -> None:
-        codec = target_of(data)
+        codec = target_codec(data)
         assert codec.vocabulary.start is not None, "a target begins with a mark"
         self.first, self.how = codec.vocabulary.start, replace(self.how, end=codec.vocabulary.end)
         self.texts = TextScores(codec.pipeline.cut, self.bleu_tokenizer)
@@ -137,7 +137,7 @@ class SequenceToSequence(Task):
 
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """Return what the net writes for each source; sources of similar length are decoded together."""
-        codec = source_of(data)
+        codec = source_codec(data)
         order = sorted(range(len(rows)), key=lambda number: len(rows[number][codec.column]))
         found: dict[int, dict] = {}
         for begin in range(0, len(rows), ROWS):
@@ -210,24 +210,26 @@ class SequenceToSequence(Task):
 
     def aligned_words(self, row: dict, data: DataModule) -> Figure:
         """Where the net looked while it wrote the target of a row."""
-        codec = source_of(data)
+        codec = source_codec(data)
         (src,) = codec.encode([row])
         decoded = self.write(src.to(self.device))
         assert decoded.attention is not None, "step_attention says where a step looked"
         read = codec.tokens([row])[0]
-        written = target_of(data).vocabulary.decode(number for number in decoded.tokens[0, 0].tolist() if number != PAD)
+        written = target_codec(data).vocabulary.decode(
+            number for number in decoded.tokens[0, 0].tolist() if number != PAD
+        )
         return alignment(decoded.attention[0, 0, : len(written), : len(read)].cpu().numpy(), read, written)
 
     def figures(self) -> dict[str, Figure]:
         return {f"alignment_{number}": figure for number, figure in enumerate(self.alignments, 1)}
 
 
-def source_of(data: DataModule) -> TextInputs:
+def source_codec(data: DataModule) -> TextInputs:
     """What encodes the sources."""
     return part_of(data, "source")
 
 
-def target_of(data: DataModule) -> TextInputs:
+def target_codec(data: DataModule) -> TextInputs:
     """What encodes the targets."""
     return part_of(data, "target")
 

@@ -28,7 +28,7 @@ from runner.tasks.base import Question, Task
 from runner.tasks.means import Mean, Scalars
 from runner.text.vectors import write_vectors
 from runner.text.vocabulary import SPECIALS
-from runner.text.word_tests import WordTest, word_test
+from runner.text.word_similarity import WordTest, word_test
 
 FEW = 4  # neighbours of each probe word in the sample of an epoch
 
@@ -119,13 +119,13 @@ class WordVectors(Task):
             word_test(name, file)
 
     @cached_property
-    def word_tests(self) -> dict[str, WordTest]:
+    def word_similarity(self) -> dict[str, WordTest]:
         """The tests by name, read once."""
         return {name: word_test(name, file) for name, file in self.tests.items()}
 
     def on_test_epoch_end(self) -> None:
         numbers, vectors = self.known_words(self.data_module)
-        scores = {name: test.score(numbers, vectors) for name, test in self.word_tests.items()}
+        scores = {name: test.score(numbers, vectors) for name, test in self.word_similarity.items()}
         found = {name: score for name, score in scores.items() if score is not None}
         self.report("test", self.evaluation_metrics() | found)
 

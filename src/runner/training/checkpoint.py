@@ -164,6 +164,8 @@ class AtomicWriter(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         self.wait()
+        if storage_options is None:  # of another callback, in a folder of its own
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
         best = bool(storage_options and storage_options.get("best"))
         self.thread = threading.Thread(target=self.write, args=(copied(checkpoint) | {"best": best}, Path(path)))
         self.thread.start()

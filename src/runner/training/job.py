@@ -41,7 +41,6 @@ def run(cfg: DictConfig) -> float | None:
     folder = Path(hydra.runtime.output_dir).resolve()
     with open_dict(cfg):
         choices = hydra.runtime.choices
-        cfg.tracking.name = cfg.tracking.name or f"{choices['model']}-{choices['data']}"
         cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is not a setting of a job
     sources.go_offline(cfg)
     settle(cfg.data)
@@ -86,7 +85,9 @@ def run_recorded(
     """
     interrupt = Interrupt()
     interrupt.install()
-    written = as_dict(cfg.tracking)
+    if cfg.tracking.name is None:
+        cfg.tracking.name = f"{choices['model']}-{choices['data']}"
+    written = as_dict(cfg.tracking)  # what comes from the environment stays unresolved
     with tracker_for(cfg.tracking.uri, Path.cwd() / "outputs") as tracker:
         if cfg.resume and (folder / "config.yaml").exists():  # a job of a sweep may have a run before it begins
             note_changes(folder, cfg)

@@ -78,10 +78,7 @@ def train(
                  *build_callbacks(cfg.callbacks, resuming=checkpoint is not None)]  # fmt: skip
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
-        doing("opening the record")
-        record.dataset(name=str(cfg.data._target_).rsplit(".", 1)[-1], source=data.source, digest=data.digest,
-                       sizes=data.sizes, columns=data.columns)  # fmt: skip
-        write_atomically(folder / FILE_WITH_ID, record.id + "\n")
+        open_record(record, cfg, folder, data)
 
     doing("beginning to train")
     task.fit(trainer, data, str(checkpoint) if checkpoint else None)
@@ -89,7 +86,7 @@ def train(
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
     best = load_best(task, folder)
-    best_step, best_epoch = (best["global_step"], best["epoch"] + 1) if best else (None, None)
+    best_step = best["global_step"] if best else None
     metrics = history.latest("train/", until=best_step)  # of the same epoch as the weights that are evaluated
     for split in [split for split in ("val", "test") if split in data.sizes]:
         metrics |= task.evaluate(trainer, data, split)
@@ -99,7 +96,7 @@ def train(
     result = metrics | {
         "run_id": record.id if record is not None else None,
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
-        "best_epoch": best_epoch,
+        "best_epoch": best["epoch"] + 1 if best else None,
         "duration_seconds": round(time.time() - started, 3),
     }
     doing("drawing figures and storing the model")
@@ -107,8 +104,7 @@ def train(
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         save_bundle(folder, cfg, task, data)
-        title = f"{cfg.tracking.name or 'run'}" + (f", run {record.id[:8]}" if record is not None else "")
-        save_figures(folder, drawn, title, task.monitor, history, best_step)
+        save_figures(folder, drawn, titled(cfg, record), task.monitor, history, best_step)
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
@@ -116,6 +112,19 @@ def train(
                 keep_model(record, folder, cfg, task, data)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
+
+
+def open_record(record: Record, cfg: DictConfig, folder: Path, data: DataModule) -> None:
+    """Record which data are read, and note the run's id in its folder."""
+    doing("opening the record")
+    name = str(cfg.data._target_).rsplit(".", 1)[-1]
+    record.dataset(name=name, source=data.source, digest=data.digest, sizes=data.sizes, columns=data.columns)
+    write_atomically(folder / FILE_WITH_ID, record.id + "\n")
+
+
+def titled(cfg: DictConfig, record: Record | None) -> str:
+    """Return what the figures of a run are titled with."""
+    return f"{cfg.tracking.name or 'run'}" + (f", run {record.id[:8]}" if record is not None else "")
 
 
 def watch_what_there_is(cfg: DictConfig, data: DataModule) -> None:

@@ -43,7 +43,7 @@ class Pairs(NamedTuple):
     tgt_out: Tensor
 
 
-class Pair(NamedTuple):
+class TextPair(NamedTuple):
     """A source and its target, and the split the data has put them into (None = to be split here)."""
 
     source: str
@@ -190,7 +190,7 @@ class PairRows:
 
 def prepare_pairs(
     name: str,
-    rows: Callable[[], Iterable[Pair]],
+    rows: Callable[[], Iterable[TextPair]],
     source: SideSettings,
     target: SideSettings,
     splitting: SplitSettings,
@@ -235,7 +235,7 @@ def prepare_pairs(
 
 
 def _write(
-    folder: Path, rows: list[Pair], source: SideSettings, target: SideSettings, splitting: SplitSettings
+    folder: Path, rows: list[TextPair], source: SideSettings, target: SideSettings, splitting: SplitSettings
 ) -> None:
     """Fill a prepared folder."""
     if not rows:

@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 
 from runner.errors import UserError
 from runner.files import cache, sources
-from runner.text import word_tests
-from runner.text.word_tests import read_test, word_test
+from runner.text import word_similarity
+from runner.text.word_similarity import read_test, word_test
 
 WORDS = ["king", "man", "woman", "queen", "apple", "pear"]
 VECTORS = np.array([[3.0, 1, 0], [0, 1, 0], [0, 0, 1], [3, 0, 1], [-1, 2, 2], [-1, 2, 1.9]])
@@ -59,4 +59,4 @@ def test_offline_says_how_to_do_without(monkeypatch, tmp_path):
     monkeypatch.setattr(cache, "folder", lambda: tmp_path)
     with pytest.raises(UserError, match=r"task\.tests=null"):
         word_test("simlex999", "packaged")
-    assert word_tests.ARCHIVE.filename.startswith("gensim-4.4.0")
+    assert word_similarity.ARCHIVE.filename.startswith("gensim-4.4.0")
