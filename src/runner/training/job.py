@@ -40,7 +40,6 @@ def run(cfg: DictConfig) -> float | None:
     hydra = HydraConfig.get()
     folder = Path(hydra.runtime.output_dir).resolve()
     with open_dict(cfg):
-        choices = hydra.runtime.choices
         cfg.pop("sweep", None)  # how the jobs of a sweep are chosen is not a setting of a job
     sources.go_offline(cfg)
     settle(cfg.data)
