@@ -84,7 +84,7 @@ def test_every_choice_opens_with_its_line_and_command():
 def test_words_say_what_no_key_says(tmp_path):
     """Data that `gives` what a model or its task `takes` can be read, and only they."""
     files = {
-        "model/seq2seq.yaml": "_target_: my_code.Net\ntakes: twins\nvocab_size: ${data.vocab_size}\n",
+        "model/compared.yaml": "_target_: my_code.Net\ntakes: twins\nvocab_size: ${data.vocab_size}\n",
         "model/plain.yaml": "_target_: my_code.Net\ndefaults:\n  - override /task@_global_.task: contrast\n",
         "task/contrast.yaml": "_target_: my_code.Task\ntakes: [twins, words]\n",
         "data/one.yaml": "_target_: my_code.Data\nvocab_size: 9\n",
@@ -95,7 +95,7 @@ def test_words_say_what_no_key_says(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
     found = Catalog([*folders(), tmp_path])
-    assert found.readable("seq2seq") == ["three", "two"] and found.readable("plain") == ["three"]
+    assert found.readable("compared") == ["three", "two"] and found.readable("plain") == ["three"]
     assert "textcnn" not in found.readers("one") and "textcnn" in found.readers("two")
 
 

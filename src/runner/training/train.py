@@ -72,35 +72,31 @@ def train(
         warm_start(cfg.init_from, task, data, cfg.tracking.uri, Path.cwd() / "outputs")
     frozen = KeepStatistics(freeze(task, cfg.get("freeze") or []))
     find_settings(cfg, folder, task, data, record)
-
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
-    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder),
-                 *build_callbacks(cfg.callbacks, resuming=checkpoint is not None)]  # fmt: skip
+    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder)]
+    callbacks += build_callbacks(cfg.callbacks, resuming=checkpoint is not None)
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
         open_record(record, cfg, folder, data)
-
     doing("beginning to train")
     task.fit(trainer, data, str(checkpoint) if checkpoint else None)
     writer.wait()
     trainer.strategy.barrier()
     folder = Path(trainer.strategy.broadcast(str(folder)))  # a process started by torchrun has another one
-    best = load_best(task, folder)
-    best_step = best["global_step"] if best else None
+    best = load_best(task, folder) or {}
+    best_step = best.get("global_step")
     metrics = history.latest("train/", until=best_step)  # of the same epoch as the weights that are evaluated
     for split in [split for split in ("val", "test") if split in data.sizes]:
         metrics |= task.evaluate(trainer, data, split)
     metrics = known(metrics | {f"fit/{name}": value for name, value in (task.fitted() | vectors).items()})
-    if progress.seconds:
-        metrics["train/samples_per_second"] = progress.samples_per_second
+    metrics |= {"train/samples_per_second": progress.samples_per_second} if progress.seconds else {}
     result = metrics | {
         "run_id": record.id if record is not None else None,
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
         "best_epoch": best["epoch"] + 1 if best else None,
         "duration_seconds": round(time.time() - started, 3),
     }
-    doing("drawing figures and storing the model")
-    # in every process: the data they show are gathered from all of them
+    doing("drawing figures and storing the model")  # drawn in every process: the data come from all of them
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         save_bundle(folder, cfg, task, data)
@@ -108,8 +104,8 @@ def train(
         write_files(folder / FILES, task, data)
         if record is not None:
             keep(record, folder, metrics, trainer.global_step)
-            if cfg.tracking.model:
-                keep_model(record, folder, cfg, task, data)
+        if record is not None and cfg.tracking.model:
+            keep_model(record, folder, cfg, task, data)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
 
