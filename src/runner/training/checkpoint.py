@@ -164,15 +164,16 @@ class AtomicWriter(CheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
         self.wait()
-        if storage_options is None:  # of another callback, in a folder of its own
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-        best = bool(storage_options and storage_options.get("best"))
-        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint) | {"best": best}, Path(path)))
+        own = storage_options is not None
+        best = own and bool(storage_options.get("best"))
+        self.thread = threading.Thread(target=self.write, args=(copied(checkpoint) | {"best": best}, Path(path), own))
         self.thread.start()
 
-    def write(self, checkpoint: dict, path: Path) -> None:
+    def write(self, checkpoint: dict, path: Path, own: bool = True) -> None:
         """Write the last checkpoint, which becomes the previous one with the next, and then the best weights."""
         try:
+            if not own:  # of another callback, in a folder of its own
+                path.parent.mkdir(parents=True, exist_ok=True)
             with replacing(path, older=path.with_name("previous.ckpt")) as file:
                 torch.save(checkpoint, file)
             if checkpoint["best"]:
