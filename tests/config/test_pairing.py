@@ -17,7 +17,10 @@ BROKEN = [
         "model=mlp data=imdb",
         [["model=mlp cannot read data=imdb: it needs in_features", "imdb can be read by: ", "mlp can read: "]],
     ),
-    ("model=char_rnn data=movie_reviews", [["model=char_rnn cannot read data=movie_reviews: it needs stream and context_len"]]),
+    (
+        "model=char_rnn data=movie_reviews",
+        [["model=char_rnn cannot read data=movie_reviews: it needs stream and context_len"]],
+    ),
     (
         "model=textcnn data=characters",
         [["characters comes with task=causal_lm, which has no num_outputs", "characters can be read by: "]],
