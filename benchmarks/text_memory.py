@@ -49,7 +49,7 @@ def make_data(kind: str, path: Path):
     if kind == "corpus":
         from runner.datamodules.corpus import Corpus
 
-        return Corpus(path=str(path))
+        return Corpus(path=str(path), batch_size=64, eval_batch_size=64)  # as in its YAML
     from runner.datamodules.table import Table
 
     return Table(path=str(path), label="label", text="text", batch_size=32)

@@ -192,28 +192,33 @@ def number_tokens(
         train: the rows of the training split.
         specials: special tokens of the vocabulary.
     """
-    provisional = np.memmap(folder / "provisional.bin", dtype=np.int32, mode="r")
+    file = folder / "provisional.bin"
+    total = file.stat().st_size // np.dtype(np.int32).itemsize
     in_training = np.zeros(len(offsets) - 1, dtype=bool)
     in_training[train] = True
     counts = np.zeros(len(words), dtype=np.int64)
-    for start, end in _chunks(len(provisional)):
+    for start, end in _chunks(total):
         first, last = np.searchsorted(offsets, [start, end - 1], side="right") - 1  # rows of this chunk
         sizes = np.diff(offsets[first : last + 2].clip(start, end))
         keep = np.repeat(in_training[first : last + 1], sizes)
-        counts += np.bincount(provisional[start:end][keep], minlength=len(words))
+        counts += np.bincount(_read(file, start, end)[keep], minlength=len(words))
     seen = {word: int(count) for word, count in zip(words, counts, strict=True) if count}
     vocabulary = Vocabulary.build(seen, settings.vocab_size, settings.min_count, specials)
 
     final = np.fromiter((vocabulary.numbers.get(word, UNK) for word in words), dtype=np.int32, count=len(words))
     np.save(folder / "counts.npy", np.bincount(final, counts, minlength=len(vocabulary)).astype(np.int64))
-    shape = (len(provisional),)
-    tokens = np.lib.format.open_memmap(folder / "tokens.npy", mode="w+", dtype=np.int32, shape=shape)
-    for start, end in _chunks(shape[0]):
-        tokens[start:end] = final[provisional[start:end]]
-    tokens.flush()
-    del provisional, tokens
-    (folder / "provisional.bin").unlink()
+    header = {"descr": np.lib.format.dtype_to_descr(final.dtype), "fortran_order": False, "shape": (total,)}
+    with open(folder / "tokens.npy", "wb") as tokens:  # not memory-mapped: its pages would count as memory
+        np.lib.format.write_array_header_1_0(tokens, header)
+        for start, end in _chunks(total):
+            final[_read(file, start, end)].tofile(tokens)
+    file.unlink()
     return vocabulary
+
+
+def _read(file: Path, start: int, end: int) -> np.ndarray:
+    """Return some of the 32-bit numbers of a file."""
+    return np.fromfile(file, dtype=np.int32, count=end - start, offset=4 * start)
 
 
 def _learn(
