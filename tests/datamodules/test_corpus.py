@@ -130,18 +130,9 @@ def test_most_words(lines):
     assert len(read(lines, max_words=100).store.tokens) < 115
 
 
-@pytest.mark.parametrize(
-    ("settings", "said"),
-    [
-        ({"view": "lines"}, "data.view is one of windows, stream, sentences, contexts, received 'lines'"),
-        ({"document": "page"}, "data.document is one of line, paragraph, file"),
-        ({"context_len": 0}, "data.context_len must be at least 1, received 0"),
-        ({"path": "nowhere.txt"}, "nowhere.txt does not exist"),
-    ],
-)
-def test_mistakes(settings, said):
-    with pytest.raises(UserError, match=said):
-        Corpus(**settings).setup()
+def test_a_text_that_is_not_there():
+    with pytest.raises(UserError, match=r"nowhere\.txt does not exist"):
+        Corpus(path="nowhere.txt").setup()
 
 
 def test_a_folder_without_such_files_and_a_text_without_words(tmp_path):

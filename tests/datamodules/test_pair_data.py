@@ -112,9 +112,3 @@ def test_the_loader_takes_them() -> None:
     data = made(batch_tokens=64)
     seen = sum(len(batch.src) for batch in Loader(data.train, 32, shuffle=True))
     assert seen == len(data.train)
-
-
-@pytest.mark.parametrize("settings", [{"letters": 27}, {"longest": 0}, {"batch_tokens": 0}])
-def test_a_setting_out_of_range_is_named(settings) -> None:
-    with pytest.raises(UserError, match=f"data.{next(iter(settings))} must be"):
-        Reverse(**settings)

@@ -127,9 +127,3 @@ def test_scheduled_sampling_replaces_more_and_more_tokens(epoch, least, most, mo
     replaced = (mixed == 8)[:, 1:][pairs.tgt_in[:, 1:] != 0].float().mean().item()
     assert least <= replaced <= most
     assert task.eval().with_own_tokens(pairs).tgt_in is pairs.tgt_in
-
-
-@pytest.mark.parametrize("settings", [{"label_smoothing": 1.0}, {"scheduled_sampling": 1.5}])
-def test_a_share_out_of_range_is_named(settings) -> None:
-    with pytest.raises(UserError, match=f"task.{next(iter(settings))} must be"):
-        SequenceToSequence(Bag(), max_len=5, **settings)

@@ -148,12 +148,6 @@ def test_a_step_minimises_the_sum_over_words_and_reports_the_mean():
     torch.testing.assert_close(task.training_step(batch, 0), mean * 48)
 
 
-@pytest.mark.parametrize("setting", ["task.nearest=0", "task.map=umap"])
-def test_settings_that_cannot_be(setting):
-    with pytest.raises(UserError, match="received"):
-        tiny(compose_tiny(["model=skipgram", setting]))
-
-
 def test_tests_that_cannot_be_had_are_missed_before_training(folder, tmp_path):
     cfg = command(folder, "skipgram", "+task.tests.other=nowhere.txt")
     with pytest.raises(UserError, match=r"nowhere\.txt"):

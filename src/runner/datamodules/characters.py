@@ -13,7 +13,7 @@ from typing import Any, ClassVar, Literal
 import numpy as np
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.movie_reviews import FILE, PACKAGE, packaged
+from runner.datamodules.movie_reviews import FILE, PACKAGE, shuffled_reviews
 from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import PARTS
@@ -99,9 +99,7 @@ class Characters(DataModule):
             for _, cells in TableFile(self.path, encoding=self.encoding, format="txt").rows():
                 yield cells["text"] + "\n"
             return
-        texts = [row.text for row in packaged("imdb").rows()]  # the file has all negative ones first
-        for number in np.random.default_rng(0).permutation(len(texts)):
-            yield texts[number] + "\n"
+        yield from (f"{text}\n" for text in shuffled_reviews())
 
     def _write(self, folder: Path) -> None:
         """Write code points first, then replace them by character numbers counted in the training part."""

@@ -18,7 +18,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import numpy as np
 
-from runner.datamodules.movie_reviews import packaged
+from runner.datamodules.movie_reviews import packaged, shuffled_reviews
 from runner.datamodules.parts.batches import Split
 from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.contexts import ContextSplit
@@ -37,7 +37,7 @@ from runner.text.vocabulary import END, SPECIALS, UNK, Vocabulary
 TEXT_MARKS = (*SPECIALS, END)  # special tokens of the vocabulary of a text
 SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?![a-z])|(?<=[.!?][\"')\]])\s+(?![a-z])")
 FINISHED = re.compile(r"[.!?][\"')\]]*\s*\Z")
-LONGEST = 10_000  # characters after which the end of a sentence is no longer waited for
+LONGEST = 10_000  # characters after which a sentence ends with its line, whether it has a mark or not
 LONGEST_PIECE = 60_000  # characters of a sentence: about 10 000 words, as gensim cuts a text without sentences
 BUFFER = 1 << 20  # tokens written at a time
 OWN_SPLIT = re.compile(r"(?:^|[._-])(train|valid|val|dev|test)(?:[._-]|$)")  # in the name of a file
@@ -79,11 +79,11 @@ class Corpus(TextData):
         encoding: of the files.
         document: what is one document: a line, a paragraph (ends with an empty line) or a whole file.
         sentence: where a sentence ends: at the marks . ! ? or at the end of a line.
-        max_words: documents are read until there are so many words; None = all.
+        max_words: documents are read until there are so many words, at least 1; None = all.
         view: what a row of a batch is: windows of a document, the same as a stream in which each row continues that of
             the batch before, sentences, or contexts (words with their neighbours, for word vectors).
-        context_len: tokens of a window.
-        max_len: tokens of a row with view=sentences; the rest of a longer sentence is a row of its own.
+        context_len: tokens of a window, at least 1.
+        max_len: tokens of a row with view=sentences, at least 1; the rest of a longer sentence is a row of its own.
         contexts: settings of view=contexts, see `ContextSplit`; None = its defaults.
     """
 
@@ -100,12 +100,6 @@ class Corpus(TextData):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        for name, value in {key: getattr(self, key) for key in ("max_words", "context_len", "max_len")}.items():
-            if value is not None and value < 1:
-                raise UserError(f"data.{name} must be at least 1, received {value}.")
-        for name, known in (("document", DOCUMENTS), ("sentence", SENTENCES), ("view", VIEWS)):
-            if getattr(self, name) not in known:
-                raise UserError(f"data.{name} is one of {', '.join(known)}, received {getattr(self, name)!r}.")
         self.store: TokenStore
         self.sentences: TokenStore
         self.members: dict[str, np.ndarray] = {}
@@ -189,9 +183,8 @@ class Corpus(TextData):
         return Pipeline(TokenSettings(self.tokenizer, self.stopwords, self.stem), learnt=learnt)
 
     def _packaged(self) -> Iterator[Document]:
-        texts = [row.text for row in packaged("imdb").rows()]  # the file has all negative ones first
-        for number in np.random.default_rng(0).permutation(len(texts)):
-            yield Document(SENTENCES[self.sentence]([texts[number]]))
+        for text in shuffled_reviews():
+            yield Document(SENTENCES[self.sentence]([text]))
 
     def _in_files(self, files: Sequence[Path]) -> Iterator[Document]:
         for file in files:
@@ -201,7 +194,7 @@ class Corpus(TextData):
                 yield Document(SENTENCES[self.sentence](lines), own and NAMED[own[1]])
 
     def _write(self, folder: Path, documents: Callable[[], Iterable[Document]]) -> None:
-        """Fill a prepared folder. Pieces of words are learnt from what will be the training split."""
+        """Fill a prepared folder; a subword tokeniser is trained on the training split."""
         learns, learnt = TokenSettings(self.tokenizer).learns, None
         found = _stream(folder, documents(), str.split if learns else self._pipeline(), self.max_words)
         splits = self.splitting(len(found.own), None, found.own if found.own.any() else None)
@@ -212,9 +205,7 @@ class Corpus(TextData):
             settings = TokenSettings(self.tokenizer)
             learnt = settings.learnt_from(texts, self.vocab_size, self.min_count).state()
             found = _stream(folder, islice(documents(), read), self._pipeline(learnt), None)
-        offsets = np.concatenate(
-            [[0], found.starts[1:]]
-        )  # the first token, an end mark, counts with the first document
+        offsets = np.array([0, *found.starts[1:]])  # the first token, an end mark, counts with the first document
         vocabulary = number_tokens(folder, self.encoded(), found.words, offsets, splits.train, TEXT_MARKS)
         np.save(folder / "starts.npy", found.starts)
         np.save(folder / "sentences.npy", found.sentences)

@@ -10,6 +10,8 @@ import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
+
 from runner.datamodules.parts.texts import TextRow
 from runner.datamodules.text_classes import Found, TextClasses
 from runner.files import cache, sources
@@ -45,6 +47,13 @@ def packaged(part: str, copy: Path | None = None) -> Found:
         digest=cache.file_digest(file),
         reading={"source": part},
     )
+
+
+def shuffled_reviews() -> Iterator[str]:
+    """Yield the packaged IMDB reviews in a fixed random order: the file has all negative ones first."""
+    texts = [row.text for row in packaged("imdb").rows()]
+    for number in np.random.default_rng(0).permutation(len(texts)):
+        yield texts[number]
 
 
 def in_folder(folder: Path) -> Found:

@@ -9,7 +9,6 @@ from runner.datamodules.parts.codecs import Codec, Columns
 from runner.datamodules.parts.pairs import SideSettings, TextPair, WrittenTexts, prepare_pairs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.targets import Targets
-from runner.errors import UserError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -39,15 +38,15 @@ class PairData(DataModule):
     Args:
         src_level: tokens of the source: word, char, bpe, jieba or any other tokeniser.
         tgt_level: tokens of the target.
-        src_vocab_size: at most this many entries of the source's vocabulary, PAD and UNK included.
+        src_vocab_size: at most this many entries of the source's vocabulary, PAD and UNK included, at least 3.
         tgt_vocab_size: at most this many entries of the target's vocabulary, PAD, UNK and the marks of start and end
-            included.
-        max_len: source tokens that are kept.
-        tgt_max_len: target tokens that are kept, the two marks included.
-        min_count: tokens rarer than this in the training split become UNK.
+            included, at least 5.
+        max_len: source tokens that are kept, at least 1.
+        tgt_max_len: target tokens that are kept, the two marks included, at least 3.
+        min_count: tokens rarer than this in the training split become UNK, at least 1.
         bucket: whether pairs of similar length come together in a training batch, so that there is less padding.
-        batch_tokens: tokens of a training batch, source, target and padding together: as many pairs of similar length
-            as fit; None = batch_size pairs.
+        batch_tokens: tokens of a training batch, at least 1; source, target and padding together: as many pairs of
+            similar length as fit. None = batch_size pairs.
         bleu_tokenizer: how BLEU cuts a target into words: 13a (most languages), zh, ja-mecab, char or none.
     """
 
@@ -61,11 +60,6 @@ class PairData(DataModule):
     bucket: bool = True
     batch_tokens: int | None = None
     bleu_tokenizer: str = "13a"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.batch_tokens is not None and self.batch_tokens < 1:
-            raise UserError(f"data.batch_tokens must be at least 1, or null; received {self.batch_tokens}.")
 
     @property
     def sides(self) -> tuple[SideSettings, SideSettings]:

@@ -9,7 +9,6 @@ import numpy as np
 
 from runner.datamodules.pair_data import LETTERS, FoundPairs, PairData
 from runner.datamodules.parts.pairs import TextPair
-from runner.errors import UserError
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -17,9 +16,9 @@ class Reverse(PairData):
     """Made here: random rows of letters, and the same rows read from the right.
 
     Args:
-        letters: how many of a, b, c ... are used, 2 .. 26.
-        longest: letters of a row at most.
-        rows: of all splits together; some may be drawn more than once, and all of those are in one split.
+        letters: how many of a, b, c ... are used, in [1, 26].
+        longest: letters of a row at most, at least 1.
+        rows: of all splits together, at least 1; some may be drawn more than once, and all of those are in one split.
     """
 
     letters: int = 10
@@ -29,12 +28,6 @@ class Reverse(PairData):
     tgt_level: str = "char"
 
     backwards: ClassVar[bool] = True
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        for name, value, most in (("letters", self.letters, len(LETTERS)), ("longest", self.longest, 1000)):
-            if not 1 <= value <= most:
-                raise UserError(f"data.{name} must be in 1 .. {most}, received {value}.")
 
     def find(self) -> FoundPairs:
         step = -1 if self.backwards else 1

@@ -18,11 +18,10 @@ from torch import Tensor, nn
 
 from runner.models.layers.attention import Attention, ScoreName, WindowName
 from runner.models.layers.encoder import Encoder
+from runner.models.layers.softmax import IGNORE
 from runner.models.layers.stateful import Bridge, Stateful, StatefulName
 from runner.models.layers.stateful import State as Recurrence
 from runner.models.ranges import check_choice
-
-IGNORE = -100  # a target that does not count
 
 
 class Memory(NamedTuple):

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import Loader
-from runner.datamodules.parts.token_store import IGNORE, Carried, LaneSplit, one_document
+from runner.datamodules.parts.batches import IGNORE, Loader
+from runner.datamodules.parts.token_store import Carried, LaneSplit, one_document
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task

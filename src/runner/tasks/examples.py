@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import Features, Images, Stream, Texts, Windows
-from runner.datamodules.parts.token_store import IGNORE
+from runner.datamodules.parts.batches import IGNORE, Features, Images, Stream, Texts, Windows
 from runner.errors import UserError
 from runner.text.vocabulary import PAD
 

@@ -19,13 +19,14 @@ from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
+from runner.datamodules.parts.batches import IGNORE
 from runner.datamodules.parts.codecs import Columns, TextInputs
 from runner.datamodules.parts.pairs import Pairs, as_batch
 from runner.errors import UserError
 from runner.figures.alignment import alignment
 from runner.tasks.base import Task
 from runner.tasks.decoding import Decoded, Decoding, decode
-from runner.tasks.examples import IGNORE, LENGTH
+from runner.tasks.examples import LENGTH
 from runner.tasks.means import Mean, Scalars
 from runner.tasks.text_scores import TextScores
 from runner.text.vocabulary import PAD
@@ -39,7 +40,7 @@ class SequenceToSequence(Task):
 
     Args:
         net: maps source (B, S) and target so far (B, T) to logits (B, T, V); it has `start` and `step`.
-        max_len: tokens written at most.
+        max_len: tokens written at most, at least 1.
         label_smoothing: share of the probability that training asks for on all tokens alike, in [0, 1).
         scheduled_sampling: share of the target tokens so far that are the net's own in the last epoch, in [0, 1]; it
             grows evenly from 0 in the first epoch.
@@ -49,7 +50,8 @@ class SequenceToSequence(Task):
         n_best: answers for each source: at most beam_size with beam, 1 with greedy.
         temperature: of sampling, above 0.
         sample_seed: of sampling.
-        val_rows: validation rows that are written out after each epoch; None = all. The test split is always whole.
+        val_rows: validation rows that are written out after each epoch, at least 1; None = all. The test split is
+            always whole.
         bleu_tokenizer: how BLEU cuts a text into words: 13a, zh, char ...
     """
 
@@ -74,10 +76,6 @@ class SequenceToSequence(Task):
         bleu_tokenizer: str = "13a",
     ):
         super().__init__(net)
-        if not 0 <= label_smoothing < 1:
-            raise UserError(f"task.label_smoothing must be in [0, 1), received {label_smoothing}")
-        if not 0 <= scheduled_sampling <= 1:
-            raise UserError(f"task.scheduled_sampling must be in [0, 1], received {scheduled_sampling}")
         self.label_smoothing, self.scheduled_sampling = label_smoothing, scheduled_sampling
         self.how = Decoding(
             method, max_len, temperature, None, None, beam_size, length_penalty, n_best, seed=sample_seed

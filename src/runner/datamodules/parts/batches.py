@@ -16,6 +16,7 @@ from torch import Tensor
 
 from runner.text.vocabulary import PAD
 
+IGNORE = -100  # a target that does not count
 POOL = 50  # batches whose rows are sorted by length together
 
 

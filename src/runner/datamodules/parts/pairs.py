@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.datamodules.parts.batches import Subset, padded
+from runner.datamodules.parts.batches import IGNORE, Subset, padded
 from runner.datamodules.parts.codecs import Codec, Columns, TextInputs
 from runner.datamodules.parts.prepared import Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS, by_group
@@ -32,7 +32,6 @@ from runner.text.vocabulary import END, PAD, SPECIALS, START, Vocabulary
 
 MARKS = (*SPECIALS, START, END)
 SIDES = ("source", "target")
-IGNORE = -100  # a target that does not count
 
 
 class Pairs(NamedTuple):
@@ -118,7 +117,7 @@ class PairSplit:
         return len(self.src_offsets) - 1
 
     def lengths(self) -> Tensor:
-        """Tokens of each pair, target first where sources are equally long, int64 (N,)."""
+        """Tokens of each pair, source and target together, int64 (N,)."""
         return torch.from_numpy(np.diff(self.src_offsets) + np.diff(self.tgt_offsets)).to(torch.int64)
 
     def gather(self, index: Tensor, draw: torch.Generator) -> Pairs:

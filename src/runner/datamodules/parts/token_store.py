@@ -14,10 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from runner.datamodules.parts.batches import Stream
+from runner.datamodules.parts.batches import IGNORE, Stream
 from runner.text.vocabulary import PAD
-
-IGNORE = -100  # a target that does not count
 
 
 class Carried(NamedTuple):
