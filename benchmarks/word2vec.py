@@ -29,7 +29,7 @@ from runner.build import build_data, build_task
 from runner.config.compose import compose
 from runner.datamodules.base import DataModule
 from runner.tasks.base import Task
-from runner.text.word_similarity import PACKAGED, word_test
+from runner.tasks.word_similarity import PACKAGED, word_test
 from runner.training.checkpoint import AtomicWriter
 from runner.training.history import History
 from runner.training.lightning import silence

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from runner.datamodules.corpus import Corpus, Prompt, at_marks, pieces
+from runner.datamodules.corpus import Corpus, Prompt
 from runner.datamodules.parts.codecs import Codec
 from runner.errors import UserError
 
@@ -43,11 +43,6 @@ def test_documents_are_lines_paragraphs_or_files(tmp_path):
     assert len(texts(by["file"], "sentences")) == 30
     lined = read(tmp_path, document="file", sentence="line")
     assert texts(lined, "sentences")[0] == f"so much depends upon a red wheel {end}"
-
-
-def test_marks_end_sentences_but_not_before_a_small_letter():
-    assert list(at_marks(['He said "no." Then he', "left... for good. Why?"])) == [
-        'He said "no."', "Then he left... for good.", "Why?"]  # fmt: skip
 
 
 def test_vocabulary_and_counts_are_those_of_the_training_documents(lines):
@@ -117,13 +112,6 @@ def test_a_prompt_begins_with_the_end_mark_and_is_decoded_to_lines(lines):
 def test_pieces_of_words_are_learnt_from_the_training_documents(lines):
     data = read(lines, tokenizer="bpe", vocab_size=60)
     assert data.raw("train", 1)[0]["text"].startswith("the word") and len(data.inputs.vocabulary) <= 60
-
-
-def test_a_text_of_one_line_is_cut_at_spaces():
-    text = " anarchism originated as a term" * 5000
-    cut = list(pieces(text))
-    assert "".join(cut) == text and len(cut) == 3 and all(piece.startswith(" ") for piece in cut)
-    assert len(list(pieces("x" * 200_000))) == 1
 
 
 def test_most_words(lines):

@@ -108,6 +108,13 @@ def test_a_row_longer_than_a_batch_is_one_of_its_own() -> None:
     assert [rows.tolist() for rows in order] == [[0, 2], [1]]
 
 
+def test_each_process_gets_a_row_of_every_training_batch() -> None:
+    split = TokenBatches(split_of([1, 60, 1]), torch.arange(3), batch_tokens=10)
+    shares = [[len(rows) for rows in Loader(split, 8, True, rank=rank, world_size=2).batches()] for rank in range(2)]
+    assert sorted(map(sum, zip(*shares, strict=True))) == [2, 2]  # the long row is read twice
+    assert all(size == 1 for share in shares for size in share)
+
+
 def test_the_loader_takes_them() -> None:
     data = made(batch_tokens=64)
     seen = sum(len(batch.src) for batch in Loader(data.train, 32, shuffle=True))

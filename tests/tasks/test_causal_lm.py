@@ -17,6 +17,7 @@ from runner.models.char_rnn import CharRNN
 from runner.tasks.causal_lm import CausalLM
 from runner.tasks.decoding import Decoding
 from runner.tasks.means import value_of
+from runner.tasks.next_tokens import cross_entropy
 
 
 def test_perplexity_and_bits_per_char():
@@ -93,7 +94,7 @@ def test_a_stream_is_read_as_one_text():
     task = CausalLM(CharRNN(11, 4, 6), context_len=5).eval()
     with torch.no_grad():
         carried = [value_of(task.step(batch)["loss"]).item() for batch in batches(LaneSplit, batch_size=1)]
-        whole = task.cross_entropy(task.net(torch.from_numpy(TEXT[None, :-1])), torch.from_numpy(TEXT[None, 1:]))
+        whole = cross_entropy(task.net(torch.from_numpy(TEXT[None, :-1])), torch.from_numpy(TEXT[None, 1:]))
         alone = [value_of(task.step(batch)["loss"]).item() for batch in batches(WindowSplit, batch_size=1)]
     assert sum(carried) / len(carried) == pytest.approx(whole.item(), rel=1e-5)
     assert alone[0] == carried[0] and all(one != other for one, other in zip(alone[1:], carried[1:], strict=True))

@@ -13,9 +13,9 @@ from runner.config.catalog import Catalog, folders
 from runner.contracts.tiny import compose_tiny, tiny
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
+from runner.tasks.word_similarity import PACKAGED
 from runner.tasks.word_vectors import logistic_loss
 from runner.text.vectors import VectorFile
-from runner.text.word_similarity import PACKAGED
 from runner.training.train import train
 
 GROUPS = ["apple pear plum cherry", "red green blue yellow", "one two three four"]

@@ -12,7 +12,7 @@ from array import array
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import chain, groupby, islice
+from itertools import chain, islice
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, Self
 
@@ -23,6 +23,7 @@ from runner.datamodules.parts.batches import Split
 from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.contexts import ContextSplit
 from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.sentences import DOCUMENTS, FINISHED, SENTENCES, pieces
 from runner.datamodules.parts.splits import OWN, PARTS
 from runner.datamodules.parts.targets import Targets
 from runner.datamodules.parts.texts import number_tokens
@@ -35,10 +36,6 @@ from runner.text.pipeline import Pipeline, TokenSettings
 from runner.text.vocabulary import END, SPECIALS, UNK, Vocabulary
 
 TEXT_MARKS = (*SPECIALS, END)  # special tokens of the vocabulary of a text
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?![a-z])|(?<=[.!?][\"')\]])\s+(?![a-z])")
-FINISHED = re.compile(r"[.!?][\"')\]]*\s*\Z")
-LONGEST = 10_000  # characters after which a sentence ends with its line, whether it has a mark or not
-LONGEST_PIECE = 60_000  # characters of a sentence: about 10 000 words, as gensim cuts a text without sentences
 BUFFER = 1 << 20  # tokens written at a time
 OWN_SPLIT = re.compile(r"(?:^|[._-])(train|valid|val|dev|test)(?:[._-]|$)")  # in the name of a file
 NAMED = {"train": "train", "valid": "val", "val": "val", "dev": "val", "test": "test"}
@@ -287,46 +284,6 @@ class DocumentRows:
         raise UserError("A text has no labels: use a language model, such as model=word_lm.")
 
 
-# Where documents and sentences end.
-
-
-def each_line(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield every line that is not empty as a document of one line."""
-    return ([line] for line in lines if line.strip())
-
-
-def each_paragraph(lines: Iterable[str]) -> Iterator[list[str]]:
-    """Yield the lines between empty lines."""
-    for filled, paragraph in groupby(lines, key=lambda line: bool(line.strip())):
-        if filled:
-            yield list(paragraph)
-
-
-def whole(lines: Iterable[str]) -> Iterator[Iterable[str]]:
-    """Yield all lines as one document."""
-    yield lines
-
-
-def at_marks(lines: Iterable[str]) -> Iterator[str]:
-    """Yield what ends with a mark, a space and no small letter after it, whatever the lines; or with an empty line."""
-    rest = ""
-    for line in lines:
-        *sentences, rest = SENTENCE_END.split(f"{rest} {line}".strip())
-        yield from sentences
-        if len(rest) > LONGEST or not line.strip():
-            yield rest
-            rest = ""
-    yield rest
-
-
-DOCUMENTS: dict[str, Callable[[Iterable[str]], Iterator[Iterable[str]]]] = {
-    "line": each_line,
-    "paragraph": each_paragraph,
-    "file": whole,
-}
-SENTENCES: dict[str, Callable[[Iterable[str]], Iterable[str]]] = {"marks": at_marks, "line": iter}
-
-
 # Writing.
 
 
@@ -368,12 +325,3 @@ def _stream(
     if starts[-1] == 1:
         raise UserError("The text has no words.")
     return _Numbered(list(numbers), *(np.array(values) for values in (starts, sentences, own)))
-
-
-def pieces(text: str) -> Iterator[str]:
-    """Cut what has no end at a space, so that a file of one line takes little memory."""
-    start = 0
-    while len(text) - start > LONGEST_PIECE and (end := text.find(" ", start + LONGEST_PIECE)) >= 0:
-        yield text[start:end]
-        start = end
-    yield text[start:]

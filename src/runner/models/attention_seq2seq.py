@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from runner.models.layers.attention import Attention, ScoreName, WindowName
 from runner.models.layers.encoder import Encoder
 from runner.models.layers.softmax import IGNORE
-from runner.models.layers.stateful import Bridge, Stateful, StatefulName
+from runner.models.layers.stateful import Bridge, StatefulName, read, stateful, zeros
 from runner.models.layers.stateful import State as Recurrence
 from runner.models.ranges import check_choice
 
@@ -96,7 +96,7 @@ class AttentionSeq2Seq(nn.Module):
         self.encoder = Encoder(src_vocab_size, embed_dim, hidden_dim // 2, cell, num_layers, True, dropout)
         self.embedding = nn.Embedding(tgt_vocab_size, embed_dim, padding_idx=0)
         reads = embed_dim + (hidden_dim if self.feeding or order == "bahdanau" else 0)
-        self.decoder = Stateful(reads, hidden_dim, cell, num_layers, dropout)
+        self.decoder = stateful(reads, hidden_dim, cell, num_layers, dropout)
         self.bridge = Bridge(hidden_dim, self.decoder) if hand_over else None
         self.attention = Attention(hidden_dim, hidden_dim, score, window, width, max_len)
         self.combine = nn.Linear(2 * hidden_dim + (embed_dim if order == "bahdanau" else 0), hidden_dim)
@@ -123,11 +123,7 @@ class AttentionSeq2Seq(nn.Module):
     def start(self, src: Tensor) -> State:
         """Read a source, int64 (B, S)."""
         keys, last, mask = self.encoder(src)
-        if self.bridge is not None:
-            layers = self.bridge(last)
-        else:
-            kernel = self.decoder.kernel
-            layers = (last.new_zeros(src.size(0), kernel.num_layers, kernel.hidden_size),) * self.decoder.parts
+        layers = self.bridge(last) if self.bridge is not None else zeros(self.decoder, last)
         memory = Memory(keys, self.attention.prepare(keys), mask)
         place = torch.zeros(src.size(0), 1, dtype=torch.int64, device=src.device)
         return State(layers, keys.new_zeros(src.size(0), 1, self.output.in_features), place, memory, keys[:, :, 0] * 0)
@@ -151,11 +147,11 @@ class AttentionSeq2Seq(nn.Module):
         place = state.place + steps  # (B, T)
         if self.order == "bahdanau":
             context, weights, chance = self.look(layers[0][:, -1:], state.memory, place)
-            hidden, layers = self.decoder(torch.cat([embedded, context], dim=2), layers)  # (B, 1, H)
+            hidden, layers = read(self.decoder, torch.cat([embedded, context], dim=2), layers)  # (B, 1, H)
             output = torch.tanh(self.combine(torch.cat([hidden, context, embedded], dim=2)))
         else:
-            read = torch.cat([embedded, state.output], dim=2) if self.feeding else embedded
-            hidden, layers = self.decoder(read, layers)  # (B, T, H)
+            inputs = torch.cat([embedded, state.output], dim=2) if self.feeding else embedded
+            hidden, layers = read(self.decoder, inputs, layers)  # (B, T, H)
             context, weights, chance = self.look(hidden, state.memory, place)
             output = torch.tanh(self.combine(torch.cat([hidden, context], dim=2)))
         return output, chance, State(layers, output[:, -1:], place[:, -1:] + 1, state.memory, weights[:, -1])

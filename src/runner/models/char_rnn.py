@@ -8,14 +8,11 @@ Networks, 2015.
 Shape letters: B batch, T time (characters), V vocabulary, E length of a character vector, H hidden units, L layers.
 """
 
-from typing import Literal
-
 from torch import Tensor, nn
 
 from runner.models.layers.carrying import CarryingLM, State
-from runner.models.ranges import check_choice, check_share, check_size
-
-CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+from runner.models.layers.stateful import StatefulName, read, stateful, zeros
+from runner.models.ranges import check_size
 
 
 class CharRNN(CarryingLM):
@@ -41,29 +38,23 @@ class CharRNN(CarryingLM):
         embed_dim: int | None = 64,
         hidden_dim: int = 256,
         num_layers: int = 1,
-        cell: Literal["rnn", "gru", "lstm"] = "rnn",
+        cell: StatefulName = "rnn",
         dropout: float = 0.0,
     ):
         super().__init__()
         width = vocab_size if embed_dim is None else embed_dim  # E
-        check_size(vocab_size=vocab_size, embed_dim=width, hidden_dim=hidden_dim, num_layers=num_layers)
-        check_choice(CELLS, cell=cell)
-        check_share(dropout=dropout)
+        check_size(vocab_size=vocab_size, embed_dim=width)
         self.embedding = nn.Embedding(vocab_size, width, padding_idx=0)
         if embed_dim is None:
             nn.init.eye_(self.embedding.weight).requires_grad_(False)[0] = 0.0
-        between = dropout if num_layers > 1 else 0.0  # torch warns about dropout between the layers of one layer
-        self.recurrent = CELLS[cell](width, hidden_dim, num_layers, batch_first=True, dropout=between)
+        self.recurrent = stateful(width, hidden_dim, cell, num_layers, dropout)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(hidden_dim, vocab_size)
 
     def initial(self, rows: int) -> State:
-        zeros = self.embedding.weight.new_zeros(rows, self.recurrent.num_layers, self.recurrent.hidden_size)
-        return (zeros, zeros) if isinstance(self.recurrent, nn.LSTM) else (zeros,)
+        return zeros(self.recurrent, self.embedding.weight.new_empty(rows, 0))
 
     def read(self, tokens: Tensor, state: State | None = None) -> tuple[Tensor, State]:
-        parts = tuple(part.transpose(0, 1).contiguous() for part in state or ())  # (L, B, H) each, as torch has them
-        before = parts if len(parts) > 1 else parts[0] if parts else None
-        hidden, after = self.recurrent(self.embedding(tokens), before)  # (B, T, H)
-        parts = after if isinstance(after, tuple) else (after,)
-        return self.dropout(hidden), tuple(part.transpose(0, 1) for part in parts)
+        before = self.initial(tokens.size(0)) if state is None else state
+        hidden, after = read(self.recurrent, self.embedding(tokens), before)  # (B, T, H)
+        return self.dropout(hidden), after

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.models.layers.encoder import Encoder
-from runner.models.layers.stateful import Bridge, State, Stateful, StatefulName
+from runner.models.layers.stateful import Bridge, State, StatefulName, read, stateful
 
 
 class Seq2Seq(nn.Module):
@@ -45,7 +45,7 @@ class Seq2Seq(nn.Module):
         super().__init__()
         self.encoder = Encoder(src_vocab_size, embed_dim, hidden_dim, cell, num_layers, bidirectional, dropout)
         self.embedding = nn.Embedding(tgt_vocab_size, embed_dim, padding_idx=0)
-        self.decoder = Stateful(embed_dim, hidden_dim, cell, num_layers, dropout)
+        self.decoder = stateful(embed_dim, hidden_dim, cell, num_layers, dropout)
         self.bridge = Bridge(self.encoder.output_dim, self.decoder)
         self.output = nn.Linear(hidden_dim, tgt_vocab_size)
         self.dropout = dropout
@@ -67,5 +67,5 @@ class Seq2Seq(nn.Module):
     def write(self, tokens: Tensor, state: State) -> tuple[Tensor, State]:
         """Target tokens (B, T) and the state before them to logits (B, T, V) and the state after them."""
         embedded = F.dropout(self.embedding(tokens), self.dropout, self.training)  # (B, T, E)
-        hidden, state = self.decoder(embedded, state)  # (B, T, H)
+        hidden, state = read(self.decoder, embedded, state)  # (B, T, H)
         return self.output(F.dropout(hidden, self.dropout, self.training)), state

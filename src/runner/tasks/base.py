@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 Question = Callable[[str, DataModule], list[dict]]  # from what is typed to rows of answers
 FILES = "files"  # the folder of a bundle that holds the net's own files; that of a run with those of its objective
-
 ESTIMATOR = "estimator.pt"  # the file of a bundle that holds an estimator
 
 

@@ -10,17 +10,17 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import IGNORE, Loader
+from runner.datamodules.parts.batches import Loader
 from runner.datamodules.parts.token_store import Carried, LaneSplit, one_document
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task
 from runner.tasks.decoding import Decoding, Window, decode, last_tokens
-from runner.tasks.means import Mean, Scalars
+from runner.tasks.means import Scalars
+from runner.tasks.next_tokens import cross_entropy, mean_over_tokens, perplexity
 from runner.text.vocabulary import PAD
 
 
@@ -79,11 +79,9 @@ class CausalLM(Task):
         if hasattr(self.net, "read"):
             features = self.read(batch)  # (B, T, F)
             own = self.net.losses_of(features, target)
-            loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net.output(features), target)
-        else:
-            own = self.own_losses(batch)
-            loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net(*self.inputs(batch)), target)
-        return {"loss": Mean(sum(own.values(), loss), (target != IGNORE).sum()), **own}
+            return mean_over_tokens(own, target, lambda: cross_entropy(self.net.output(features), target))
+        own = self.own_losses(batch)
+        return mean_over_tokens(own, target, lambda: cross_entropy(self.net(*self.inputs(batch)), target))
 
     # Carrying the state of the net from batch to batch: gradients end at the beginning of a window.
 
@@ -107,18 +105,9 @@ class CausalLM(Task):
     def load_training_state(self, state: dict) -> None:
         self.carried[True] = state["carried"]
 
-    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean over the tokens that count, of logits (B, T, V) against the tokens that follow (B, T)."""
-        if logits.shape[:2] != target.shape:
-            raise UserError(
-                f"language modelling needs logits of shape {(*target.shape, 'V')}; "
-                f"{type(self.net).__name__} returned {tuple(logits.shape)}"
-            )
-        return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORE)
-
     def evaluation_metrics(self) -> dict[str, float]:
         metrics = super().evaluation_metrics()
-        metrics["perplexity"] = math.exp(min(metrics["loss"], 700.0))  # beyond 700 a double overflows
+        metrics["perplexity"] = perplexity(metrics["loss"])
         if self.token_unit == "character":
             metrics["bits_per_char"] = metrics["loss"] / math.log(2)
         return metrics

@@ -8,18 +8,15 @@ Martins 2019, arXiv:1906.07651, do it; label smoothing: Szegedy et al. 2016, arX
 Shape letters: B batch, S source tokens, T target tokens, L tokens of a written target, V target vocabulary.
 """
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import IGNORE
 from runner.datamodules.parts.codecs import Columns, TextInputs
 from runner.datamodules.parts.pairs import Pairs, as_batch
 from runner.errors import UserError
@@ -27,7 +24,8 @@ from runner.figures.alignment import alignment
 from runner.tasks.base import Task
 from runner.tasks.decoding import Decoded, Decoding, decode
 from runner.tasks.examples import LENGTH
-from runner.tasks.means import Mean, Scalars
+from runner.tasks.means import Scalars
+from runner.tasks.next_tokens import cross_entropy, mean_over_tokens, perplexity
 from runner.tasks.text_scores import TextScores
 from runner.text.vocabulary import PAD
 
@@ -104,14 +102,12 @@ class SequenceToSequence(Task):
 
     def step(self, batch: Pairs) -> Scalars:
         batch = self.with_own_tokens(batch)
-        own, target = self.own_losses(batch), batch.tgt_out
-        loss = own.pop("loss") if "loss" in own else self.cross_entropy(self.net(*self.inputs(batch)), target)
-        return {"loss": Mean(sum(own.values(), loss), (target != IGNORE).sum()), **own}
-
-    def cross_entropy(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean over the tokens that count, of logits (B, T, V) against the next tokens (B, T); smooth in training."""
         smoothing = self.label_smoothing if self.training else 0.0
-        return F.cross_entropy(logits.flatten(0, 1), target.flatten(), ignore_index=IGNORE, label_smoothing=smoothing)
+        return mean_over_tokens(
+            self.own_losses(batch),
+            batch.tgt_out,
+            lambda: cross_entropy(self.net(*self.inputs(batch)), batch.tgt_out, smoothing),
+        )
 
     def with_own_tokens(self, batch: Pairs) -> Pairs:
         """Replace some tokens of the target so far by what the net says is likeliest there: scheduled sampling."""
@@ -186,7 +182,7 @@ class SequenceToSequence(Task):
 
     def evaluation_metrics(self) -> dict[str, float]:
         metrics = super().evaluation_metrics()
-        return metrics | {"perplexity": math.exp(min(metrics["loss"], 700.0))} | self.texts.compute()
+        return metrics | {"perplexity": perplexity(metrics["loss"])} | self.texts.compute()
 
     @torch.inference_mode()
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:

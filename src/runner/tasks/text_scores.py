@@ -7,7 +7,7 @@ ROUGE-L: Lin 2004, the F1 of the longest common subsequence, 0 .. 1, a mean over
 
 from collections.abc import Callable, Iterable
 
-import torch
+from runner.tasks.means import of_all_processes
 
 
 class TextScores:
@@ -28,7 +28,7 @@ class TextScores:
 
     def compute(self) -> dict[str, float]:
         """Return the scores of all texts; nothing if there are none."""
-        pairs = gathered(self.pairs)
+        pairs = [pair for part in of_all_processes(self.pairs) for pair in part]
         if not pairs:
             return {}
         from sacrebleu.metrics import BLEU, CHRF  # late: only what writes texts needs it
@@ -63,12 +63,3 @@ def longest_common(one: list[str], other: list[str]) -> int:
         for place, its in enumerate(other):
             lengths.append(before[place] + 1 if word == its else max(before[place + 1], lengths[-1]))
     return lengths[-1]
-
-
-def gathered(pairs: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """The pairs of all processes of the run."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return pairs
-    parts: list[list[tuple[str, str]]] = [[] for _ in range(torch.distributed.get_world_size())]
-    torch.distributed.all_gather_object(parts, pairs)
-    return [pair for part in parts for pair in part]

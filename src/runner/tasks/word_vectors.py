@@ -26,9 +26,9 @@ from runner.errors import UserError, closest, first_line
 from runner.figures import charts
 from runner.tasks.base import Question, Task
 from runner.tasks.means import Mean, Scalars
+from runner.tasks.word_similarity import WordTest, word_test
 from runner.text.vectors import write_vectors
 from runner.text.vocabulary import SPECIALS
-from runner.text.word_similarity import WordTest, word_test
 
 FEW = 4  # neighbours of each probe word in the sample of an epoch
 

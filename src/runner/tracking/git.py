@@ -53,10 +53,11 @@ def git_state(folder: Path, exclude: Sequence[Path] = ()) -> GitState | None:
     commit = _line(_git(root, "rev-parse", "--verify", "--quiet", "HEAD"))
     status = _git(root, "status", "--porcelain", "--untracked-files=normal", "--", *paths) or ""
     diff = _diff(root, commit, paths) if status else ""
+    remote = _line(_git(root, "config", "--get", "remote.origin.url"))
     return GitState(
         commit=commit,
         branch=_line(_git(root, "symbolic-ref", "--short", "--quiet", "HEAD")),
-        remote=_without_password(_line(_git(root, "config", "--get", "remote.origin.url"))),
+        remote=remote and secrets.without_credentials(remote),
         dirty=bool(status),
         diff=diff,
     )
@@ -113,11 +114,6 @@ def _exclusions(root: Path, folders: Sequence[Path]) -> list[str]:
     """Return git's way of writing "not these folders", for those inside the repository."""
     inside = [folder.resolve() for folder in folders if folder.resolve().is_relative_to(root.resolve())]
     return [f":(exclude){folder.relative_to(root.resolve())}" for folder in inside if folder != root.resolve()]
-
-
-def _without_password(address: str | None) -> str | None:
-    """Return `https://name:secret@host/x` as `https://host/x`: addresses may hold a token."""
-    return address and secrets.without_credentials(address)
 
 
 def _line(text: str | None) -> str | None:

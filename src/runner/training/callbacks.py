@@ -13,7 +13,7 @@ from runner.config.instances import instance
 from runner.errors import UserError
 from runner.files.progress import Wait, foot
 from runner.tasks.loop import Loop
-from runner.training.checkpoint import Checkpoint, can_save, monitored
+from runner.training.checkpoint import Checkpoint, callbacks_of, can_save, monitored
 from runner.training.interrupt import Interrupt
 
 log = logging.getLogger(__name__)
@@ -206,7 +206,7 @@ class ShowProgress(Callback):
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say what ended the training before its last epoch."""
         foot.show(None)
-        for callback in cast(Any, trainer).callbacks:
+        for callback in callbacks_of(trainer):
             if isinstance(callback, callbacks.Timer) and (left := callback.time_remaining()) is not None and left <= 0:
                 log.info("stopped in epoch %d: trainer.max_time is over", trainer.current_epoch)
             if isinstance(callback, callbacks.EarlyStopping) and (reason := callback.stopping_reason_message):

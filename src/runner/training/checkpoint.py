@@ -11,7 +11,6 @@ import math
 import random
 import threading
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any, Literal
@@ -25,9 +24,8 @@ from pytorch_lightning.plugins.io import CheckpointIO
 from runner.errors import UserError, closest
 from runner.files.atomic import replacing
 from runner.tasks.means import of_all_processes
+from runner.training.epoch_line import epoch_line
 from runner.training.history import History
-
-LINE = 66  # characters of a line of the log, which begins with 14 of the time and the level, in 80 columns
 
 log = logging.getLogger(__name__)
 OF_THE_BEST = ("state_dict", "epoch", "global_step", "about", "pytorch-lightning_version")
@@ -123,33 +121,6 @@ def can_save(trainer: Trainer) -> bool:
 def callbacks_of(trainer: Trainer) -> list[Callback]:
     """All callbacks of a trainer, which has them without declaring it."""
     return trainer.callbacks  # type: ignore[attr-defined]
-
-
-def epoch_line(epoch: str, metrics: Mapping[str, Any], monitor: str | None, note: str) -> str:
-    """Return the training and validation metrics of an epoch: what is monitored, the loss, others while there is room.
-
-    Args:
-        epoch: its beginning.
-        metrics: `train/loss`, `val/loss` ...
-        monitor: the one that picks the best checkpoint.
-        note: its end.
-    """
-    first = [monitor.split("/", 1)[1] if monitor else "loss", "loss"]
-    names = [*first, *sorted(name.split("/", 1)[1] for name in metrics if name.startswith("train/"))]
-    line = f"{epoch}:"
-    for name in dict.fromkeys(names):
-        train, val = (three_digits(metrics.get(f"{split}/{name}")) for split in ("train", "val"))
-        part = f" {name} {train}" + f" val {val}" * bool(val) if train else f" val {name} {val}"
-        if (train or val) and (line.endswith(":") or len(f"{line},{part}{note}") <= LINE):
-            line += part if line.endswith(":") else f",{part}"
-    return line + note
-
-
-def three_digits(value: Any) -> str:
-    """Return a metric with three digits after the point, or three in all; "" without one."""
-    if value is None:
-        return ""
-    return f"{value:.3f}" if value == 0 or 1e-3 <= abs(value) < 1e3 else f"{value:.3g}"
 
 
 class AtomicWriter(CheckpointIO):
@@ -341,9 +312,7 @@ class Checkpoint(callbacks.Checkpoint):
             self.restored = None
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        for callback in callbacks_of(
-            trainer
-        ):  # this one writes its average into the net only now, the last callback saves
+        for callback in callbacks_of(trainer):  # this one writes its average into the net only now; we come last
             if isinstance(callback, StochasticWeightAveraging) and trainer.current_epoch > callback.swa_end:
                 log.info("the averaged weights are kept")
                 self.best_score, self.best_epoch = None, trainer.current_epoch

@@ -60,12 +60,7 @@ class Train(Verb):
             frames = {frame.f_code for frame, _ in walk_tb(error.__traceback__)}
             if isinstance(error, UserError) or run_job.__code__ in frames:
                 raise
-            full = (
-                storage_error(error, Path.cwd(), "type the command again")
-                if not getattr(error, "filename", 0)
-                else None
-            )
-            raise full or UserError(before_the_job(error)) from error
+            raise before_the_job(error) from error
         return 0
 
     def resumed(self, arguments: list[str]) -> list[str]:
@@ -121,14 +116,16 @@ def add_user_code(arguments: list[str]) -> None:
         ]  # read by the processes of this run, and to decide which code is the user's
 
 
-def before_the_job(error: Exception) -> str:
+def before_the_job(error: Exception) -> UserError:
     """Return as one sentence what Hydra raises before it calls the job."""
     from runner.config.wording import one_line
 
     if not isinstance(error, OSError):
-        return one_line(error)
+        return UserError(one_line(error))
+    if error.filename is None and (full := storage_error(error, Path.cwd(), "type the command again")):
+        return full
     reason = f"{error.filename} cannot be written ({error.strerror})"
-    return f"{reason}: choose another folder, hydra.run.dir=FOLDER, for a sweep hydra.sweep.dir=FOLDER"
+    return UserError(f"{reason}: choose another folder, hydra.run.dir=FOLDER, for a sweep hydra.sweep.dir=FOLDER")
 
 
 def run_job(cfg: "DictConfig") -> float | None:

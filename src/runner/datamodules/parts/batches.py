@@ -253,9 +253,14 @@ class Loader:
         first = self.position if self.shuffle else 0
         if isinstance(self.split, Ordered):
             whole = self.split.order(self.batch_size * self.world_size, self.draw(0) if self.shuffle else None)
-            yield from (whole[number][self.rank :: self.world_size] for number in range(first, len(whole)))
+            yield from (self.share(whole[number]) for number in range(first, len(whole)))
         else:
             yield from self.order()[self.rank :: self.world_size].split(self.batch_size)[first:]
+
+    def share(self, rows: Tensor) -> Tensor:
+        """The rows of this process; in training each has at least one, of a batch with fewer rows the first."""
+        own = rows[self.rank :: self.world_size]
+        return rows[:1] if self.shuffle and not len(own) else own
 
     def draw(self, number: int) -> torch.Generator:
         """Random numbers of this epoch: 0 = those of its order, 1 and up = those of a batch."""

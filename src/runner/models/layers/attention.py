@@ -22,16 +22,23 @@ HIDDEN = -1e9  # the score of what must not be looked at; a row without anything
 
 
 class Score(nn.Module):
-    """How well queries fit keys. A subclass writes `forward`, and `prepare` if it can work ahead.
+    """How well queries fit keys. A subclass writes `forward`, `build` if it has weights, `prepare` to work ahead.
 
     Args:
         query_dim: numbers Q of a query.
         key_dim: numbers K of a key.
-        max_len: keys of a row at most; only `location` needs to know.
+        max_len: keys of a row at most; only `Location` needs to know.
+
+    Raises:
+        ValueError: the score cannot compare queries and keys of these lengths.
     """
 
     def __init__(self, query_dim: int, key_dim: int, max_len: int):
         super().__init__()
+        self.build(query_dim, key_dim, max_len)
+
+    def build(self, query_dim: int, key_dim: int, max_len: int) -> None:
+        """Make the weights."""
 
     def prepare(self, keys: Tensor) -> Tensor:
         """What is computed from the keys (B, S, K) only once, however many queries follow."""
@@ -39,31 +46,18 @@ class Score(nn.Module):
 
     def forward(self, query: Tensor, prepared: Tensor) -> Tensor:
         """Queries (B, T, Q) and what `prepare` returned to scores (B, T, S)."""
-        raise NotImplementedError
+        return query @ prepared.transpose(1, 2)
 
 
 class Dot(Score):
-    """q . k, for queries and keys of one length.
+    """q . k, for queries and keys of one length."""
 
-    Args:
-        query_dim: numbers Q of a query.
-        key_dim: numbers K of a key, the same.
-        max_len: not used.
-
-    Raises:
-        ValueError: the lengths differ.
-    """
-
-    def __init__(self, query_dim: int, key_dim: int, max_len: int):
-        super().__init__(query_dim, key_dim, max_len)
+    def build(self, query_dim: int, key_dim: int, max_len: int) -> None:
         if query_dim != key_dim:
             raise ValueError(
                 f"this score needs decoder and encoder states of one length, received {query_dim} and {key_dim}: "
                 "choose score=general or score=additive, or make them equal"
             )
-
-    def forward(self, query: Tensor, prepared: Tensor) -> Tensor:
-        return query @ prepared.transpose(1, 2)
 
 
 class ScaledDot(Dot):
@@ -74,16 +68,10 @@ class ScaledDot(Dot):
 
 
 class Cosine(Dot):
-    """b cos(q, k) with a learnt strength b above 0: without it no weight could be far from the others.
+    """b cos(q, k) with a trained strength b above 0: without it no weight could be far from the others."""
 
-    Args:
-        query_dim: numbers Q of a query.
-        key_dim: numbers K of a key, the same.
-        max_len: not used.
-    """
-
-    def __init__(self, query_dim: int, key_dim: int, max_len: int):
-        super().__init__(query_dim, key_dim, max_len)
+    def build(self, query_dim: int, key_dim: int, max_len: int) -> None:
+        super().build(query_dim, key_dim, max_len)
         self.strength = nn.Parameter(torch.tensor(5.0))  # of softplus: b
 
     def prepare(self, keys: Tensor) -> Tensor:
@@ -94,36 +82,19 @@ class Cosine(Dot):
 
 
 class General(Score):
-    """q W k.
+    """q W k."""
 
-    Args:
-        query_dim: numbers Q of a query.
-        key_dim: numbers K of a key.
-        max_len: not used.
-    """
-
-    def __init__(self, query_dim: int, key_dim: int, max_len: int):
-        super().__init__(query_dim, key_dim, max_len)
+    def build(self, query_dim: int, key_dim: int, max_len: int) -> None:
         self.weight = nn.Linear(key_dim, query_dim, bias=False)
 
     def prepare(self, keys: Tensor) -> Tensor:
         return self.weight(keys)  # (B, S, Q)
 
-    def forward(self, query: Tensor, prepared: Tensor) -> Tensor:
-        return query @ prepared.transpose(1, 2)
-
 
 class Additive(Score):
-    """v tanh(W q + U k), with as many numbers A as a query has.
+    """v tanh(W q + U k), with as many numbers A as a query has."""
 
-    Args:
-        query_dim: numbers Q of a query.
-        key_dim: numbers K of a key.
-        max_len: not used.
-    """
-
-    def __init__(self, query_dim: int, key_dim: int, max_len: int):
-        super().__init__(query_dim, key_dim, max_len)
+    def build(self, query_dim: int, key_dim: int, max_len: int) -> None:
         self.of_query = nn.Linear(query_dim, query_dim, bias=False)
         self.of_key = nn.Linear(key_dim, query_dim)
         self.weight = nn.Linear(query_dim, 1, bias=False)
@@ -137,16 +108,9 @@ class Additive(Score):
 
 
 class Location(Score):
-    """W q: one score for each place of the source, whatever stands there.
+    """W q: one score for each place of the source, whatever stands there."""
 
-    Args:
-        query_dim: numbers Q of a query.
-        key_dim: not used.
-        max_len: keys of a row at most.
-    """
-
-    def __init__(self, query_dim: int, key_dim: int, max_len: int):
-        super().__init__(query_dim, key_dim, max_len)
+    def build(self, query_dim: int, key_dim: int, max_len: int) -> None:
         self.weight = nn.Linear(query_dim, max_len, bias=False)
 
     def forward(self, query: Tensor, prepared: Tensor) -> Tensor:

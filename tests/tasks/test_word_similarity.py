@@ -8,8 +8,8 @@ from scipy.stats import spearmanr
 
 from runner.errors import UserError
 from runner.files import cache, sources
-from runner.text import word_similarity
-from runner.text.word_similarity import read_test, word_test
+from runner.tasks import word_similarity
+from runner.tasks.word_similarity import read_test, word_test
 
 WORDS = ["king", "man", "woman", "queen", "apple", "pear"]
 VECTORS = np.array([[3.0, 1, 0], [0, 1, 0], [0, 0, 1], [3, 0, 1], [-1, 2, 2], [-1, 2, 1.9]])
