@@ -152,7 +152,7 @@ def test_evaluate_repeats_the_metrics_exactly(home, monkeypatch, capsys, split):
 
 
 def test_evaluate_notices_other_weights(recorded, tmp_path, monkeypatch, capsys):
-    """A copy of a run, whose net is replaced by one that has learnt nothing."""
+    """A copy of a run, whose net is replaced by one that has learned nothing."""
     import shutil
 
     from safetensors.torch import load_file, save_file

@@ -92,7 +92,7 @@ def test_word_vectors() -> None:
     assert torch.equal(net.embedding.weight, matrix)
     twin = TwinLSTM(9, 2, embed_dim=4, vector_dim=6, hidden_dim=5)
     twin.load_vectors(matrix)
-    assert torch.equal(twin.learnt.weight, matrix) and twin.drawn.weight.shape == (9, 4)
+    assert torch.equal(twin.learned.weight, matrix) and twin.drawn.weight.shape == (9, 4)
     with pytest.raises(ValueError, match="embed_dim=6"):
         RecurrentNet(2, vocab_size=9, embed_dim=5).load_vectors(matrix)
     with pytest.raises(ValueError, match="cannot use word vectors"):

@@ -60,8 +60,8 @@ def test_a_filter_of_textcnn_adds_up_both_channels():
     both = TextCNN(20, 2, embed_dim=4, num_filters=3, kernel_sizes=[2], mode="multichannel").eval()
     tokens = torch.randint(1, 20, (3, 6))
     (convolve,) = both.convolutions
-    learnt, fixed = both.embedding(tokens).transpose(1, 2), both.fixed(tokens).transpose(1, 2)
-    scores = F.conv1d(learnt, convolve.weight[:, :4]) + F.conv1d(fixed, convolve.weight[:, 4:])
+    learned, fixed = both.embedding(tokens).transpose(1, 2), both.fixed(tokens).transpose(1, 2)
+    scores = F.conv1d(learned, convolve.weight[:, :4]) + F.conv1d(fixed, convolve.weight[:, 4:])
     features = F.relu(scores + convolve.bias[:, None]).amax(dim=2)
     assert torch.allclose(both(tokens), both.output(features), atol=1e-6)
 

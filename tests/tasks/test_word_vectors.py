@@ -1,4 +1,4 @@
-"""Word vectors through a run: what is learnt, asked, measured, written, read by others, and resumed."""
+"""Word vectors through a run: what is learned, asked, measured, written, read by others, and resumed."""
 
 import copy
 import json

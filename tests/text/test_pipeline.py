@@ -34,22 +34,22 @@ def test_pieces_of_words_have_no_stems_and_no_stop_words(words):
 class Ends:
     """Learns the last letters of words: a tokeniser from outside."""
 
-    def __init__(self, learnt):
-        self.learnt = learnt
+    def __init__(self, learned):
+        self.learned = learned
 
     def __call__(self, text):
-        return [part for word in text.split() for part in (word[:-1], word[-1]) if part in self.learnt["parts"]]
+        return [part for word in text.split() for part in (word[:-1], word[-1]) if part in self.learned["parts"]]
 
     @property
     def tokens(self):
-        return [*SPECIALS, *self.learnt["parts"]]
+        return [*SPECIALS, *self.learned["parts"]]
 
     @classmethod
     def learn(cls, texts, vocab_size, min_count):
         return cls({"parts": sorted({word[-1] for text in texts for word in text.split()})[: vocab_size - 2]})
 
     def state(self):
-        return self.learnt
+        return self.learned
 
 
 def test_a_tokeniser_that_learns_may_come_from_outside(monkeypatch):
@@ -57,9 +57,9 @@ def test_a_tokeniser_that_learns_may_come_from_outside(monkeypatch):
     settings = TokenSettings("runner.text.Ends")
     monkeypatch.setattr("runner.config.safety.check_function", lambda key, name: None)
     assert settings.learns and not TokenSettings("word").learns
-    learnt = settings.learnt_from(["fine film", "dull plot"], vocab_size=5, min_count=1)
-    pipeline = Pipeline(settings, learnt=learnt.state())
-    assert pipeline("a nice trial") == ["e", "l"] and learnt.tokens[2:] == ["e", "l", "m"]
+    learned = settings.learned_from(["fine film", "dull plot"], vocab_size=5, min_count=1)
+    pipeline = Pipeline(settings, learned=learned.state())
+    assert pipeline("a nice trial") == ["e", "l"] and learned.tokens[2:] == ["e", "l", "m"]
     assert Pipeline.from_state(json.loads(json.dumps(pipeline.state())))("fine") == ["e"]
     with pytest.raises(UserError, match="makes pieces of words"):
         Pipeline(TokenSettings("runner.text.Ends", stem="english"))

@@ -1,4 +1,4 @@
-"""Pieces of words that are learnt."""
+"""Pieces of words that are learned."""
 
 import json
 
@@ -18,13 +18,13 @@ TEXTS = ["a fine film, a fine plot", "the film is dull!"] * 20
         ("wordpiece", ["a", "fine", ",", "dull", "film"]),
     ],
 )
-def test_pieces_are_learnt_and_travel_as_json(kind, pieces):
-    learnt = TokenSettings(kind).learnt_from(TEXTS, vocab_size=60, min_count=2)
-    pipeline = Pipeline(TokenSettings(kind), learnt=learnt.state())
+def test_pieces_are_learned_and_travel_as_json(kind, pieces):
+    learned = TokenSettings(kind).learned_from(TEXTS, vocab_size=60, min_count=2)
+    pipeline = Pipeline(TokenSettings(kind), learned=learned.state())
     assert pipeline("A FINE, dull film") == pieces
     twin = Pipeline.from_state(json.loads(json.dumps(pipeline.state())))
     assert twin("A FINE, dull film") == pieces
-    vocabulary = Vocabulary(learnt.tokens)
+    vocabulary = Vocabulary(learned.tokens)
     assert len(vocabulary) <= 60 and vocabulary.numbers["<pad>"] == PAD and vocabulary.numbers["<unk>"] == UNK
     assert vocabulary.encode(pipeline("zzz"))[-1] == UNK
     assert UNK not in vocabulary.encode(pipeline("fine plot"))

@@ -130,8 +130,8 @@ class Given(Vectors):
 DATA = SimpleNamespace(inputs=SimpleNamespace(vocabulary=Vocabulary(TOKENS)))
 
 
-@pytest.mark.parametrize(("mode", "learnt"), [("static", False), ("non_static", True), ("multichannel", True)])
-def test_textcnn_begins_with_the_vectors(mode, learnt):
+@pytest.mark.parametrize(("mode", "learned"), [("static", False), ("non_static", True), ("multichannel", True)])
+def test_textcnn_begins_with_the_vectors(mode, learned):
     net = TextCNN(vocab_size=9, num_outputs=2, embed_dim=3, num_filters=2, mode=mode)
     before = net.embedding.weight[5:].clone()
     assert give_vectors(net, Given(3), DATA) == pytest.approx(2 / 3)
@@ -139,7 +139,7 @@ def test_textcnn_begins_with_the_vectors(mode, learnt):
     assert net.embedding.weight[PAD].abs().sum() == 0
     assert torch.equal(net.embedding.weight[5:], before), "places without a word keep their numbers"
     net(torch.tensor([[2, 3, 4, 5]])).sum().backward()
-    assert (net.embedding.weight.grad is not None) == learnt
+    assert (net.embedding.weight.grad is not None) == learned
     if mode == "multichannel":
         assert torch.equal(net.fixed.weight[:5], net.embedding.weight[:5]) and net.fixed.weight.grad is None
 

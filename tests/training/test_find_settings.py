@@ -1,4 +1,4 @@
-"""Trials before a training: they find what they should and leave no trace; one batch learnt by heart; a profile."""
+"""Trials before a training: they find what they should and leave no trace; one batch learned by heart; a profile."""
 
 import copy
 import json
@@ -143,7 +143,7 @@ def test_objectives_without_one_loss_are_refused(tmp_path: Path) -> None:
         train(settings("tfidf_linear", "lr_find=true"), tmp_path)
 
 
-def test_one_batch_is_learnt_by_heart(tmp_path: Path, no_figures) -> None:
+def test_one_batch_is_learned_by_heart(tmp_path: Path, no_figures) -> None:
     """The same batch in every epoch, no early stopping: the loss goes towards 0."""
     metrics = train(plain("trainer=overfit", "optim.lr=0.1", "trainer.max_epochs=40"), tmp_path)
     assert metrics["train/loss"] < 0.05 and metrics["train/accuracy"] == 1.0

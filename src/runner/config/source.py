@@ -172,7 +172,7 @@ def _lookup(
 
     Args:
         module: where to look.
-        name: what for.
+        name: the name that is looked up.
         seen: (module, name) that were looked up on the way here: modules may import from each other in a circle.
     """
     if (module.name, name) in seen:

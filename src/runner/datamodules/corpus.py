@@ -176,8 +176,8 @@ class Corpus(TextData):
 
     # Reading.
 
-    def _pipeline(self, learnt: dict | None = None) -> Pipeline:
-        return Pipeline(TokenSettings(self.tokenizer, self.stopwords, self.stem), learnt=learnt)
+    def _pipeline(self, learned: dict | None = None) -> Pipeline:
+        return Pipeline(TokenSettings(self.tokenizer, self.stopwords, self.stem), learned=learned)
 
     def _packaged(self) -> Iterator[Document]:
         for text in shuffled_reviews():
@@ -192,7 +192,7 @@ class Corpus(TextData):
 
     def _write(self, folder: Path, documents: Callable[[], Iterable[Document]]) -> None:
         """Fill a prepared folder; a subword tokeniser is trained on the training split."""
-        learns, learnt = TokenSettings(self.tokenizer).learns, None
+        learns, learned = TokenSettings(self.tokenizer).learns, None
         found = _stream(folder, documents(), str.split if learns else self._pipeline(), self.max_words)
         splits = self.splitting(len(found.own), None, found.own if found.own.any() else None)
         if learns:
@@ -200,15 +200,15 @@ class Corpus(TextData):
             texts = (text for number, document in enumerate(islice(documents(), read)) if number in train
                      for text in document.sentences)  # fmt: skip
             settings = TokenSettings(self.tokenizer)
-            learnt = settings.learnt_from(texts, self.vocab_size, self.min_count).state()
-            found = _stream(folder, islice(documents(), read), self._pipeline(learnt), None)
+            learned = settings.learned_from(texts, self.vocab_size, self.min_count).state()
+            found = _stream(folder, islice(documents(), read), self._pipeline(learned), None)
         offsets = np.array([0, *found.starts[1:]])  # the first token, an end mark, counts with the first document
         vocabulary = number_tokens(folder, self.encoded(), found.words, offsets, splits.train, TEXT_MARKS)
         np.save(folder / "starts.npy", found.starts)
         np.save(folder / "sentences.npy", found.sentences)
         for part, index in zip(PARTS, splits, strict=True):
             np.save(folder / f"{part}.npy", index)
-        meta = {"vocabulary": vocabulary.tokens, "subword": learnt}
+        meta = {"vocabulary": vocabulary.tokens, "subword": learned}
         (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
 
 

@@ -275,7 +275,7 @@ class Labels:
                 where = " and ".join(sorted(map(str, splits)))
                 raise UserError(
                     f'{self.first[name]}: the class "{name}" is only in the {where} file, '
-                    f"never in training, so it cannot be learnt. Add training rows of it, or correct the label."
+                    f"never in training, so it cannot be learned. Add training rows of it, or correct the label."
                     + closest(name, [other for other in self.counts if other != name])
                 )
         return sorted(self.counts, key=lambda name: (as_number(name) is None, as_number(name) or 0.0, name))

@@ -55,7 +55,7 @@ class Foot:
     """The line at the foot of the terminal, redrawn four times a second by a thread.
 
     Attributes:
-        wait: what is being waited for; None = nothing, so that there is no line.
+        wait: what is being waited for; None = nothing; the line is then empty.
     """
 
     def __init__(self) -> None:
@@ -145,7 +145,7 @@ def doing(text: str | None) -> None:
 
 @contextmanager
 def bar(text: str, total: float | None = None) -> Iterator[Callable[[float], None]]:
-    """Yield `update(done)`, to be called as often as one likes.
+    """Yield `update(done)`, which may be called often.
 
     Args:
         text: what is being done, in a few words.

@@ -32,7 +32,7 @@ SPLIT_NAMES = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-CHECKS = 2  # raise it when tables are refused that were not before: facts in the cache are then found anew
+CHECKS = 2  # raise it when tables are refused that were not before: facts in the cache are then found again
 VOCAB_SIZE = 10_000  # words, unless the user says otherwise
 
 

@@ -31,7 +31,7 @@ class TextCNN(nn.Module):
         num_filters: filters of each width.
         kernel_sizes: widths of the windows, in words.
         dropout: share of the pooled features dropped in training, in [0, 1).
-        mode: where word vectors come from: rand (learnt from scratch), static (given ones that stay fixed),
+        mode: where word vectors come from: rand (learned from scratch), static (given ones that stay fixed),
             non_static (given ones that are trained on), multichannel (both side by side).
 
     Raises:

@@ -48,7 +48,7 @@ class TwinLSTM(nn.Module):
         check_size(hidden_dim=hidden_dim, dense_dim=dense_dim)
         check_share(dropout=dropout)
         self.drawn = word_embedding(vocab_size, embed_dim)
-        self.learnt = word_embedding(vocab_size, vector_dim)
+        self.learned = word_embedding(vocab_size, vector_dim)
         self.drawn_lstm = Recurrent(embed_dim, hidden_dim, "lstm")
         self.learnt_lstm = Recurrent(vector_dim, hidden_dim, "lstm")
         self.dropout = nn.Dropout(dropout)
@@ -59,10 +59,10 @@ class TwinLSTM(nn.Module):
         """Tokens, int64 (B, T) with padding 0 at the end, to scores (B, K)."""
         lengths, _ = real_steps(tokens)  # (B,)
         _, drawn = self.drawn_lstm(self.dropout(self.drawn(tokens)), lengths)  # (B, H)
-        _, learnt = self.learnt_lstm(self.dropout(self.learnt(tokens)), lengths)  # (B, H)
-        joined = self.dropout(torch.cat([drawn, learnt], dim=1))  # (B, 2H)
+        _, learned = self.learnt_lstm(self.dropout(self.learned(tokens)), lengths)  # (B, H)
+        joined = self.dropout(torch.cat([drawn, learned], dim=1))  # (B, 2H)
         return self.output(torch.relu(self.dense(joined)))  # (B, K)
 
     def load_vectors(self, matrix: Tensor) -> None:
         """Start the second embedding with these vectors (V, F)."""
-        load_vectors(self.learnt, matrix)
+        load_vectors(self.learned, matrix)

@@ -164,7 +164,7 @@ class WordVectors(Task):
             for row, word in zip(best, vocabulary_of(data).decode(best.tolist()), strict=True)
         ]
 
-    # What is left behind.
+    # Samples, figures and files.
 
     def sample_text(self, data: DataModule) -> str | None:
         """The neighbours of the probe words that occur."""

@@ -30,7 +30,7 @@ class TokenSettings:
         """Whether the tokeniser learns from the training split."""
         return hasattr(tokenizer(self.tokenizer), "learn")
 
-    def learnt_from(self, texts: Iterable[str], vocab_size: int, min_count: int) -> Learning:
+    def learned_from(self, texts: Iterable[str], vocab_size: int, min_count: int) -> Learning:
         """Return the tokeniser, trained on these texts."""
         return cast(type[Learning], tokenizer(self.tokenizer)).learn(texts, vocab_size, min_count)
 
@@ -47,7 +47,7 @@ class Pipeline:
         settings: how texts are cut into tokens.
         max_len: tokens of a text that are kept; None = all.
         truncate: which part of a longer text is kept: head, tail or both.
-        learnt: the state of a tokeniser that learns; None for others, and before it has learnt.
+        learned: the state of a tokeniser that learns; None for others, and before it has learned.
         left_out: the stop words, if they are already known: a model stores its own list.
 
     Raises:
@@ -59,14 +59,14 @@ class Pipeline:
         settings: TokenSettings,
         max_len: int | None = None,
         truncate: str = "head",
-        learnt: dict | None = None,
+        learned: dict | None = None,
         left_out: list[str] | None = None,
     ):
         if (settings.stopwords or settings.stem) and settings.learns:
             raise UserError(
                 f"data.tokenizer={settings.tokenizer} makes pieces of words: leave data.stopwords and data.stem out"
             )
-        self.settings, self.max_len, self.truncate, self.learnt = settings, max_len, truncate, learnt
+        self.settings, self.max_len, self.truncate, self.learned = settings, max_len, truncate, learned
         if left_out is None:
             left_out = stop_words(settings.stopwords) if settings.stopwords else []
         self.left_out = frozenset(left_out)
@@ -76,10 +76,10 @@ class Pipeline:
     def cut(self) -> Tokenizer:
         """The tokeniser itself, loaded for the first text."""
         found = tokenizer(self.settings.tokenizer)
-        if self.learnt is None:
-            assert not self.settings.learns, "the pieces have to be learnt first"
+        if self.learned is None:
+            assert not self.settings.learns, "the pieces have to be learned first"
             return cast(Tokenizer, found)
-        return cast(type[Learning], found)(self.learnt)
+        return cast(type[Learning], found)(self.learned)
 
     def __call__(self, text: str, marks: int = 0) -> list[str]:
         """Return the tokens of a text that a net sees, leaving room for `marks` more."""
@@ -103,7 +103,7 @@ class Pipeline:
             **asdict(self.settings),
             "max_len": self.max_len,
             "truncate": self.truncate,
-            "subword": self.learnt,
+            "subword": self.learned,
             "left_out": sorted(self.left_out),
         }
 
@@ -111,5 +111,5 @@ class Pipeline:
     def from_state(cls, state: dict) -> "Pipeline":
         """Return the pipeline whose `state` this is."""
         settings = TokenSettings(state["tokenizer"], state.get("stopwords"), state.get("stem"))
-        learnt, left_out = state.get("subword"), state.get("left_out", [])
-        return cls(settings, state["max_len"], state["truncate"], learnt, left_out)
+        learned, left_out = state.get("subword"), state.get("left_out", [])
+        return cls(settings, state["max_len"], state["truncate"], learned, left_out)

@@ -1,4 +1,4 @@
-"""Pieces of words, learnt from the training split: byte-pair encoding and WordPiece.
+"""Pieces of words, learned from the training split: byte-pair encoding and WordPiece.
 
 Sources: Rico Sennrich, Barry Haddow and Alexandra Birch, Neural Machine Translation of Rare Words with Subword Units,
 ACL 2016, arXiv:1508.07909; Mike Schuster and Kaisuke Nakajima, Japanese and Korean Voice Search, ICASSP 2012, as used
@@ -20,7 +20,7 @@ class Subwords:
     """Pieces of words. A subclass defines how they are found.
 
     Args:
-        learnt: what `learn` or an earlier run has found, as the package tokenizers writes it.
+        learned: what `learn` or an earlier run has found, as the package tokenizers writes it.
 
     Raises:
         UserError: the package is not installed.
@@ -28,9 +28,9 @@ class Subwords:
 
     name: ClassVar[str]
 
-    def __init__(self, learnt: dict):
-        self.learnt = learnt
-        self.pieces = self.package().Tokenizer.from_str(json.dumps(learnt))
+    def __init__(self, learned: dict):
+        self.learned = learned
+        self.pieces = self.package().Tokenizer.from_str(json.dumps(learned))
 
     def __call__(self, text: str) -> list[str]:
         return self.pieces.encode(text).tokens
@@ -62,7 +62,7 @@ class Subwords:
 
     @classmethod
     def untrained(cls, package: Any, settings: dict[str, Any]) -> tuple[Any, Any]:
-        """Return a tokeniser of the package that has learnt nothing yet, and what trains it."""
+        """Return a tokeniser of the package that has learned nothing yet, and what trains it."""
         raise NotImplementedError(f"{cls.__name__} has to define untrained()")
 
     @staticmethod
@@ -72,7 +72,7 @@ class Subwords:
 
     def state(self) -> dict:
         """Return what the constructor needs, JSON-able."""
-        return self.learnt
+        return self.learned
 
     @classmethod
     def package(cls) -> Any:
@@ -87,7 +87,7 @@ class BytePairs(Subwords):
     """Byte-pair encoding: a piece at the beginning of a word begins with a low line.
 
     Args:
-        learnt: see `Subwords`.
+        learned: see `Subwords`.
     """
 
     name = "bpe"
@@ -109,7 +109,7 @@ class WordPieces(Subwords):
     """WordPiece: a piece that is not at the beginning of a word begins with ##.
 
     Args:
-        learnt: see `Subwords`.
+        learned: see `Subwords`.
     """
 
     name = "wordpiece"

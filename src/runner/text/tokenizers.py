@@ -30,7 +30,7 @@ Tokenizer = Callable[[str], list[str]]
 class Learning(Protocol):
     """A tokeniser that learns from the training split; the constructor takes what `state` returned."""
 
-    def __init__(self, learnt: dict): ...
+    def __init__(self, learned: dict): ...
 
     def __call__(self, text: str) -> list[str]: ...
 
@@ -64,14 +64,14 @@ class Phrases:
     threshold. As in the authors' program the threshold is 100 and d is the smallest count of a word, here at least 5.
 
     Args:
-        learnt: "pairs" of words that are phrases, and all "tokens" in the order of their numbers.
+        learned: "pairs" of words that are phrases, and all "tokens" in the order of their numbers.
     """
 
     threshold, discount, most_pairs = 100, 5, 5_000_000
 
-    def __init__(self, learnt: dict):
-        self.learnt, self.tokens = learnt, list(learnt["tokens"])
-        self.pairs = {tuple(pair) for pair in learnt["pairs"]}
+    def __init__(self, learned: dict):
+        self.learned, self.tokens = learned, list(learned["tokens"])
+        self.pairs = {tuple(pair) for pair in learned["pairs"]}
 
     def __call__(self, text: str) -> list[str]:
         tokens, words = [], word(text)
@@ -116,7 +116,7 @@ class Phrases:
 
     def state(self) -> dict:
         """Return what the constructor needs, JSON-able."""
-        return self.learnt
+        return self.learned
 
 
 def regex(text: str) -> list[str]:

@@ -129,7 +129,7 @@ class VectorFile(Vectors):
         format: glove (a line a word), word2vec (the same after a line with two counts), word2vec_binary; None =
             recognised by the first lines.
         length: see `Vectors`.
-        run: instead of a file: the run that has learnt the vectors, its id, name or folder, or last.
+        run: instead of a file: the run that has trained the vectors, its id, name or folder, or last.
         tracking_uri: where that run is recorded; None = the database in `outputs`.
     """
 
@@ -220,10 +220,10 @@ class VectorFile(Vectors):
 
 
 def vectors_of_run(run: str, uri: str | None) -> Path:
-    """Return the vectors that a run has learnt: from its folder, or, on another machine, from the tracker.
+    """Return the vectors that a run has trained: from its folder, or, on another machine, from the tracker.
 
     Raises:
-        UserError: there is no such run, or it has not learnt word vectors.
+        UserError: there is no such run, or it has not trained word vectors.
     """
     inside, outputs = Path("files", TEXT_FILE), Path.cwd() / "outputs"
     if (Path(run) / inside).is_file():

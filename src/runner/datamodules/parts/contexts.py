@@ -1,4 +1,4 @@
-"""Words with their neighbours and with words drawn at random: what word vectors are learnt from.
+"""Words with their neighbours and with words drawn at random: what word vectors are trained on.
 
 Source: Tomas Mikolov et al., Distributed Representations of Words and Phrases and their Compositionality, 2013,
 arXiv:1310.4546, sections 2.2 (negatives) and 2.3 (sub-sampling), and the authors' program word2vec. It drops words of a
@@ -35,7 +35,7 @@ class Contexts(NamedTuple):
 class ContextSplit:
     """The words of some documents; a batch has about as many rows as are asked for, before any word is left out.
 
-    Every epoch draws anew which words are left out, how far the neighbours of each word reach, and the negatives. No
+    Every epoch draws again which words are left out, how far the neighbours of each word reach, and the negatives. No
     word has neighbours in another document.
 
     Args:

@@ -76,9 +76,9 @@ class SideSettings:
         """Return the codec of a column, made from the texts of the training split."""
         tokens = TokenSettings(self.level)
         if tokens.learns:
-            learnt = tokens.learnt_from(texts, self.vocab_size - len(self.specials) + len(SPECIALS), self.min_count)
-            vocabulary = Vocabulary([*self.specials, *learnt.tokens[len(SPECIALS) :]], self.specials)
-            return TextInputs(column, Pipeline(tokens, self.max_len, learnt=learnt.state()), vocabulary)
+            learned = tokens.learned_from(texts, self.vocab_size - len(self.specials) + len(SPECIALS), self.min_count)
+            vocabulary = Vocabulary([*self.specials, *learned.tokens[len(SPECIALS) :]], self.specials)
+            return TextInputs(column, Pipeline(tokens, self.max_len, learned=learned.state()), vocabulary)
         cut = Pipeline(tokens)
         counts = Counter(chain.from_iterable(map(cut, texts)))
         vocabulary = Vocabulary.build(counts, self.vocab_size, self.min_count, self.specials)

@@ -62,10 +62,10 @@ class TextSettings:
     stopwords: str | None = None
     stem: str | None = None
 
-    def pipeline(self, learnt: dict | None = None) -> Pipeline:
-        """Return the function text -> tokens; `learnt` is the state of a tokeniser that learns."""
+    def pipeline(self, learned: dict | None = None) -> Pipeline:
+        """Return the function text -> tokens; `learned` is the state of a tokeniser that learns."""
         tokens = TokenSettings(self.tokenizer, self.stopwords, self.stem)
-        return Pipeline(tokens, self.max_len, self.truncate, learnt)
+        return Pipeline(tokens, self.max_len, self.truncate, learned)
 
 
 class StoredTexts:
@@ -158,16 +158,16 @@ def _write(
     own = found.own if found.own.any() else None
     splits = splitting(total, None if class_names is None else target, own)
     if learns:
-        learnt, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
+        learned, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
     else:
-        learnt, offsets = None, found.offsets
+        learned, offsets = None, found.offsets
         vocabulary = number_tokens(folder, settings, words, offsets, splits.train)
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "text_offsets.npy", found.text_offsets)
     np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
     for part, index in zip(PARTS, splits, strict=True):
         np.save(folder / f"{part}.npy", index)
-    meta = json.dumps({"vocabulary": vocabulary.tokens, "subword": learnt}, ensure_ascii=False)
+    meta = json.dumps({"vocabulary": vocabulary.tokens, "subword": learned}, ensure_ascii=False)
     (folder / "meta.json").write_text(meta, encoding="utf-8")
 
 
@@ -232,15 +232,15 @@ def _learn(
             for row in rows:
                 yield _slice(handle, int(text_offsets[row]), int(text_offsets[row + 1]))
 
-    tokenizer = settings.pipeline().settings.learnt_from(texts(train), settings.vocab_size, settings.min_count)
-    learnt, vocabulary = tokenizer.state(), Vocabulary(tokenizer.tokens)
-    pipeline = settings.pipeline(learnt)
+    tokenizer = settings.pipeline().settings.learned_from(texts(train), settings.vocab_size, settings.min_count)
+    learned, vocabulary = tokenizer.state(), Vocabulary(tokenizer.tokens)
+    pipeline = settings.pipeline(learned)
     numbers, offsets = array("i"), array("q", [0])
     for text in texts(range(len(text_offsets) - 1)):
         numbers.extend(vocabulary.encode(pipeline(text) or [SPECIALS[UNK]]))
         offsets.append(len(numbers))
     np.save(folder / "tokens.npy", np.array(numbers, dtype=np.int32))
-    return learnt, vocabulary, np.array(offsets)
+    return learned, vocabulary, np.array(offsets)
 
 
 class _Found(NamedTuple):

@@ -1,6 +1,6 @@
 """From the outputs of all steps to one vector for each row: last, mean, max, attention.
 
-Attention: one learnt query over the outputs, Yang et al., Hierarchical Attention Networks for Document
+Attention: one learned query over the outputs, Yang et al., Hierarchical Attention Networks for Document
 Classification, NAACL 2016, equations 5 to 7.
 
 Shape letters: B batch, T steps, D numbers of an output, A numbers that attention compares.
