@@ -78,10 +78,8 @@ def test_half_a_commit_is_undone_by_whoever_reads(tracker, outputs, tmp_path):
     assert found.tags["runner.cwd"] == str(Path.cwd())
 
 
-@pytest.mark.parametrize(
-    "name", ["a%41b", "what?", "C#", 'it\'s "here"', "two  words", "\N{GRINNING FACE}", "a&b=c;d:e@f"]
-)
-def test_a_folder_of_any_name(tmp_path, name):
+def test_a_folder_of_any_name(tmp_path):
+    name = 'C# a%41b what? it\'s "here",  two spaces \N{GRINNING FACE} a&b=c;d:e@f'
     outputs = tmp_path / name / "outputs"
     (tmp_path / "note.txt").write_text("text")
     with Tracker(None, outputs) as tracker:

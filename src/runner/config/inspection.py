@@ -84,17 +84,13 @@ class Inspection:
         self.missing = [path for path, value in walk(self.raw) if value == "???"]
         self.excused: set[str] = set()  # what an interpolation lacks that another problem already mentions
         self.reasons: dict[str, str] = {}  # facts that a user's table does not have, each with the reason
+        texts = [(path, value) for path, value in walk(self.raw) if isinstance(value, str)]
+        self.from_environment = {path: text for path, text in texts if "${oc.env:" in text}
 
     def shown(self, path: str, value: Any) -> str:
         """Return a setting as it was typed; what it reads from the environment may be a secret."""
-        raw = self.from_environment(path)
+        raw = self.from_environment.get(path)
         return f"{path}={raw}" if raw else self.findings.shown(path, value)
-
-    def from_environment(self, path: str) -> str | None:
-        """Return the text of a setting that reads the environment itself, None if it does not."""
-        raw = OmegaConf.to_container(self.cfg, resolve=False)
-        found = next((value for place, value in walk(raw) if place == path), None)
-        return found if isinstance(found, str) and "${oc.env:" in found else None
 
     def settle(self) -> None:
         """Read the facts of a user's table (`${infer:...}`); those it does not have are removed from the data node.
@@ -274,7 +270,7 @@ class Inspection:
         example = f"{shown.partition('=')[0]}={sample}"
         hint = f" Did you mean {example}?" if near else f" For example: {example}" if sample else ""
         text = f'text "{value}"' if isinstance(value, str) else show(value)
-        if self.from_environment(path):
+        if path in self.from_environment:
             text = 'text (for a number, quoted: "${oc.decode:${oc.env:...}}")' if isinstance(value, str) else "another"
         self.report(f"{shown}: expected {expected}, received {text}.{hint}")
 
