@@ -6,9 +6,9 @@
 Speed: in every round both train one epoch on the first words of the text, one after the other with as many threads;
 what is printed are medians of words a second (words of the vocabulary, before sub-sampling) and of the ratios within a
 round. Quality: both train `--epochs` epochs on the whole training split with the same settings (100 numbers, window 5,
-5 negatives, words above 0.001 sub-sampled; skip-gram from 0.025, CBOW from 0.05, falling to 0); Spearman's correlation with WordSim-353 and SimLex-999,
-and the share of analogies answered, by the same function. Exit code 1: slower than gensim, or more than two points
-below it on WordSim-353.
+5 negatives, words above 0.001 sub-sampled; skip-gram from 0.025, CBOW from 0.05, falling to 0); Spearman's correlation
+with WordSim-353 and SimLex-999, and the share of analogies answered, by the same function. Exit code 1: skip-gram
+slower than gensim, or one of them more than two points below it on WordSim-353.
 """
 
 import argparse
