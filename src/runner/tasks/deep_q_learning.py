@@ -3,16 +3,17 @@
 The net returns the value Q(s, a) of each action: the reward that is still to come, later rewards discounted.
 
 Source: Mnih et al., Human-level control through deep reinforcement learning, Nature 518, 2015, algorithm 1 (replay
-memory, target network, clipped errors); van Hasselt, Guez and Silver, 2015, arXiv:1509.06461 (double); Lillicrap et
-al., 2015, arXiv:1509.02971 (soft updates of the target network). Departure: an episode that is cut off is no end, so
-the value of what would have come is learned (Pardo et al., 2018, arXiv:1712.00378).
+memory, target network); van Hasselt, Guez and Silver, 2015, arXiv:1509.06461 (double); Lillicrap et
+al., 2015, arXiv:1509.02971 (soft updates of the target network). Departures: an episode that is cut off is no end, so
+the value of what would have come is learned (Pardo et al., 2018, arXiv:1712.00378); errors are not clipped, since the
+few steps that end an episode are then outvoted by the others, and values grow without bound.
 
 Shape letters: B remembered steps or episodes, F features of an observation, A actions.
 """
 
 import copy
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +44,7 @@ class Remembered(NamedTuple):
     target: Tensor
 
 
-class Memory:
+class Replay:
     """The newest steps, in a ring of arrays.
 
     Args:
@@ -99,10 +100,10 @@ class Agent:
         actions: those of the episode that are already taken.
     """
 
-    def __init__(self, data: CartPole, rank: int, episode: int = 0, actions: list[int] | None = None):
+    def __init__(self, data: CartPole, rank: int, episode: int = 0, actions: Sequence[int] = ()):
         self.data, self.rank, self.world = data, rank, data.world()
         self.begin(episode)
-        for action in actions or []:
+        for action in actions:
             self.step(action)
 
     def begin(self, episode: int) -> None:
@@ -117,11 +118,11 @@ class Agent:
         return reward, ended, over
 
     def state(self) -> dict:
-        return {"episode": self.episode, "actions": torch.tensor(self.actions, dtype=torch.int64)}
+        return {"episode": self.episode, "actions": list(self.actions)}
 
 
 class DeepQLearning(Task):
-    """Huber loss between Q(s, a) and the reward plus the discounted value of what came next.
+    """Squared error between Q(s, a) and the reward plus the discounted value of what came next.
 
     Args:
         net: maps observations (B, F) to the value of each action (B, A).
@@ -154,14 +155,14 @@ class DeepQLearning(Task):
         epsilon_steps: int = 15_000,
     ):
         super().__init__(net)
-        self.num_outputs, self.discount, self.double = num_outputs, discount, double
+        self.num_outputs, self.discount, self.picks_itself = num_outputs, discount, double
         self.memory_size, self.replay_rows, self.warm_up = memory_size, replay_rows, warm_up
         self.refresh, self.tau = refresh, tau
         self.epsilon_start, self.epsilon_end, self.epsilon_steps = epsilon_start, epsilon_end, epsilon_steps
         self.target_net = copy.deepcopy(net).requires_grad_(False)
         self.data: CartPole | None = None
         self.agent: Agent | None = None
-        self.memory: Memory | None = None
+        self.memory: Replay | None = None
         self.resumed: dict = {}  # what a checkpoint says of them
         self.learned = 0  # training steps so far
         self.returns: list[float] = []  # of the episodes that ended before this training step
@@ -178,10 +179,10 @@ class DeepQLearning(Task):
         value = self.net(batch.before).gather(1, batch.target.unsqueeze(1)).squeeze(1)  # (B,)
         with torch.no_grad():
             later = self.target_net(batch.after)  # (B, A)
-            best = (self.net(batch.after) if self.double else later).argmax(dim=1, keepdim=True)  # (B, 1)
+            best = (self.net(batch.after) if self.picks_itself else later).argmax(dim=1, keepdim=True)  # (B, 1)
             wanted = batch.reward + self.discount * ~batch.ended * later.gather(1, best).squeeze(1)  # (B,)
         earned = Mean(torch.tensor(sum(self.returns) / max(len(self.returns), 1)), len(self.returns))
-        return {"loss": F.smooth_l1_loss(value, wanted), "q_value": value.mean(), "return_mean": earned}
+        return {"loss": F.mse_loss(value, wanted), "q_value": value.mean(), "return_mean": earned}
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Remembered:
         before, after = torch.randn(2, rows, facts["in_features"], generator=draw)
@@ -191,10 +192,10 @@ class DeepQLearning(Task):
     def update_target(self) -> None:
         """Move the target net to the net."""
         with torch.no_grad():
-            for held, now in zip(self.target_net.parameters(), self.net.parameters(), strict=True):
-                held.lerp_(now, self.tau)
-            for held, now in zip(self.target_net.buffers(), self.net.buffers(), strict=True):
-                held.copy_(now)
+            for weight, newer in zip(self.target_net.parameters(), self.net.parameters(), strict=True):
+                weight.lerp_(newer, self.tau)
+            for statistic, newest in zip(self.target_net.buffers(), self.net.buffers(), strict=True):
+                statistic.copy_(newest)
 
     # Acting.
 
@@ -209,7 +210,7 @@ class DeepQLearning(Task):
         if self.data is None:  # remembered steps are given, as the contracts do
             return
         self.agent = Agent(self.data, self.global_rank, **self.resumed.get("agent", {}))
-        self.memory = Memory(self.memory_size, len(self.agent.place))
+        self.memory = Replay(self.memory_size, len(self.agent.place))
         if self.resumed:
             self.memory.load_state(self.resumed["memory"])
         else:

@@ -64,7 +64,7 @@ class Evaluate(OfTask):
         if len(self.measure) > 1 or self.input or self.output or self.label:
             raise UserError(f"{self.measure[0]} is measured by itself: leave the other settings out")
         name, _, value = self.measure[0].partition("=")
-        show(measures[name](value, predictor.data), self.measure[0])
+        metrics_table(measures[name](value, predictor.data), self.measure[0])
         return 0
 
     def on_file(self, file: Path) -> int:
@@ -75,7 +75,7 @@ class Evaluate(OfTask):
         from runner.inference.scoring import score_file
 
         metrics, rows, worst = score_file(Predictor(self.bundle(), changed=self.changed), file, self.label, self.output)
-        show(metrics, f"{file}{f', {rows} rows' if rows else ''}")
+        metrics_table(metrics, f"{file}{f', {rows} rows' if rows else ''}")
         console = Console(soft_wrap=True, highlight=False, markup=False)
         if worst:
             console.print("the largest errors:")
@@ -84,7 +84,7 @@ class Evaluate(OfTask):
         return 0
 
 
-def show(metrics: dict[str, float], title: str) -> None:
+def metrics_table(metrics: dict[str, float], title: str) -> None:
     """Print metrics under what they are metrics of."""
     from rich.console import Console
     from rich.table import Table
