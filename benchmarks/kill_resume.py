@@ -1,6 +1,6 @@
 """Kill -9 runs at chosen file operations, resume them, and compare everything with an uninterrupted run.
 
-    python benchmarks/kill_resume.py --jobs 2              # 150 kills, about 20 minutes on two cores
+    python benchmarks/kill_resume.py --jobs 2              # 160 kills, about 20 minutes on two cores
     python benchmarks/kill_resume.py --only ddp commit     # some of the cases
     python benchmarks/kill_resume.py --only mlp            # what the suite does
 
@@ -51,6 +51,7 @@ MODELS = {
     "mlp": ["model=mlp", "data=iris", "data.batch_size=8", "model.dropout=0.2"],
     "textcnn": ["model=textcnn", "model.embed_dim=8", "model.num_filters=4", "data.vocab_size=500"],
     "gan": ["model=gan", "model.hidden_dims=[8, 16]", "tracking.model=false"],
+    "dqn": ["model=dqn", "data.steps=60", "data.longest=50", "task.warm_up=60", "task.memory_size=150"],
     "char_rnn": ["model=char_rnn", "data.max_chars=6000", "model.hidden_dim=16", "task.sample_len=10"],
 }
 
@@ -89,6 +90,7 @@ CASES = {
     "classifier": Case("textcnn", "training", "self", 20),
     "bucketed": Case("textcnn", "training", "self", 10, ["data.bucket=true", "tracking.model=false"]),
     "gan": Case("gan", "training", "self", 15),
+    "dqn": Case("dqn", "training", "self", 10),
     "char_rnn": Case("char_rnn", "training", "self", 10),
     "resumed": Case("mlp", "training", "self", 10, twice=True),
     "ddp": Case("textcnn", "training", "self", 10, TWO),

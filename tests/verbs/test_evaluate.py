@@ -17,6 +17,11 @@ def test_the_runs_own_data_is_scored_again(recorded, capsys) -> None:
         called(recorded, Evaluate(run="csv", label="x"))
 
 
+def test_a_measure_is_one_of_the_objective(recorded) -> None:
+    with pytest.raises(UserError, match=r"received 'splitt=val'\. Did you mean \"split\"\? Allowed: "):
+        called(recorded, Evaluate(run="csv", measure=("splitt=val",)))
+
+
 def test_a_labelled_file_is_scored(recorded, tmp_path: Path, capsys) -> None:
     path = write_csv(
         tmp_path / "in.csv", [{"text": "fine", "label": "negative"}, {"text": "fine", "label": "positive"}]

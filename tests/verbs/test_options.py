@@ -14,6 +14,7 @@ from runner.verbs.evaluate import Evaluate
 from runner.verbs.listing import List
 from runner.verbs.options import help_page, options, parse
 from runner.verbs.predict import Predict
+from runner.verbs.register import Register
 from runner.verbs.serve import Serve
 from runner.verbs.train import Train
 
@@ -43,7 +44,7 @@ def test_training_gets_the_line_as_it_is():
 @pytest.mark.parametrize(
     ("verb", "line", "message"),
     [
-        (Evaluate, "run=last splitt=val", r"received 'splitt=val'\. Did you mean \"split\"\? Allowed: run="),
+        (Register, "run=last nam=x", r"received 'nam=x'\. Did you mean \"name\"\? Allowed: "),
         (Evaluate, "run=last split=vall", r"split is test or val, received 'vall'\. Did you mean \"val\""),
         (Evaluate, "split=val", "run= is missing, for example run=last"),
         (Evaluate, "run=", "run= is missing"),

@@ -31,6 +31,7 @@ from runner.tasks.means import Scalars
 log = logging.getLogger(__name__)
 
 Question = Callable[[str, DataModule], list[dict]]  # from what is typed to rows of answers
+Measure = Callable[[str, DataModule], dict[str, float]]  # from what is typed to metrics
 FILES = "files"  # the folder of a bundle that holds the net's own files; that of a run with those of its objective
 ESTIMATOR = "estimator.pt"  # the file of a bundle that holds an estimator
 
@@ -97,6 +98,10 @@ class Task(Loop):
 
     def questions(self) -> dict[str, Question]:
         """What `predict` can be asked besides raw rows, such as {"sample": ...} for `predict run=last sample=64`."""
+        return {}
+
+    def measures(self) -> dict[str, Measure]:
+        """What `evaluate` can be asked besides the metrics of a split, such as {"episodes": ...} for `episodes=100`."""
         return {}
 
     def sample_text(self, data: DataModule) -> str | None:

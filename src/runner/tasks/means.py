@@ -72,8 +72,9 @@ class RunningMeans:
         names = list(self.sums)
         both = torch.tensor([*self.sums.values(), *self.weights.values()], dtype=torch.float64)
         self.sums, self.weights = {}, {}
-        sums, weights = sum_over_processes(both).view(2, -1)
-        return dict(zip(names, (sums / weights).tolist(), strict=True))
+        sums, weights = sum_over_processes(both).view(2, -1).tolist()
+        means = zip(names, sums, weights, strict=True)
+        return {name: total / weight for name, total, weight in means if weight}
 
     def state_dict(self) -> dict:
         """Everything, pending or not: a checkpoint changes nothing, not even the order of additions."""

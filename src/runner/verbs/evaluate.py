@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from runner.errors import UserError
-from runner.verbs.options import File, OfTask, Typed
+from runner.errors import UserError, closest
+from runner.verbs.options import File, OfTask, Typed, options
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -21,21 +21,25 @@ class Evaluate(OfTask):
     """Measure how good a model is, on its own data or on a labelled file.
 
     Without input: the metrics of the run's own data, computed again; exit code 1 if they differ from those of the run.
-    With input: the metrics of a labelled file and its worst rows.
+    With input: the metrics of a labelled file and its worst rows. Some objectives can measure something else too.
 
     Args:
+        measure: what else the objective can measure, such as episodes=100 of an agent.
         split: of the run's own data.
         input: a labelled file: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
         output: a file that gets every row of input with its answer and error: .csv, .tsv or .jsonl.
         label: the column of input with the truth; usually that of the training data.
     """
 
+    measure: Annotated[tuple[str, ...], Typed("[MEASURE=VALUE]", form="rest")] = ()
     split: Literal["test", "val"] = "test"
     input: File = None
     output: File = None
     label: Annotated[str | None, Typed("COLUMN")] = None
 
     def __call__(self) -> int:
+        if self.measure:
+            return self.measured()
         if self.input:
             return self.on_file(self.input)
         if self.output or self.label:
@@ -46,26 +50,49 @@ class Evaluate(OfTask):
             raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}. Give a file: input=FILE")
         return on_split(run.folder, self.split, self.changed)
 
+    def measured(self) -> int:
+        """Print what the objective measures of its own."""
+        from runner.inference.predictor import Predictor
+
+        predictor = Predictor(self.bundle(), changed=self.changed)
+        measures = predictor.task.measures()
+        for word in self.measure:
+            if word.partition("=")[0] not in measures:
+                known = [*measures, *(option.key for option in options(type(self)) if option.form == "option")]
+                near = closest(word.partition("=")[0], known)
+                raise UserError(f"received {word!r}.{near} Allowed: {', '.join(f'{key}=' for key in known)}")
+        if len(self.measure) > 1 or self.input or self.output or self.label:
+            raise UserError(f"{self.measure[0]} is measured by itself: leave the other settings out")
+        name, _, value = self.measure[0].partition("=")
+        metrics_table(measures[name](value, predictor.data), self.measure[0])
+        return 0
+
     def on_file(self, file: Path) -> int:
         """Score the rows of a file and print the metrics and the rows with the largest errors."""
         from rich.console import Console
-        from rich.table import Table
 
         from runner.inference.predictor import Predictor
         from runner.inference.scoring import score_file
 
         metrics, rows, worst = score_file(Predictor(self.bundle(), changed=self.changed), file, self.label, self.output)
-        title = f"{file}{f', {rows} rows' if rows else ''}"
-        table = Table("metric", "value", title=title, title_justify="left")
-        for name, value in sorted(metrics.items()):
-            table.add_row(name, f"{value:.6f}")
+        metrics_table(metrics, f"{file}{f', {rows} rows' if rows else ''}")
         console = Console(soft_wrap=True, highlight=False, markup=False)
-        console.print(table)
         if worst:
             console.print("the largest errors:")
         for line in worst:
             console.print(f"  {line}")
         return 0
+
+
+def metrics_table(metrics: dict[str, float], title: str) -> None:
+    """Print metrics under what they are metrics of."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("metric", "value", title=title, title_justify="left")
+    for name, value in sorted(metrics.items()):
+        table.add_row(name, f"{value:.6f}")
+    Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
 
 def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
