@@ -23,7 +23,7 @@ from runner.datamodules.parts.batches import Split
 from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.contexts import ContextSplit
 from runner.datamodules.parts.prepared import Prepared
-from runner.datamodules.parts.sentences import DOCUMENTS, FINISHED, SENTENCES, pieces
+from runner.text.sentences import DOCUMENTS, FINISHED, SENTENCES, pieces
 from runner.datamodules.parts.splits import OWN, PARTS
 from runner.datamodules.parts.targets import Targets
 from runner.datamodules.parts.texts import number_tokens

@@ -95,9 +95,7 @@ class Classification(Task):
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
 
     def step(self, batch: Any) -> Scalars:
-        scalars, own = self.scalars(self.net(*self.inputs(batch)), batch[-1]), self.own_losses(batch)
-        loss = own.pop("loss", scalars["loss"])
-        return scalars | own | {"loss": sum(own.values(), loss)}
+        return self.with_own_losses(batch, self.scalars)
 
     def evaluation_step(self, batch: Any) -> Scalars:
         logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
