@@ -27,6 +27,7 @@ from runner.errors import UserError
 from runner.figures import charts
 from runner.figures.images import Mistakes, image_figures
 from runner.tasks.answers import class_answers, class_columns, class_names
+from runner.tasks.attended import attended_words
 from runner.tasks.base import Task
 from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
@@ -183,4 +184,5 @@ class Classification(Task):
             }
             if sizes["train"].max() > 2 * sizes["train"].min():
                 drawn["class_distribution"] = charts.class_distribution(sizes, self.class_names)
+            drawn |= attended_words(self, self.data)
         return drawn | image_figures(self.net, self.mistakes, self.class_names)

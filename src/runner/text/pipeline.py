@@ -45,7 +45,7 @@ class TokenSettings:
 
 
 class Pipeline:
-    """The function text -> tokens: tokeniser, then stop words, then stems, then the cut to a length, then the sentences.
+    """The function text -> tokens: tokeniser, stop words, stems, the cut to a length, the places of sentences.
 
     Args:
         settings: how texts are cut into tokens.
