@@ -65,7 +65,8 @@ class Drop(nn.Module):
         luck = torch.rand(tokens.shape, device=tokens.device).masked_fill(tokens == PAD, -1)
         keep = (luck >= self.share) | (luck == luck.amax(dim=1, keepdim=True))
         keep &= tokens != PAD
-        order = torch.sort((~keep).byte(), dim=1, stable=True).indices  # those that stay first, in their order
+        stretch = 2 * (tokens == PAD).cumsum(dim=1)  # padding stays where it is: sentences may have some between them
+        order = torch.sort(stretch + (~keep & (tokens != PAD)), dim=1, stable=True).indices
         return tokens.masked_fill(~keep, PAD).gather(1, order)
 
 

@@ -107,7 +107,7 @@ def codecs(facts: Mapping[str, Any], read: set[str]) -> tuple[Codec, Targets]:
     inputs: Codec
     if "vocab_size" in read:
         words = [chr(ord("a") + number) for number in range(facts["vocab_size"] - len(SPECIALS))]
-        pipeline = Pipeline(TokenSettings("word"), facts.get("max_len"))
+        pipeline = Pipeline(TokenSettings("word"), facts.get("max_len"), sentence_len=facts.get("sentence_len"))
         inputs = TextInputs("text", pipeline, Vocabulary([*SPECIALS, *words]))
     elif "image_shape" in read:
         inputs = ImageInputs("image", facts["image_shape"])

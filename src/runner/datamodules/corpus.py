@@ -23,7 +23,6 @@ from runner.datamodules.parts.batches import Split
 from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.contexts import ContextSplit
 from runner.datamodules.parts.prepared import Prepared
-from runner.datamodules.parts.sentences import DOCUMENTS, FINISHED, SENTENCES, pieces
 from runner.datamodules.parts.splits import OWN, PARTS
 from runner.datamodules.parts.targets import Targets
 from runner.datamodules.parts.texts import number_tokens
@@ -33,6 +32,7 @@ from runner.errors import UserError
 from runner.files import cache
 from runner.files.tables import TableFile, listed, missing
 from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.sentences import DOCUMENTS, FINISHED, SENTENCES, pieces
 from runner.text.vocabulary import END, SPECIALS, UNK, Vocabulary
 
 TEXT_MARKS = (*SPECIALS, END)  # special tokens of the vocabulary of a text

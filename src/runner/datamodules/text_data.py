@@ -20,6 +20,8 @@ class TextData(DataModule):
         truncate: which part of a longer text is kept: head, tail or both.
         stopwords: language whose stop words are left out, such as english or chinese; None = none.
         stem: language whose stemmer cuts the words, such as english; None = no stemming.
+        sentence_len: places of a sentence, at least 1, for models that read sentence by sentence; the rest of a longer
+            one is a sentence of its own. None = a text is one row of words.
         bucket: whether texts of similar length come together in a training batch, so that there is less padding.
     """
 
@@ -30,6 +32,7 @@ class TextData(DataModule):
     truncate: Literal["head", "tail", "both"] = "head"
     stopwords: str | None = None
     stem: str | None = None
+    sentence_len: int | None = None
     bucket: bool = False
 
     def encoded(self, column: str = "text") -> TextSettings:
@@ -43,4 +46,5 @@ class TextData(DataModule):
             self.truncate,
             self.stopwords,
             self.stem,
+            self.sentence_len,
         )

@@ -1,8 +1,8 @@
 """Which words of a text mattered for a net's answer.
 
-A net that weights its words itself says how: its method `attention(tokens)` returns (B, T), or None if it has
-no attention. For any other net that reads tokens through `nn.Embedding` or `nn.EmbeddingBag` the score is divided
-among the words by integrated gradients.
+A net that weights its words itself says how (`runner.tasks.attended`); of several weightings the mean counts. For any
+other net that reads tokens through `nn.Embedding` or `nn.EmbeddingBag` the score is divided among the words by
+integrated gradients.
 
 Source: Mukund Sundararajan, Ankur Taly and Qiqi Yan, Axiomatic Attribution for Deep Networks, ICML 2017,
 arXiv:1703.01365: the word vectors grow from zero to what they are, and each word is credited with the change of the
@@ -11,7 +11,6 @@ score along its vector. The credits of all words add up to the total change.
 Shape letters: B batch, T time (tokens), E embedding, K outputs.
 """
 
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -21,6 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.errors import UserError
+from runner.tasks.attended import attention_of
 
 STEPS = 64  # of the path from zero to the word vectors
 
@@ -49,11 +49,8 @@ def explain_answers(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Expla
     if not isinstance(scores, Tensor) or scores.ndim != 2:
         raise UserError(f"explain=true is for nets that score whole texts; {type(net).__name__} does not")
     column = scores.argmax(dim=1)  # (B,)
-    if inspect.ismethod(attention := getattr(net, "attention", None)):  # not a layer of that name
-        with torch.no_grad():
-            weights = attention(tokens)
-        if weights is not None:
-            return Explanation(weights, "attention weights", column)
+    if (weights := attention_of(net, tokens)) is not None:
+        return Explanation(weights.mean(dim=1), "attention weights", column)
     return Explanation(integrated_gradients(net, tokens, column, steps), "integrated gradients", column)
 
 

@@ -26,7 +26,7 @@ from runner.errors import UserError, first_line
 from runner.files.atomic import write_atomically
 from runner.tasks import examples
 from runner.tasks.loop import Loop
-from runner.tasks.means import Scalars
+from runner.tasks.means import Scalars, value_of
 
 log = logging.getLogger(__name__)
 
@@ -66,9 +66,17 @@ class Task(Loop):
     def own_losses(self, batch: Any) -> dict[str, Tensor]:
         """Named losses of a net with a method `losses(inputs, target)`, such as an adaptive softmax or a penalty.
 
-        Its "loss" replaces that of the objective; all others are added.
+        Its "loss" replaces that of the objective, all others are added; training reports its loss without "penalty".
+        What the net answers may be among them as "outputs": it is then not called again.
         """
         return dict(self.net.losses(self.inputs(batch), batch[-1])) if hasattr(self.net, "losses") else {}
+
+    def with_own_losses(self, batch: Any, scalars_of: Callable[[Tensor, Tensor], Scalars]) -> Scalars:
+        """Return the scalars of a batch, from what the net answers and the target, and the net's own losses."""
+        own = self.own_losses(batch)
+        scalars = scalars_of(own.pop("outputs") if "outputs" in own else self.net(*self.inputs(batch)), batch[-1])
+        loss = own.pop("loss", value_of(scalars["loss"]))
+        return scalars | own | {"loss": sum(own.values(), loss)}
 
     @classmethod
     def fetch(cls, settings: Mapping[str, Any]) -> None:

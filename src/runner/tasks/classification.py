@@ -27,6 +27,7 @@ from runner.errors import UserError
 from runner.figures import charts
 from runner.figures.images import Mistakes, image_figures
 from runner.tasks.answers import class_answers, class_columns, class_names
+from runner.tasks.attended import attended_words
 from runner.tasks.base import Task
 from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
@@ -95,9 +96,7 @@ class Classification(Task):
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
 
     def step(self, batch: Any) -> Scalars:
-        scalars, own = self.scalars(self.net(*self.inputs(batch)), batch[-1]), self.own_losses(batch)
-        loss = own.pop("loss", scalars["loss"])
-        return scalars | own | {"loss": sum(own.values(), loss)}
+        return self.with_own_losses(batch, self.scalars)
 
     def evaluation_step(self, batch: Any) -> Scalars:
         logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
@@ -185,4 +184,5 @@ class Classification(Task):
             }
             if sizes["train"].max() > 2 * sizes["train"].min():
                 drawn["class_distribution"] = charts.class_distribution(sizes, self.class_names)
+            drawn |= attended_words(self, self.data)
         return drawn | image_figures(self.net, self.mistakes, self.class_names)

@@ -16,7 +16,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.optim.build import learning_rate
 from runner.optim.regularise import Regulariser
-from runner.tasks.means import RunningMeans, Scalars, of_all_processes, value_of
+from runner.tasks.means import RunningMeans, Scalars, less, of_all_processes, value_of
 
 
 class Loop(LightningModule):
@@ -154,9 +154,12 @@ class Loop(LightningModule):
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:
         scalars = self.step(batch)
         loss = value_of(scalars["loss"])
+        if "penalty" in scalars:  # the net's own is minimised as part of the loss, which is reported without it
+            scalars["loss"] = less(scalars["loss"], value_of(scalars["penalty"]))
         if self.regularise is not None and self.regularise.penalises:
-            penalty = self.regularise.penalty(self.net)
-            scalars["penalty"], loss = penalty, loss + penalty
+            added = self.regularise.penalty(self.net)
+            loss = loss + added
+            scalars["penalty"] = value_of(scalars["penalty"]) + added if "penalty" in scalars else added
         self.training_means.add(scalars, self.rows(batch))
         return loss
 

@@ -23,6 +23,11 @@ def value_of(scalar: Tensor | Mean) -> Tensor:
     return scalar.value if isinstance(scalar, Mean) else scalar
 
 
+def less(scalar: Tensor | Mean, part: Tensor | float) -> Tensor | Mean:
+    """The same mean without a part of its value."""
+    return Mean(scalar.value - part, scalar.weight) if isinstance(scalar, Mean) else scalar - part
+
+
 class RunningMeans:
     """Means of named scalars, each weighted by what it counts; nothing is computed until they are needed."""
 

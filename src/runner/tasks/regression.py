@@ -79,9 +79,7 @@ class Regression(Task):
         return examples.with_values(facts, read, rows, draw)
 
     def step(self, batch: Any) -> Scalars:
-        scalars, own = self.scalars(self.net(*self.inputs(batch)), batch[-1]), self.own_losses(batch)
-        loss = own.pop("loss", scalars["loss"])
-        return scalars | own | {"loss": sum(own.values(), loss)}
+        return self.with_own_losses(batch, self.scalars)
 
     def evaluation_step(self, batch: Any) -> Scalars:
         output, target = self.net(*self.inputs(batch)), batch[-1]  # (B, D), (B, D)

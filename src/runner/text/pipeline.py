@@ -3,10 +3,14 @@
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import groupby
+from operator import itemgetter
 from typing import cast
 
 from runner.errors import UserError
+from runner.text.sentences import at_marks
 from runner.text.tokenizers import Learning, Tokenizer, tokenizer, truncated
+from runner.text.vocabulary import PAD, SPECIALS
 from runner.text.words import stemmer, stop_words
 
 
@@ -41,7 +45,7 @@ class TokenSettings:
 
 
 class Pipeline:
-    """The function text -> tokens: tokeniser, then stop words, then stems, then the cut to a length.
+    """The function text -> tokens: tokeniser, stop words, stems, the cut to a length, the places of sentences.
 
     Args:
         settings: how texts are cut into tokens.
@@ -49,6 +53,8 @@ class Pipeline:
         truncate: which part of a longer text is kept: head, tail or both.
         learned: the state of a tokeniser that learns; None for others, and before it has learned.
         left_out: the stop words, if they are already known: a model stores its own list.
+        sentence_len: places of a sentence, for nets that read sentence by sentence: padding follows its tokens up to
+            there, and the rest of a longer one is a sentence of its own; None = a text is one row of tokens.
 
     Raises:
         UserError: a name is not known, a package is missing, or pieces of words are to be stemmed.
@@ -61,12 +67,16 @@ class Pipeline:
         truncate: str = "head",
         learned: dict | None = None,
         left_out: list[str] | None = None,
+        sentence_len: int | None = None,
     ):
         if (settings.stopwords or settings.stem) and settings.learns:
             raise UserError(
                 f"data.tokenizer={settings.tokenizer} makes pieces of words: leave data.stopwords and data.stem out"
             )
+        if sentence_len is not None and sentence_len < 1:
+            raise UserError(f"data.sentence_len is at least 1, received {sentence_len}")
         self.settings, self.max_len, self.truncate, self.learned = settings, max_len, truncate, learned
+        self.sentence_len = sentence_len
         if left_out is None:
             left_out = stop_words(settings.stopwords) if settings.stopwords else []
         self.left_out = frozenset(left_out)
@@ -83,12 +93,20 @@ class Pipeline:
 
     def __call__(self, text: str, marks: int = 0) -> list[str]:
         """Return the tokens of a text that a net sees, leaving room for `marks` more."""
+        most = None if self.max_len is None else max(self.max_len - marks, 0)
+        if self.sentence_len is None:
+            return truncated(self.words(text), most, self.truncate)
+        sentences = map(self.words, at_marks(text.splitlines()))
+        numbered = [(number, word) for number, words in enumerate(sentences) for word in words]
+        kept = groupby(truncated(numbered, most, self.truncate), key=itemgetter(0))
+        return in_places([[word for _, word in sentence] for _, sentence in kept], self.sentence_len)
+
+    def words(self, text: str) -> list[str]:
+        """Return all tokens of a text, without stop words, as stems."""
         tokens = self.cut(text)
         if self.left_out:
             tokens = [token for token in tokens if token not in self.left_out]
-        if self.stems:
-            tokens = self.stems(tokens)
-        return truncated(tokens, None if self.max_len is None else max(self.max_len - marks, 0), self.truncate)
+        return self.stems(tokens) if self.stems else tokens
 
     def joined(self, tokens: list[str]) -> str:
         """Return the text of tokens, as far as they determine it."""
@@ -105,6 +123,7 @@ class Pipeline:
             "truncate": self.truncate,
             "subword": self.learned,
             "left_out": sorted(self.left_out),
+            "sentence_len": self.sentence_len,
         }
 
     @classmethod
@@ -112,4 +131,11 @@ class Pipeline:
         """Return the pipeline whose `state` this is."""
         settings = TokenSettings(state["tokenizer"], state.get("stopwords"), state.get("stem"))
         learned, left_out = state.get("subword"), state.get("left_out", [])
-        return cls(settings, state["max_len"], state["truncate"], learned, left_out)
+        return cls(settings, state["max_len"], state["truncate"], learned, left_out, state.get("sentence_len"))
+
+
+def in_places(sentences: list[list[str]], size: int) -> list[str]:
+    """Return sentences one after another in `size` places each, padding behind all but the last."""
+    rows = [words[start : start + size] for words in sentences for start in range(0, len(words), size)]
+    filled = [row + [SPECIALS[PAD]] * (size - len(row)) for row in rows[:-1]]
+    return [token for row in [*filled, *rows[-1:]] for token in row]

@@ -12,6 +12,7 @@ from runner.figures import charts
 from runner.inference.attribution import Explanation, explain_answers
 from runner.inference.predictor import Predictor, cleaned
 from runner.tasks.answers import value_names
+from runner.text.vocabulary import PAD
 
 STRONG = 0.15  # share of the largest weight from which a word is coloured
 
@@ -49,10 +50,10 @@ def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanat
     clean = cleaned(row, predictor.columns, "the row")
     (tokens,) = task.encoded([clean], data)
     found = explain_answers(task.net, tokens)
-    words = data.inputs.tokens([clean])[0]
+    words, real = data.inputs.tokens([clean])[0], tokens[0] != PAD  # sentences may have padding between them
     known = data.inputs.vocabulary.numbers
-    marked = [word if word in known else f"{word} (unknown)" for word in words]
-    return marked, Explanation(found.weights.cpu(), found.method, found.column.cpu())
+    marked = [word if word in known else f"{word} (unknown)" for word, keep in zip(words, real, strict=True) if keep]
+    return marked, Explanation(found.weights[:, real].cpu(), found.method, found.column.cpu())
 
 
 def answer_name(predictor: Predictor, column: int) -> str:

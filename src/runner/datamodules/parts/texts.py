@@ -51,6 +51,7 @@ class TextSettings:
         truncate: which part of a longer row is kept: head, tail or both.
         stopwords: language whose stop words are left out; None = none.
         stem: language whose stemmer cuts the words; None = no stemming.
+        sentence_len: places of a sentence, see `Pipeline`; None = a text is one row of tokens.
     """
 
     column: str
@@ -61,11 +62,12 @@ class TextSettings:
     truncate: str = "head"
     stopwords: str | None = None
     stem: str | None = None
+    sentence_len: int | None = None
 
     def pipeline(self, learned: dict | None = None) -> Pipeline:
         """Return the function text -> tokens; `learned` is the state of a tokeniser that learns."""
         tokens = TokenSettings(self.tokenizer, self.stopwords, self.stem)
-        return Pipeline(tokens, self.max_len, self.truncate, learned)
+        return Pipeline(tokens, self.max_len, self.truncate, learned, sentence_len=self.sentence_len)
 
 
 class StoredTexts:
@@ -135,8 +137,8 @@ def prepare_texts(
     index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
     targets = targets_for(target[index["train"]], class_names, target_names)
     inputs = TextInputs(settings.column, settings.pipeline(meta["subword"]), Vocabulary(meta["vocabulary"]))
-    tokens = np.load(folder / "tokens.npy", mmap_mode="r")
-    store = TextSplit(tokens, np.load(folder / "offsets.npy"), targets.encode(target), settings.max_len)
+    tokens, offsets = np.load(folder / "tokens.npy", mmap_mode="r"), np.load(folder / "offsets.npy")
+    store = TextSplit(tokens, offsets, targets.encode(target), max_len=int(np.diff(offsets).max()))
     made = {part: Subset(store, torch.from_numpy(index[part])) for part in PARTS}
     stored = StoredTexts(folder, settings.column, index, target)
     return Prepared(inputs, targets, **made, rows=stored, source=source, digest=digest, facts=targets.facts)

@@ -1,9 +1,10 @@
 """From the outputs of all steps to one vector for each row: last, mean, max, attention.
 
 Attention: one learned query over the outputs, Yang et al., Hierarchical Attention Networks for Document
-Classification, NAACL 2016, equations 5 to 7.
+Classification, NAACL 2016, equations 5 to 7; several of them: Lin et al., A Structured Self-attentive Sentence
+Embedding, ICLR 2017, arXiv:1703.03130, equation 6.
 
-Shape letters: B batch, T steps, D numbers of an output, A numbers that attention compares.
+Shape letters: B batch, T steps, D numbers of an output, A numbers that attention compares, R hops (queries).
 """
 
 from typing import Literal
@@ -11,9 +12,32 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from runner.models.ranges import check_choice
+from runner.models.ranges import check_choice, check_size
 
 PoolName = Literal["last", "mean", "max", "attention"]
+
+
+class Attending(nn.Sequential):
+    """How much each step of a row counts, for one learned query or for several.
+
+    Args:
+        input_dim: D, numbers of an output.
+        attention_dim: A, numbers the outputs are turned into before they are compared with a query.
+        hops: R, queries.
+
+    Raises:
+        ValueError: a size below 1.
+    """
+
+    def __init__(self, input_dim: int, attention_dim: int = 100, hops: int = 1):
+        check_size(attention_dim=attention_dim, hops=hops)
+        queries = nn.Linear(attention_dim, hops, bias=False)  # a constant would change nothing in the softmax
+        super().__init__(nn.Linear(input_dim, attention_dim), nn.Tanh(), queries)
+
+    def forward(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Outputs (B, T, D) and a mask (B, T), True = keep, to weights (B, R, T), which add up to 1 over the steps."""
+        scores = super().forward(outputs).transpose(1, 2)  # (B, R, T)
+        return (scores if mask is None else scores.masked_fill(~mask.unsqueeze(1), float("-inf"))).softmax(dim=2)
 
 
 class Pooling(nn.Module):
@@ -32,10 +56,7 @@ class Pooling(nn.Module):
         super().__init__()
         check_choice(("last", "mean", "max", "attention"), pool=pool)
         self.pool = pool
-        self.score = None
-        if pool == "attention":
-            query = nn.Linear(attention_dim, 1, bias=False)  # a constant would change nothing in the softmax
-            self.score = nn.Sequential(nn.Linear(input_dim, attention_dim), nn.Tanh(), query)
+        self.score = Attending(input_dim, attention_dim) if pool == "attention" else None
 
     def forward(self, outputs: Tensor, last: Tensor, mask: Tensor | None = None) -> Tensor:
         """Outputs (B, T, D), the last of each row (B, D) and a mask (B, T), True = keep, to (B, D)."""
@@ -52,8 +73,7 @@ class Pooling(nn.Module):
     def weights(self, outputs: Tensor, mask: Tensor | None = None) -> Tensor:
         """How much each step counts for attention, (B, T); the weights of a row add up to 1."""
         assert self.score is not None, "only attention has weights"
-        scores = self.score(outputs).squeeze(2)  # (B, T)
-        return (scores if mask is None else scores.masked_fill(~mask, float("-inf"))).softmax(dim=1)
+        return self.score(outputs, mask).squeeze(1)
 
 
 def masked(outputs: Tensor, mask: Tensor, value: float) -> Tensor:

@@ -1,6 +1,6 @@
 """Where documents and sentences end."""
 
-from runner.datamodules.parts.sentences import LONGEST, at_marks, each_paragraph, pieces
+from runner.text.sentences import LONGEST, at_marks, each_paragraph, pieces
 
 
 def test_marks_end_sentences_but_not_before_a_small_letter():
