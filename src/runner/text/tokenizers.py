@@ -119,9 +119,14 @@ class Phrases:
         return self.learned
 
 
+def cased(text: str) -> list[str]:
+    """Return the words as they are written and every punctuation mark as a separate token."""
+    return _WORD_OR_MARK.findall(text)
+
+
 def regex(text: str) -> list[str]:
     """Return the words in lower case and every punctuation mark as a separate token."""
-    return _WORD_OR_MARK.findall(text.lower())
+    return cased(text.lower())
 
 
 def penn(text: str) -> list[str]:
@@ -163,7 +168,7 @@ def _chinese() -> Tokenizer:
 
 
 TOKENIZERS: dict[str, Tokenizer | type[Learning]] = {
-    "space": space, "word": word, "regex": regex, "penn": penn, "char": char, "jieba": jieba,
+    "space": space, "word": word, "regex": regex, "cased": cased, "penn": penn, "char": char, "jieba": jieba,
     "phrases": Phrases, "bpe": BytePairs, "wordpiece": WordPieces,
 }  # fmt: skip
 

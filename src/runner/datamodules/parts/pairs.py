@@ -166,15 +166,16 @@ class TokenBatches(Subset):
 
 
 class PairRows:
-    """The raw pairs of a prepared folder.
+    """The raw rows of a prepared folder.
 
     Args:
         folder: the prepared folder.
         index: rows of each split.
+        label: the column that is to be predicted.
     """
 
-    def __init__(self, folder: Path, index: dict[str, np.ndarray]):
-        self.folder, self.index = folder, index
+    def __init__(self, folder: Path, index: dict[str, np.ndarray], label: str = "target"):
+        self.folder, self.index, self.label = folder, index, label
 
     def raw(self, part: str, limit: int | None = None) -> list[dict]:
         wanted = self.index[part][:limit]
@@ -184,7 +185,7 @@ class PairRows:
         return [json.loads(rows[number]) for number in wanted.tolist()]
 
     def targets(self, part: str) -> np.ndarray:
-        return np.array([row["target"] for row in self.raw(part)], dtype=object)
+        return np.array([row[self.label] for row in self.raw(part)], dtype=object)
 
 
 def prepare_pairs(
