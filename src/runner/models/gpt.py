@@ -1,12 +1,13 @@
 """GPT: a Transformer that reads from left to right and says, at every place, what comes next.
 
 Sources: Radford et al., Language Models are Unsupervised Multitask Learners, 2019 (GPT-2: the norm before each layer,
-learned positions, GELU, tied weights, smaller initial weights where blocks add to the sum); Touvron et al., LLaMA, 2023,
-arXiv:2302.13971 (rotary positions, RMSNorm, SwiGLU, no constants); Ainslie et al. 2023, arXiv:2305.13245 (groups of heads
-share keys and values). Departure: dropout of token vectors and of what each layer adds, not of attention weights.
+learned positions, GELU, tied weights, smaller initial weights where blocks add to the sum); Touvron et al., LLaMA,
+2023, arXiv:2302.13971 (rotary positions, RMSNorm, SwiGLU, no constants); Ainslie et al. 2023, arXiv:2305.13245 (groups
+of heads share keys and values). Departure: dropout of token vectors and of what each layer adds, not of attention
+weights.
 
-Shape letters: B batch, T tokens, S tokens read before, V vocabulary, E width, G heads of keys and values, D numbers of a
-head, L blocks.
+Shape letters: B batch, T tokens, S tokens read before, V vocabulary, E width, G heads of keys and values, D numbers of
+a head, L blocks.
 """
 
 import math
@@ -16,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runner.models.layers.blocks import ActivationName, Block, KeysValues, NormName, Shape, Sight, run, up_to
+from runner.models.layers.blocks import ActivationName, Block, KeysValues, NormName, Shape, Sight, through, up_to
 from runner.models.layers.pooling import real_steps
 from runner.models.layers.positions import Learned, turn
 from runner.models.ranges import check_choice, check_size
@@ -24,7 +25,7 @@ from runner.models.ranges import check_choice, check_size
 BEGIN = 0.02  # standard deviation of the initial weights
 
 
-class Reading(NamedTuple):
+class TextSoFar(NamedTuple):
     """The texts so far (B, S), how many tokens each has (B,), and keys and values of each block, (B, G, S, D)."""
 
     tokens: Tensor
@@ -44,7 +45,7 @@ class GPT(nn.Module):
         num_heads: heads of attention.
         num_layers: blocks L.
         num_kv_heads: heads of keys and values, of which num_heads is a multiple; None = as many as heads.
-        hidden_dim: width of the feed-forward layer in a block; None = 4 E, with swiglu 8/3 E, which has as many weights.
+        hidden_dim: width of the feed-forward layer in a block; None = 4 E, with swiglu 8/3 E (as many weights).
         positions: learned or rotary.
         activation: gelu, relu or swiglu.
         norm: layer or rms.
@@ -110,16 +111,16 @@ class GPT(nn.Module):
         x = self.embedded(tokens, place)  # (B, T, E)
         sight = Sight(causal=True, turn=self.turn(place))
         for block in self.blocks:
-            x, _ = run(block, self.checkpointing, x, sight)  # (B, T, E)
+            x, _ = through(block, self.checkpointing, x, sight)  # (B, T, E)
         return self.output(self.norm(x))  # (B, T, V)
 
     # Writing, a token at a time: keys and values of what has been read are kept.
 
-    def start(self, tokens: Tensor) -> Reading:
+    def start(self, tokens: Tensor) -> TextSoFar:
         """Read prompts, int64 (B, T) with padding 0 at the end, but for the last token of each: `step` reads that."""
         return self.read_anew(tokens, real_steps(tokens)[0] - 1)
 
-    def read_anew(self, tokens: Tensor, length: Tensor) -> Reading:
+    def read_anew(self, tokens: Tensor, length: Tensor) -> TextSoFar:
         """Read as many tokens (B, T) of each text as it has, (B,); of texts that fill the window only the last ones."""
         kept = torch.where(length < self.max_len, length, self.max_len // 2)  # (B,)
         place = torch.arange(int(kept.max()), device=tokens.device)  # (S,)
@@ -130,9 +131,9 @@ class GPT(nn.Module):
         for block in self.blocks:
             x, seen = block(x, sight)
             blocks.append(seen)
-        return Reading(tokens, kept, tuple(blocks))
+        return TextSoFar(tokens, kept, tuple(blocks))
 
-    def step(self, token: Tensor, state: Reading) -> tuple[Tensor, Reading]:
+    def step(self, token: Tensor, state: TextSoFar) -> tuple[Tensor, TextSoFar]:
         """Read one more token, int64 (B,): logits of the next one, (B, V), and the state after it."""
         if state.tokens.size(1) >= self.max_len:
             state = self.read_anew(state.tokens, state.length)
@@ -143,7 +144,7 @@ class GPT(nn.Module):
         for block, before in zip(self.blocks, state.blocks, strict=True):
             x, seen = block(x, sight, before)  # (B, 1, E); (B, G, S + 1, D) each
             blocks.append(seen)
-        return self.output(self.norm(x)).squeeze(1), Reading(tokens, place + 1, tuple(blocks))
+        return self.output(self.norm(x)).squeeze(1), TextSoFar(tokens, place + 1, tuple(blocks))
 
     def embedded(self, tokens: Tensor, place: Tensor) -> Tensor:
         """Vectors (B, T, E) of tokens (B, T) and, where they are learned, of their places (T,) or (B, T)."""

@@ -1,4 +1,4 @@
-"""The Transformer: an encoder reads the source, a decoder writes the target and looks back at the source in every block.
+"""The Transformer: an encoder reads the source; a decoder writes the target and looks back at it in every block.
 
 Source: Vaswani, Shazeer, Parmar, Uszkoreit, Jones, Gomez, Kaiser and Polosukhin, Attention Is All You Need, NIPS 2017,
 arXiv:1706.03762. Departures: the two vocabularies have vectors of their own, and the norm may stand before a layer.
@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runner.models.layers.blocks import Block, KeysValues, Residual, Shape, Sight, run, up_to
+from runner.models.layers.blocks import Block, KeysValues, Residual, Shape, Sight, through, up_to
 from runner.models.layers.pooling import real_steps
 from runner.models.layers.positions import POSITIONS, PositionName
 from runner.models.ranges import check_choice, check_size
@@ -124,7 +124,7 @@ class Transformer(nn.Module):
         place = torch.arange(tgt_in.size(1), device=src.device)  # (T,)
         x = self.embedded(tgt_in, place, self.tgt_embedding, self.tgt_positions)  # (B, T, E)
         for block, source in zip(self.decoder, state.source, strict=True):
-            x, _, _ = run(block, self.checkpointing, x, Sight(causal=True), source, Sight(state.mask))  # (B, T, E)
+            x, _, _ = through(block, self.checkpointing, x, Sight(causal=True), source, Sight(state.mask))  # (B, T, E)
         return self.output(self.tgt_norm(x))  # (B, T, V)
 
     def start(self, src: Tensor) -> Translating:
@@ -133,11 +133,14 @@ class Transformer(nn.Module):
         place = torch.arange(src.size(1), device=src.device)  # (S,)
         x = self.embedded(src, place, self.src_embedding, self.src_positions)  # (B, S, E)
         for block in self.encoder:
-            x, _ = run(block, self.checkpointing, x, Sight(mask))  # (B, S, E)
+            x, _ = through(block, self.checkpointing, x, Sight(mask))  # (B, S, E)
         x = self.src_norm(x)
-        source = tuple(block.at_source.read(x) for block in self.decoder)  # (B, N, S, D) each
+        source = []
+        for block in self.decoder:
+            assert isinstance(block, DecoderBlock)
+            source.append(block.at_source.read(x))  # (B, N, S, D) each
         nothing = tuple((keys[:, :, :0], values[:, :, :0]) for keys, values in source)
-        return Translating(source, mask, nothing, torch.zeros_like(src[:, 0]), torch.zeros_like(x[:, :, 0]))
+        return Translating(tuple(source), mask, nothing, torch.zeros_like(src[:, 0]), torch.zeros_like(x[:, :, 0]))
 
     def step(self, token: Tensor, state: Translating) -> tuple[Tensor, Translating]:
         """Read one more target token, int64 (B,): logits of the next one, (B, V), and the state after it."""

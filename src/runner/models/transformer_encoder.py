@@ -1,7 +1,8 @@
 """A Transformer that reads a text as a whole and answers with one vector: classes or values.
 
-Source: the encoder of Vaswani et al., Attention Is All You Need, 2017, arXiv:1706.03762; blocks that share their weights,
-Dehghani et al., Universal Transformers, 2018, arXiv:1807.03819. Departure: the answer comes from the mean of all tokens.
+Source: the encoder of Vaswani et al., Attention Is All You Need, 2017, arXiv:1706.03762; blocks that share their
+weights, Dehghani et al., Universal Transformers, 2018, arXiv:1807.03819. Departure: the answer comes from the mean of
+all tokens.
 
 Shape letters: B batch, T tokens, E width, K outputs.
 """
@@ -10,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from runner.models.layers.blocks import ActivationName, Block, Shape, Sight, run
+from runner.models.layers.blocks import ActivationName, Block, Shape, Sight, through
 from runner.models.layers.embeddings import load_vectors, word_embedding
 from runner.models.layers.pooling import Pooling, real_steps
 from runner.models.layers.positions import POSITIONS, PositionName
@@ -81,5 +82,5 @@ class TransformerEncoder(nn.Module):
         sight = Sight(mask[:, None, None])  # (B, 1, 1, T): all tokens look at all real ones
         for _ in range(self.times):
             for block in self.blocks:
-                x, _ = run(block, self.checkpointing, x, sight)  # (B, T, E)
+                x, _ = through(block, self.checkpointing, x, sight)  # (B, T, E)
         return self.output(self.pool(self.norm(x), x[:, 0], mask))  # (B, E) to (B, K)

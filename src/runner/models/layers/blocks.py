@@ -1,15 +1,17 @@
 """The block of a Transformer: every token looks at others with several heads, then thinks for itself.
 
-Sources: Vaswani et al., Attention Is All You Need, 2017, arXiv:1706.03762; the norm before instead of after a layer, Xiong
-et al. 2020, arXiv:2002.04745; GELU, Hendrycks and Gimpel 2016, arXiv:1606.08415; SwiGLU, Shazeer 2020, arXiv:2002.05202;
-RMSNorm, Zhang and Sennrich 2019, arXiv:1910.07467; groups of heads that share keys and values, Ainslie et al. 2023,
-arXiv:2305.13245; computing blocks again instead of keeping what they said, Chen et al. 2016, arXiv:1604.06174.
+Sources: Vaswani et al., Attention Is All You Need, 2017, arXiv:1706.03762; the norm before instead of after a layer,
+Xiong et al. 2020, arXiv:2002.04745; GELU, Hendrycks and Gimpel 2016, arXiv:1606.08415; SwiGLU, Shazeer 2020,
+arXiv:2002.05202; RMSNorm, Zhang and Sennrich 2019, arXiv:1910.07467; groups of heads that share keys and values,
+Ainslie et al. 2023, arXiv:2305.13245; computing blocks again instead of keeping what they said, Chen et al. 2016,
+arXiv:1604.06174.
 
 Shape letters: B batch, T tokens that ask, S tokens that are looked at, E width, N heads, G heads of keys and values,
 D = E / N numbers of a head, F width of the feed-forward layer.
 """
 
 import math
+from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -22,7 +24,7 @@ from runner.models.ranges import check_choice, check_share, check_size
 
 ActivationName = Literal["relu", "gelu", "swiglu"]
 NormName = Literal["layer", "rms"]
-ACTIVATIONS = {"relu": F.relu, "gelu": F.gelu, "swiglu": F.silu}
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": F.relu, "gelu": F.gelu, "swiglu": F.silu}
 NORMS: dict[str, Any] = {"layer": nn.LayerNorm, "rms": nn.RMSNorm}
 EPS = 1e-5  # of the norms
 KeysValues = tuple[Tensor, Tensor]  # of what is looked at, (B, G, S, D) each
@@ -192,7 +194,7 @@ class Block(nn.Module):
         self.around_feed_forward = Residual(shape)
 
     def forward(self, x: Tensor, sight: Sight, before: KeysValues | None = None) -> tuple[Tensor, KeysValues]:
-        """Tokens (B, T, E), and the keys and values of those before them, to (B, T, E) and the keys and values of all."""
+        """Tokens (B, T, E), and keys and values of those before them, to (B, T, E) and keys and values of all."""
         x, seen = self.look(x, sight, before)
         return self.think(x), seen
 
@@ -221,6 +223,6 @@ def up_to(place: Tensor, length: int) -> Tensor:
     return (torch.arange(length, device=place.device) <= place.unsqueeze(1)).unflatten(1, (1, 1, length))
 
 
-def run(block: nn.Module, again: bool, *inputs: Any) -> Any:
+def through(block: nn.Module, again: bool, *inputs: Any) -> Any:
     """What a block says; with `again` it keeps nothing for the backward pass and is computed a second time there."""
     return checkpoint(block, *inputs, use_reentrant=False) if again and block.training else block(*inputs)

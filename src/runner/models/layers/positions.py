@@ -69,7 +69,7 @@ def turn(place: Tensor, width: int) -> Turn:
 
 
 def turned(heads: Tensor, by: Turn | None) -> Tensor:
-    """Queries or keys (B, N, T, D), each pair of numbers turned: their product depends on the distance of the places."""
+    """Queries or keys (B, N, T, D), each pair of numbers turned: a product depends on the distance of the places."""
     if by is None:
         return heads
     cosine, sine = (part.to(heads.dtype) for part in by)
