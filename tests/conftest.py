@@ -86,7 +86,9 @@ def signals_and_logs() -> Iterator[None]:
 def no_figures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the drawing, most of the time of a tiny training."""
     import runner.training.train
+    from runner.tasks.base import Task
 
+    monkeypatch.setattr(Task, "draw_epoch", lambda *arguments: None)
     monkeypatch.setattr(runner.training.train, "save_figures", lambda *arguments: None)
 
 

@@ -22,6 +22,8 @@ LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_tra
 WORDS = ["data.max_words=4000", "data.vocab_size=60", "data.context_len=8", "data.batch_size=8", "task.sample_len=5"]
 BESIDES = {  # what a tiny run takes besides the sizes that the model's `# tiny:` line names
     "mlp": ["model.dropout=0.2"],
+    "gan": ["task.judged=0"],
+    "dcgan": ["task.judged=0"],
     "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
     "dqn": ["task.warm_up=60", "task.memory_size=100", "task.replay_rows=16", "task.refresh=4", "data.longest=30"],
     "tfidf_linear": ["data.vocab_size=500"],

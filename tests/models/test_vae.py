@@ -42,3 +42,17 @@ def test_vae_draws_codes_with_the_mean_and_variance_it_was_given() -> None:
     draws = net.sample(torch.full((20_000, 1), 3.0), torch.full((20_000, 1), math.log(0.25)))
     assert float(draws.mean()) == pytest.approx(3.0, abs=0.02)
     assert float(draws.std()) == pytest.approx(0.5, abs=0.02)
+
+
+def test_a_conditional_vae_tells_its_decoder_the_class() -> None:
+    net = VAE(image_shape=[1, 4, 4], hidden_dims=[16], latent_dim=3, conditional=True, num_classes=5).eval()
+    task = Variational(net, image_shape=[1, 4, 4])
+    batch = (torch.rand(5, 1, 4, 4), torch.arange(5))
+    assert len(task.inputs(batch)) == 2
+    x_hat, mean, _ = net(*batch)
+    others, same, _ = net(batch[0], batch[1].flip(0))
+    torch.testing.assert_close(mean, same)
+    assert [torch.equal(one, other) for one, other in zip(x_hat, others, strict=True)] == [
+        False, False, True, False, False]  # fmt: skip
+    assert task.step(batch)["loss"].isfinite()
+    assert task.decoded(torch.zeros(7, 3)).shape == (7, 1, 4, 4)

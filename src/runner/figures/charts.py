@@ -123,6 +123,18 @@ def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
     return figure
 
 
+def prior_and_codes(codes: np.ndarray) -> Figure:
+    """The first two dimensions of codes (N, Z) over as many draws from the prior N(0, 1)."""
+    figure, axes = new_figure(6, 5)
+    prior = np.random.default_rng(0).standard_normal(codes.shape)
+    for points, colour, name in ((prior, "0.75", "prior"), (codes, "C0", "codes")):
+        second = points[:, 1] if points.shape[1] > 1 else np.zeros(len(points))
+        axes.scatter(points[:, 0], second, color=colour, s=8, label=name)
+    axes.set(xlabel="z1", ylabel="z2")
+    legend_beside(axes)
+    return figure
+
+
 def pca(vectors: np.ndarray) -> np.ndarray:
     """The two directions in which vectors (N, E) differ most, (N, 2)."""
     from sklearn.decomposition import PCA  # late: few figures need it

@@ -7,12 +7,15 @@ Shape letters: B batch, C channels, H height, W width, N filters.
 """
 
 import math
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from PIL import Image, UnidentifiedImageError
 from torch import Tensor, nn
 
+from runner.errors import UserError
 from runner.figures.charts import new_figure
 
 MOST_MISTAKES = 30
@@ -72,19 +75,52 @@ def image_figures(net: nn.Module, mistakes: Mistakes, names: list[str] | None = 
     return drawn
 
 
-def image_grid(images: np.ndarray, title: str) -> Figure:
-    """Images (N, C, H, W) in 0 .. 1 side by side in a square."""
+def image_grid(images: np.ndarray, title: str, across: int | None = None) -> Figure:
+    """Images (N, C, H, W) in 0 .. 1 side by side, `across` in a row; None = in a square."""
     rows, channels, height, width = images.shape
-    side = math.ceil(math.sqrt(rows))
-    tiles = np.ones((side * side, channels, height, width))
+    across = across or math.ceil(math.sqrt(rows))
+    down = across if across**2 < rows + across else math.ceil(rows / across)
+    tiles = np.ones((down * across, channels, height, width))
     tiles[:rows] = images
-    grid = tiles.reshape(side, side, channels, height, width).transpose(0, 3, 1, 4, 2)
-    grid = grid.reshape(side * height, side * width, channels)
-    figure, axes = new_figure(6, 6)
+    grid = tiles.reshape(down, across, channels, height, width).transpose(0, 3, 1, 4, 2)
+    grid = grid.reshape(down * height, across * width, channels)
+    figure, axes = new_figure(6, max(6 * down * height / (across * width), 1.2))
     axes.imshow(grid.squeeze(-1) if channels == 1 else grid, cmap="gray", vmin=0, vmax=1)
     axes.set_axis_off()
     axes.set_title(title)
     return figure
+
+
+def image_columns(images: np.ndarray, names: list[str]) -> Figure:
+    """Images (N, R, C, H, W) in 0 .. 1, a column for each of N and a row for each of R, which `names` names."""
+    columns, rows = images.shape[:2]
+    ordered = np.moveaxis(images, 1, 0).reshape(rows * columns, *images.shape[2:])
+    return image_grid(ordered, "from the top: " + ", ".join(names), across=columns)
+
+
+def grey_values(file: Path) -> np.ndarray:
+    """The grey values 0 .. 255 of an image file, (height, width).
+
+    Raises:
+        UserError: it is not an image.
+    """
+    try:
+        with Image.open(file) as image:
+            return np.asarray(image.convert("L"))
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+        raise UserError(f"{file} is not an image that can be read: {error}") from None
+
+
+def animate(folder: Path, target: Path, milliseconds: int = 400) -> None:
+    """Write the pictures of a folder, in the order of their names, as one animated GIF; a single one does not move."""
+    files = sorted(folder.glob("*.png"))
+    if len(files) < 2:
+        return
+    frames = []
+    for file in files:
+        with Image.open(file) as image:
+            frames.append(image.convert("P", palette=Image.Palette.ADAPTIVE))
+    frames[0].save(target, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
 
 
 def misclassified(found: list[tuple[np.ndarray, int, int]], names: list[str] | None) -> Figure:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from runner.datamodules.base import DataModule
 from runner.errors import UserError, first_line
+from runner.figures.charts import entitle
 from runner.files.atomic import write_atomically
 from runner.tasks import examples
 from runner.tasks.loop import Loop
@@ -33,6 +34,7 @@ log = logging.getLogger(__name__)
 Question = Callable[[str, DataModule], list[dict]]  # from what is typed to rows of answers
 Measure = Callable[[str, DataModule], dict[str, float]]  # from what is typed to metrics
 FILES = "files"  # the folder of a bundle that holds the net's own files; that of a run with those of its objective
+EPOCHS = "epochs"  # the folder in the figures of a run with those of each epoch
 ESTIMATOR = "estimator.pt"  # the file of a bundle that holds an estimator
 
 
@@ -118,6 +120,10 @@ class Task(Loop):
 
     def figures(self) -> dict[str, Figure]:
         """Return figures of the test split by name."""
+        return {}
+
+    def epoch_figures(self) -> dict[str, Figure]:
+        """Return figures of an epoch by name, drawn after its validation; those of all epochs become a moving one."""
         return {}
 
     def write_files(self, folder: Path, data: DataModule) -> None:
@@ -212,7 +218,9 @@ class Task(Loop):
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
         if self.trainer.is_global_zero and self.trainer.state.fn == "fit":
-            self.write_sample(Path(self.trainer.default_root_dir) / "samples.txt")
+            folder = Path(self.trainer.default_root_dir)
+            self.write_sample(folder / "samples.txt")
+            self.draw_epoch(folder / "figures" / EPOCHS)
 
     def write_sample(self, path: Path) -> None:
         """Add this epoch's sample to the log and to a file; a resumed run may repeat an epoch."""
@@ -223,3 +231,10 @@ class Task(Loop):
         heading = f"--- epoch {self.current_epoch + 1} ---\n"
         before = path.read_text(encoding="utf-8").split(heading)[0] if path.exists() else ""
         write_atomically(path, f"{before}{heading}{text}\n")
+
+    def draw_epoch(self, folder: Path) -> None:
+        """Save the figures of this epoch, a folder for each name; a resumed run may repeat an epoch."""
+        for name, figure in self.epoch_figures().items():
+            (folder / name).mkdir(parents=True, exist_ok=True)
+            entitle(figure, f"epoch {self.current_epoch + 1}")
+            figure.savefig(folder / name / f"{self.current_epoch + 1:04d}.png", dpi=80)

@@ -149,6 +149,15 @@ class Loop(LightningModule):
         if largest:
             self.clip_gradients(optimizer, gradient_clip_val=largest, gradient_clip_algorithm=algorithm)
 
+    def update(self, optimizer: Any, loss: Tensor) -> Tensor:
+        """Take one step of an optimizer, for objectives that step their optimizers themselves; return the loss."""
+        optimizer.zero_grad()
+        self.manual_backward(loss)
+        self.clip(optimizer)
+        optimizer.step()
+        self.limit_weights()
+        return loss
+
     # Training.
 
     def training_step(self, batch: Any, batch_idx: int) -> Tensor | None:

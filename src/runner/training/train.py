@@ -19,11 +19,12 @@ from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
+from runner.figures.images import animate
 from runner.files.atomic import write_atomically
 from runner.files.progress import doing
 from runner.inference.bundle import save_bundle
 from runner.inference.predictor import PyfuncModel
-from runner.tasks.base import FILES, Task
+from runner.tasks.base import EPOCHS, FILES, Task
 from runner.tracking.find import FILE_WITH_ID
 from runner.tracking.record import Record
 from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal, build_callbacks
@@ -202,6 +203,8 @@ def save_figures(
     for name, figure in drawn.items():
         charts.entitle(figure, f"{name.replace('_', ' ')}\n{title}")
         figure.savefig(folder / "figures" / f"{name}.png")
+    for pictures in (folder / "figures" / EPOCHS).glob("*/"):
+        animate(pictures, folder / "figures" / f"{pictures.name}.gif")
 
 
 def write_files(folder: Path, task: Task, data: DataModule) -> None:
