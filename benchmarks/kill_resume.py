@@ -1,6 +1,6 @@
 """Kill -9 runs at chosen file operations, resume them, and compare everything with an uninterrupted run.
 
-    python benchmarks/kill_resume.py --jobs 2              # 150 kills, about 20 minutes on two cores
+    python benchmarks/kill_resume.py --jobs 2              # 170 kills, about 20 minutes on two cores
     python benchmarks/kill_resume.py --only ddp commit     # some of the cases
     python benchmarks/kill_resume.py --only mlp            # what the suite does
 
@@ -52,6 +52,13 @@ MODELS = {
     "textcnn": ["model=textcnn", "model.embed_dim=8", "model.num_filters=4", "data.vocab_size=500"],
     "gan": ["model=gan", "model.hidden_dims=[8, 16]", "tracking.model=false"],
     "char_rnn": ["model=char_rnn", "data.max_chars=6000", "model.hidden_dim=16", "task.sample_len=10"],
+    "attention": [
+        "model=attention_seq2seq",
+        "data=reverse",
+        "data.rows=600",
+        "model.embed_dim=8",
+        "model.hidden_dim=12",
+    ],
 }
 
 
@@ -90,6 +97,8 @@ CASES = {
     "bucketed": Case("textcnn", "training", "self", 10, ["data.bucket=true", "tracking.model=false"]),
     "gan": Case("gan", "training", "self", 15),
     "char_rnn": Case("char_rnn", "training", "self", 10),
+    "soft attention": Case("attention", "training", "self", 10),
+    "hard attention": Case("attention", "training", "self", 10, ["model.hard=true"]),
     "resumed": Case("mlp", "training", "self", 10, twice=True),
     "ddp": Case("textcnn", "training", "self", 10, TWO),
     "ddp, all": Case("textcnn", "training", "all", 5, TWO),
