@@ -1,6 +1,6 @@
 """Kill -9 runs at chosen file operations, resume them, and compare everything with an uninterrupted run.
 
-    python benchmarks/kill_resume.py --jobs 2              # 160 kills, about 20 minutes on two cores
+    python benchmarks/kill_resume.py --jobs 2              # 180 kills, about 20 minutes on two cores
     python benchmarks/kill_resume.py --only ddp commit     # some of the cases
     python benchmarks/kill_resume.py --only mlp            # what the suite does
 
@@ -53,6 +53,13 @@ MODELS = {
     "gan": ["model=gan", "model.hidden_dims=[8, 16]", "tracking.model=false"],
     "dqn": ["model=dqn", "data.steps=60", "data.longest=50", "task.warm_up=60", "task.memory_size=150"],
     "char_rnn": ["model=char_rnn", "data.max_chars=6000", "model.hidden_dim=16", "task.sample_len=10"],
+    "attention": [
+        "model=attention_seq2seq",
+        "data=reverse",
+        "data.rows=600",
+        "model.embed_dim=8",
+        "model.hidden_dim=12",
+    ],
 }
 
 
@@ -92,6 +99,8 @@ CASES = {
     "gan": Case("gan", "training", "self", 15),
     "dqn": Case("dqn", "training", "self", 10),
     "char_rnn": Case("char_rnn", "training", "self", 10),
+    "soft attention": Case("attention", "training", "self", 10),
+    "hard attention": Case("attention", "training", "self", 10, ["model.hard=true"]),
     "resumed": Case("mlp", "training", "self", 10, twice=True),
     "ddp": Case("textcnn", "training", "self", 10, TWO),
     "ddp, all": Case("textcnn", "training", "all", 5, TWO),

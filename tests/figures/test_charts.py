@@ -16,6 +16,14 @@ def test_learning_curves(drawn):
     assert axes.get_xlabel() == "epoch" and axes.get_ylabel() == "loss"
 
 
+def test_scores_by_length(drawn):
+    axes = drawn(charts.scores_by_length([(1, 3, 40), (4, 4, 50)], {"bleu": [20.0, 10.0], "chrf": [9.0, 8.0]}))
+    assert [list(line.get_ydata()) for line in axes.get_lines()] == [[20.0, 10.0], [9.0, 8.0]]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["1-3", "4"]
+    counts = axes.figure.axes[1]
+    assert [bar.get_height() for bar in counts.patches] == [40, 50]
+
+
 def test_a_long_curve_and_no_best_step(drawn):
     steps = list(range(500))
     axes = drawn(charts.learning_curves({"train": (steps, steps)}, "loss", None))

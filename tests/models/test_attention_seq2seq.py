@@ -4,6 +4,7 @@ import itertools
 
 import pytest
 import torch
+import torch.nn.functional as F
 
 from runner.models.attention_seq2seq import IGNORE, AttentionSeq2Seq
 
@@ -92,3 +93,30 @@ def test_only_training_draws() -> None:
 def test_two_directions_share_the_units() -> None:
     with pytest.raises(ValueError, match="hidden_dim must be even"):
         AttentionSeq2Seq(9, 8, hidden_dim=5)
+
+
+def test_who_writes_backwards_looks_backwards() -> None:
+    """The alignment of reversed rows is the anti-diagonal, whatever their length."""
+    model = AttentionSeq2Seq(10, 10, embed_dim=16, hidden_dim=48)
+    optimizer = torch.optim.Adam(model.parameters(), lr=0.01, fused=True)
+    rate = torch.optim.lr_scheduler.OneCycleLR(optimizer, 0.01, total_steps=350)
+    for number in range(350):
+        src = torch.randint(4, 10, (64, 2 + number % 6))
+        backwards = src.flip(1)
+        loss = F.cross_entropy(model(src, F.pad(backwards[:, :-1], (1, 0), value=2)).transpose(1, 2), backwards)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        rate.step()
+    for length in (3, 5, 7):
+        src = torch.randint(4, 10, (50, length))
+        state, token, looks, said = model.start(src), torch.full((50,), 2), [], []
+        for _ in range(length):
+            logits, state = model.step(token, state)
+            token = logits.argmax(dim=1)
+            looks.append(model.step_attention(state))
+            said.append(token)
+        assert (torch.stack(said, dim=1) == src.flip(1)).float().mean() > 0.95
+        weights = torch.stack(looks, dim=1)  # (B, T, S)
+        assert weights.flip(2).diagonal(dim1=1, dim2=2).mean() > 0.75
+        assert (weights.flip(2).argmax(dim=2) == torch.arange(length)).float().mean() > 0.85

@@ -64,6 +64,16 @@ def test_scores_of_labelled_rows(task, data) -> None:
         task.score(rows, None, data)
 
 
+def test_long_and_short_sources_have_their_own_scores(task, data) -> None:
+    rows = [{"source": "ab" * length, "target": "ab" * length if length < 3 else "dd"} for length in (1, 2, 3, 1, 2, 3)]
+    task.texts.add([row["source"] for row in rows], [row["target"] for row in rows])
+    axes, counts = task.compared_by_length(rows, data).axes
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["2", "4", "6"]
+    assert [bar.get_height() for bar in counts.patches] == [2, 2, 2]
+    short, middle, long = next(line for line in axes.get_lines() if line.get_label() == "chrf").get_ydata()
+    assert short == middle == pytest.approx(100) and long == 0
+
+
 def test_several_answers_have_their_scores(data) -> None:
     task = SequenceToSequence(Copies(), max_len=20, method="beam", beam_size=3, n_best=2)
     task.connect(data)

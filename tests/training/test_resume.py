@@ -94,7 +94,19 @@ def test_a_signal_costs_no_step(tmp_path, no_figures):
         assert load_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"] == step
 
 
-@pytest.mark.parametrize("net", ["textcnn", "textcnn data.bucket=true", "char_rnn", "word_lm", "gan", "dqn"])
+@pytest.mark.parametrize(
+    "net",
+    [
+        "textcnn",
+        "textcnn data.bucket=true",
+        "char_rnn",
+        "word_lm",
+        "gan",
+        "dqn",
+        "attention_seq2seq",
+        "attention_seq2seq model.hard=true",
+    ],
+)
 @pytest.mark.parametrize("moment", ["within an epoch", "last step of an epoch", "within a validation"])
 def test_other_models_go_on_exactly(whole, tmp_path, no_figures, net, moment):
     net, *overrides = [*net.split(), SAVES.format(1)]

@@ -111,6 +111,29 @@ def optimizer_curves(curves: dict[str, dict[str, np.ndarray]]) -> Figure:
     return figure
 
 
+def scores_by_length(bins: list[tuple[int, int, int]], scores: dict[str, list[float]]) -> Figure:
+    """Scores of texts, 0 .. 100, of short and of long sources; the bars are how many there are.
+
+    Args:
+        bins: shortest source, longest source, number of sources.
+        scores: {name: one number for each bin}.
+    """
+    figure, axes = new_figure()
+    places = range(len(bins))
+    counts = axes.twinx()
+    counts.bar(places, [number for _, _, number in bins], color="0.9", width=0.6)
+    counts.set(ylabel="sources (bars)")
+    axes.set_zorder(counts.get_zorder() + 1)  # the lines in front of the bars
+    axes.patch.set_visible(False)
+    for name, values in scores.items():
+        axes.plot(places, values, marker="o", label=name)
+    axes.set_xticks(places, [f"{low}" if low == high else f"{low}-{high}" for low, high, _ in bins])
+    axes.set_ylim(bottom=0)
+    axes.set(xlabel="tokens of the source", ylabel="score")
+    axes.legend(loc="upper right")
+    return figure
+
+
 def latent_space(codes: np.ndarray, labels: np.ndarray) -> Figure:
     """The first two dimensions of codes (N, Z), coloured by class number (N,)."""
     figure, axes = new_figure(6, 5)

@@ -10,8 +10,10 @@ Shape letters: B batch, S source tokens, T target tokens, L tokens of a written 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import groupby
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
@@ -21,15 +23,17 @@ from runner.datamodules.parts.codecs import Columns, TextInputs
 from runner.datamodules.parts.pairs import Pairs, as_batch
 from runner.errors import UserError
 from runner.figures.alignment import alignment
+from runner.figures.charts import scores_by_length
 from runner.tasks.base import Task
 from runner.tasks.decoding import Decoded, Decoding, decode
 from runner.tasks.examples import LENGTH
-from runner.tasks.means import Scalars
+from runner.tasks.means import Scalars, of_all_processes
 from runner.tasks.next_tokens import cross_entropy, mean_over_tokens, perplexity
 from runner.tasks.text_scores import TextScores
 from runner.text.vocabulary import PAD
 
 ROWS = 64  # sources that are decoded together
+BINS = 6  # lengths of sources that are told apart in a figure
 SHOWN = 3  # samples after each epoch, and alignments of the test split
 
 
@@ -83,6 +87,7 @@ class SequenceToSequence(Task):
         self.texts = TextScores(str.split, bleu_tokenizer)
         self.samples: list[tuple[str, str, str]] = []  # source, reference, what was written
         self.alignments: list[Figure] = []
+        self.by_length: Figure | None = None
 
     def connect(self, data: DataModule) -> None:
         codec = target_codec(data)
@@ -177,6 +182,8 @@ class SequenceToSequence(Task):
         self.texts.add(written, (row["target"] for row in rows))
         shown = zip(rows[:SHOWN], written[:SHOWN], strict=True)
         self.samples = [(row["source"], row["target"], text) for row, text in shown]
+        if split == "test":
+            self.by_length = self.compared_by_length(rows, data)
         if split == "test" and hasattr(self.net, "step_attention"):
             self.alignments = [self.aligned_words(row, data) for row in rows[:SHOWN]]
 
@@ -214,8 +221,23 @@ class SequenceToSequence(Task):
         )
         return alignment(decoded.attention[0, 0, : len(written), : len(read)].cpu().numpy(), read, written)
 
+    def compared_by_length(self, rows: list[dict], data: DataModule) -> Figure:
+        """BLEU and chrF of short and of long sources, from the rows that have just been written."""
+        lengths = [len(tokens) for tokens in source_codec(data).tokens(rows)]
+        of_each = list(zip(lengths, self.texts.pairs, strict=True))
+        written = sorted((one for part in of_all_processes(of_each) for one in part), key=lambda one: one[0])
+        limits = np.unique(np.quantile([length for length, _ in written], np.arange(1, BINS + 1) / BINS, method="lower"))
+        bins = [[*some] for _, some in groupby(written, key=lambda one: np.searchsorted(limits, one[0]))]
+        scores = [self.texts.scores([pair for _, pair in some]) for some in bins]
+        names = ("bleu", "chrf")
+        return scores_by_length(
+            [(some[0][0], some[-1][0], len(some)) for some in bins],
+            {name: [one[name] for one in scores] for name in names},
+        )
+
     def figures(self) -> dict[str, Figure]:
-        return {f"alignment_{number}": figure for number, figure in enumerate(self.alignments, 1)}
+        lengths = {"scores_by_length": self.by_length} if self.by_length is not None else {}
+        return lengths | {f"alignment_{number}": figure for number, figure in enumerate(self.alignments, 1)}
 
 
 def source_codec(data: DataModule) -> TextInputs:

@@ -5,7 +5,7 @@ doi:10.18653/v1/W15-3049, both as sacrebleu computes them (Post 2018, arXiv:1804
 ROUGE-L: Lin 2004, the F1 of the longest common subsequence, 0 .. 1, a mean over texts.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from runner.tasks.means import of_all_processes
 
@@ -29,8 +29,10 @@ class TextScores:
     def compute(self) -> dict[str, float]:
         """Return the scores of all texts; nothing if there are none."""
         pairs = [pair for part in of_all_processes(self.pairs) for pair in part]
-        if not pairs:
-            return {}
+        return self.scores(pairs) if pairs else {}
+
+    def scores(self, pairs: Sequence[tuple[str, str]]) -> dict[str, float]:
+        """Return the scores of texts and their references, at least one pair."""
         from sacrebleu.metrics import BLEU, CHRF  # late: only what writes texts needs it
 
         written, references = map(list, zip(*pairs, strict=True))

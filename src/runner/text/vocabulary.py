@@ -63,8 +63,8 @@ class Vocabulary:
         return [self.numbers.get(token, UNK) for token in tokens]
 
     def decode(self, numbers: Iterable[int]) -> list[str]:
-        """Return the token of each number."""
-        return [self.tokens[number] for number in numbers]
+        """Return the token of each number; U+FFFD beyond them: a net may have room for more tokens than there are."""
+        return [self.tokens[number] if number < len(self.tokens) else UNREADABLE for number in numbers]
 
     def readable(self, numbers: Iterable[int]) -> list[str]:
         """Return the tokens of a text up to its end mark, without special ones; what is unknown is U+FFFD."""
@@ -72,10 +72,8 @@ class Vocabulary:
         for number in numbers:
             if number == self.end:
                 break
-            if number == UNK or number >= len(self.tokens):  # a net may have room for more tokens than there are
-                tokens.append(UNREADABLE)
-            elif number >= len(self.specials):
-                tokens.append(self.tokens[number])
+            if number == UNK or number >= len(self.specials):
+                tokens += [UNREADABLE] if number == UNK else self.decode([number])
         return tokens
 
     def state(self) -> dict:
