@@ -70,7 +70,7 @@ class AspectTerms(TaggedData):
             digest = hashlib.sha256(repr(made).encode()).hexdigest()
             source = f"made up here: {len(made)} sentences about restaurants from {len(PATTERNS)} patterns, no reviews"
             return FoundSentences("made_up_aspects", lambda: made, source, digest, {})
-        parts = [(self.path, self.opinions, None)]
+        parts: list[tuple[str, str | None, str | None]] = [(self.path, self.opinions, None)]
         if self.test_path is not None:
             parts = [(self.path, self.opinions, "train"), (self.test_path, self.test_opinions, "test")]
         names = [name for path, opinions, _ in parts for name in (path, opinions) if name is not None]

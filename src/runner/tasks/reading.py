@@ -83,7 +83,8 @@ class Reading(Task):
         if truths is None:
             raise UserError("there is no answer to compare with: give a file with document, question and answer")
         whole = [{**row, "answer": truth} for row, truth in zip(rows, truths, strict=True)]
-        batch = Questions(*self.encoded(whole, data), codec_of(data).right(whole).to(self.device))
+        document, question, named = self.encoded(whole, data)
+        batch = Questions(document, question, named, codec_of(data).right(whole).to(self.device))
         self.evaluation_means.add(self.step(batch), self.rows(batch))
         self.evaluation_means.close()
 
