@@ -23,6 +23,7 @@ WORDS = ["data.max_words=4000", "data.vocab_size=60", "data.context_len=8", "dat
 BESIDES = {  # what a tiny run takes besides the sizes that the model's `# tiny:` line names
     "mlp": ["model.dropout=0.2"],
     "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
+    "han": ["data=movie_reviews"],
     "tfidf_linear": ["data.vocab_size=500"],
     **dict.fromkeys(("ngram", "nnlm", "word_lm"), WORDS),
     **{name: ["data.max_words=20000", "data.vocab_size=500", "task.tests=null"] for name in ("skipgram", "cbow")},
