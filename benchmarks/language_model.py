@@ -11,14 +11,13 @@ at least twice as fast with softmax=adaptive as with full.
 import argparse
 import os
 import statistics
-import tempfile
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from omegaconf import DictConfig, OmegaConf
+from rounds import compare, trained
 from torch import Tensor
 
 from runner.build import build_task
@@ -27,11 +26,7 @@ from runner.datamodules.base import DataModule
 from runner.datamodules.parts.token_store import LaneSplit, one_document
 from runner.models.layers.carrying import CarryingLM
 from runner.models.word_lm import WordLM
-from runner.training.callbacks import ShowProgress
-from runner.training.checkpoint import AtomicWriter
-from runner.training.history import History
 from runner.training.lightning import silence
-from runner.training.train import build_trainer
 
 STEPS = 40  # of a round
 SETTINGS = {
@@ -48,8 +43,8 @@ def configuration(model: str) -> DictConfig:
     return cfg
 
 
-def through_runner(cfg: DictConfig, text: np.ndarray) -> float:
-    """Tokens a second."""
+def made_up(cfg: DictConfig, text: np.ndarray) -> DataModule:
+    """A text as the data of a run."""
 
     class Data(DataModule):
         train = LaneSplit(one_document(text), cfg.data.context_len)
@@ -58,12 +53,7 @@ def through_runner(cfg: DictConfig, text: np.ndarray) -> float:
         def setup(self, stage: str | None = None) -> None:
             """Nothing has to be read."""
 
-    task, progress, writer = build_task(cfg), ShowProgress(), AtomicWriter()
-    with tempfile.TemporaryDirectory() as folder:
-        trainer = build_trainer(cfg, Path(folder), task, History(), [progress], writer)
-        task.fit(trainer, Data(batch_size=cfg.data.batch_size))
-        writer.wait()
-    return progress.samples_per_second * cfg.data.context_len
+    return Data(batch_size=cfg.data.batch_size)
 
 
 def tight(net: CarryingLM, cfg: DictConfig, text: np.ndarray) -> float:
@@ -84,21 +74,16 @@ def tight(net: CarryingLM, cfg: DictConfig, text: np.ndarray) -> float:
     return lanes.numel() / (time.perf_counter() - began)
 
 
-def compare(model: str, rounds: int) -> None:
+def compare_loops(model: str, rounds: int) -> None:
     cfg = configuration(model)
     tokens = cfg.data.batch_size * cfg.data.context_len * STEPS + 1
     text = np.random.default_rng(0).integers(2, cfg.data.vocab_size, tokens).astype(np.int32)
-    speeds: dict[str, list[float]] = {"runner": [], "tight": []}
-    for number in range(rounds + 1):  # the first round warms up
-        net = build_task(cfg).net
-        found = {"runner": through_runner(cfg, text), "tight": tight(net, cfg, text)}
-        for name, speed in found.items() if number else ():
-            speeds[name].append(speed)
-    ratio = statistics.median(a / b for a, b in zip(speeds["runner"], speeds["tight"], strict=True))
-    medians = ", ".join(f"{name} {statistics.median(values):.0f} tokens/s" for name, values in speeds.items())
-    print(
-        f"{model}: {medians}; runner/tight {ratio:.2f}, wanted 0.9: {'reached' if ratio >= 0.9 else 'missed'}",
-        flush=True,
+    compare(
+        model,
+        lambda: trained(cfg, made_up(cfg, text))[1] * cfg.data.context_len,
+        lambda: tight(build_task(cfg).net, cfg, text),
+        rounds,
+        "tokens/s",
     )
 
 
@@ -143,7 +128,7 @@ def main() -> None:
     silence()
     print(f"{os.cpu_count()} CPUs, {torch.get_num_threads()} threads, medians of {given.rounds} rounds")
     for model in given.models:
-        compare(model, given.rounds)
+        compare_loops(model, given.rounds)
     softmaxes(given.words, given.rounds)
 
 

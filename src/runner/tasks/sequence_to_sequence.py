@@ -226,7 +226,9 @@ class SequenceToSequence(Task):
         lengths = [len(tokens) for tokens in source_codec(data).tokens(rows)]
         of_each = list(zip(lengths, self.texts.pairs, strict=True))
         written = sorted((one for part in of_all_processes(of_each) for one in part), key=lambda one: one[0])
-        limits = np.unique(np.quantile([length for length, _ in written], np.arange(1, BINS + 1) / BINS, method="lower"))
+        limits = np.unique(
+            np.quantile([length for length, _ in written], np.arange(1, BINS + 1) / BINS, method="lower")
+        )
         bins = [[*some] for _, some in groupby(written, key=lambda one: np.searchsorted(limits, one[0]))]
         scores = [self.texts.scores([pair for _, pair in some]) for some in bins]
         names = ("bleu", "chrf")
