@@ -1,4 +1,7 @@
-"""Facts of a user's table in the configuration: `${infer:num_classes}` in `conf/data/csv.yaml`."""
+"""What a configuration finds out: facts of a user's table, and where a pretrained model is.
+
+`${infer:num_classes}` in `conf/data/csv.yaml`; `${packaged_model:PACKAGE,FOLDER}` and `${hub_model:ID,COMMIT}`.
+"""
 
 from typing import Any
 
@@ -15,7 +18,9 @@ from runner.files.tables import listed
 
 
 def register_resolvers() -> None:
-    """Make the resolvers `infer` and `infer_hub` known to OmegaConf; they read the keys next to them (path, label)."""
+    """Make the resolvers known to OmegaConf; `infer` and `infer_hub` read the keys next to them (path, label)."""
+    OmegaConf.register_new_resolver("packaged_model", _packaged_model, replace=True)
+    OmegaConf.register_new_resolver("hub_model", sources.hub_model, replace=True, use_cache=True)
     OmegaConf.register_new_resolver("infer", _infer, replace=True)
     OmegaConf.register_new_resolver("infer_hub", _infer_hub, replace=True)
 
@@ -46,6 +51,10 @@ def settle(data: DictConfig) -> dict[str, str]:
         for name in removed:
             del data[name]
     return removed
+
+
+def _packaged_model(package: str, folder: str) -> str:
+    return str(sources.package_file(package, f"{folder}/config.json", extra="pretrained").parent)
 
 
 def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:

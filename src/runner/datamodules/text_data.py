@@ -14,8 +14,8 @@ class TextData(DataModule):
     Args:
         vocab_size: at most this many words in the vocabulary, including PAD and UNK, at least 3.
         max_len: words of a text that are kept, at least 1.
-        tokenizer: space, word, regex, penn, char, jieba, phrases, bpe, wordpiece, or the dotted path of a function
-            text -> tokens or of a class that learns one.
+        tokenizer: space, word, regex, penn, char, jieba, phrases, bpe, wordpiece, the dotted path of a function
+            text -> tokens or of a class that learns one, or the folder of a pretrained model.
         min_count: words rarer than this in the training split become UNK, at least 1.
         truncate: which part of a longer text is kept: head, tail or both.
         stopwords: language whose stop words are left out, such as english or chinese; None = none.

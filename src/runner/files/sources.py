@@ -10,6 +10,7 @@ import importlib.metadata
 import io
 import logging
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -63,7 +64,7 @@ def package_file(distribution: str, path: str, extra: str | None = None) -> Path
         found = importlib.metadata.distribution(distribution)
     except importlib.metadata.PackageNotFoundError:
         raise UserError(
-            f'This data is a file of the package "{distribution}", which is not installed here.\n  {install}'
+            f'What is wanted is a file of the package "{distribution}", which is not installed here.\n  {install}'
         ) from None
     file = Path(str(found.locate_file(path)))
     if not file.is_file():
@@ -317,6 +318,33 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
             "  1. check the spelling and the connection to the hub (without offline=true), then run it again;\n"
             "  2. copy the dataset's folder here and give it: data.path=FOLDER;\n"
             "  3. export it to a table: data=csv data.path=FILE data.text=COLUMN data.label=COLUMN."
+        ) from error
+
+
+def hub_model(name: str, revision: str) -> str:
+    """Return the folder of a Hugging Face model: what is plain text or safetensors, fetched once and kept.
+
+    Args:
+        name: id on the hub.
+        revision: full commit, so that nobody can change what it is.
+
+    Raises:
+        UserError: it cannot be reached, or the revision is not a commit.
+    """
+    if not re.fullmatch("[0-9a-f]{40}", str(revision)):
+        raise UserError(f"${{hub_model:{name},{revision}}}: the revision is a full commit of the model, 40 digits 0-9a-f")
+    try:
+        from huggingface_hub import snapshot_download
+
+        wanted = ["*.json", "*.txt", "*.model", "*.safetensors"]
+        return snapshot_download(name, revision=str(revision), allow_patterns=wanted, local_files_only=offline())
+    except Exception as error:  # the library raises many kinds, its own and those of the clients below it
+        raise UserError(
+            f'The model "{name}" could not be fetched.\n'
+            f"  tried: the hub, revision {revision}, which ended with: {first_line(error)}\nThree ways to get the model:\n"
+            "  1. check the spelling and the connection to the hub (without offline=true), then run it again;\n"
+            "  2. copy the model's folder here and give it: model.path=FOLDER;\n"
+            "  3. take the packaged one: leave model.path out."
         ) from error
 
 

@@ -19,8 +19,8 @@ class TokenSettings:
     """How texts are cut into tokens.
 
     Args:
-        tokenizer: space, word, regex, penn, char, jieba, phrases, bpe, wordpiece, or the dotted path of a function
-            text -> tokens or of a class that learns one.
+        tokenizer: space, word, regex, penn, char, jieba, phrases, bpe, wordpiece, the dotted path of a function
+            text -> tokens or of a class that learns one, or the folder of a pretrained model.
         stopwords: language whose stop words are left out; None = none.
         stem: language whose stemmer cuts the words; None = no stemming.
     """
@@ -112,8 +112,7 @@ class Pipeline:
         """Return the text of tokens, as far as they determine it."""
         if self.settings.tokenizer in ("char", "jieba"):
             return "".join(tokens)
-        join = getattr(tokenizer(self.settings.tokenizer), "joined", " ".join)
-        return join(tokens)
+        return getattr(self.cut, "joined", " ".join)(tokens)
 
     def state(self) -> dict:
         """Return what `Pipeline.from_state` needs, JSON-able."""

@@ -7,6 +7,7 @@ Any function text -> tokens of the user can be named by its dotted path, and so 
 import functools
 import importlib
 import importlib.util
+import os
 import re
 import warnings
 from collections import Counter
@@ -17,6 +18,7 @@ from typing import Protocol, Self
 from runner.config import safety
 from runner.errors import UserError, closest
 from runner.files import cache
+from runner.text.pretrained import InFolder
 from runner.text.subwords import BytePairs, WordPieces
 from runner.text.vocabulary import Vocabulary
 
@@ -36,7 +38,7 @@ class Learning(Protocol):
 
     @property
     def tokens(self) -> list[str]:
-        """All tokens in the order of their numbers, PAD and UNK first."""
+        """All tokens in the order of their numbers, PAD and UNK first, or as `specials` of the tokeniser says."""
 
     @classmethod
     def learn(cls, texts: Iterable[str], vocab_size: int, min_count: int) -> Self:
@@ -173,14 +175,16 @@ TOKENIZERS: dict[str, Tokenizer | type[Learning]] = {
 }  # fmt: skip
 
 
-def tokenizer(name: str) -> Tokenizer | type[Learning]:
-    """Return the tokeniser called `name`: one of TOKENIZERS or a dotted path to the user's own.
+def tokenizer(name: str) -> Tokenizer | type[Learning] | InFolder:
+    """Return the tokeniser called `name`: one of TOKENIZERS, a dotted path to the user's own or a folder with one.
 
     Raises:
         UserError: no tokeniser has this name.
     """
     if name in TOKENIZERS:
         return TOKENIZERS[name]
+    if "/" in name or os.sep in name:
+        return InFolder(name)
     module, _, function = name.rpartition(".")
     if not module:
         raise UserError(
@@ -192,6 +196,12 @@ def tokenizer(name: str) -> Tokenizer | type[Learning]:
         return getattr(importlib.import_module(module), function)
     except (ModuleNotFoundError, AttributeError) as error:
         raise UserError(f'data.tokenizer="{name}" cannot be imported: {error}.') from error
+
+
+def fingerprint(name: str) -> str:
+    """Return the name of a tokeniser; of one in a folder the digest of its files instead, which may change."""
+    found = tokenizer(name)
+    return found.digest() if isinstance(found, InFolder) else name
 
 
 def truncated(tokens: list, max_len: int | None, keep: str = "head") -> list:

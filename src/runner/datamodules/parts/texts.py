@@ -25,6 +25,7 @@ from runner.datamodules.parts.tensors import single
 from runner.errors import UserError
 from runner.files import cache
 from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.tokenizers import fingerprint
 from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 
 CHUNK = 1 << 20  # tokens handled at a time
@@ -127,7 +128,7 @@ def prepare_texts(
     key = {
         "digest": digest,
         "reading": reading,
-        "settings": asdict(settings),
+        "settings": asdict(settings) | {"tokenizer": fingerprint(settings.tokenizer)},
         "splitting": asdict(splitting),
         "classes": list(class_names) if class_names is not None else None,
     }
@@ -136,7 +137,8 @@ def prepare_texts(
     target = np.load(folder / "targets.npy")
     index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
     targets = targets_for(target[index["train"]], class_names, target_names)
-    inputs = TextInputs(settings.column, settings.pipeline(meta["subword"]), Vocabulary(meta["vocabulary"]))
+    vocabulary = Vocabulary(meta["vocabulary"], meta.get("specials", SPECIALS))
+    inputs = TextInputs(settings.column, settings.pipeline(meta["subword"]), vocabulary)
     tokens, offsets = np.load(folder / "tokens.npy", mmap_mode="r"), np.load(folder / "offsets.npy")
     store = TextSplit(tokens, offsets, targets.encode(target), max_len=int(np.diff(offsets).max()))
     made = {part: Subset(store, torch.from_numpy(index[part])) for part in PARTS}
@@ -169,8 +171,8 @@ def _write(
     np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
     for part, index in zip(PARTS, splits, strict=True):
         np.save(folder / f"{part}.npy", index)
-    meta = json.dumps({"vocabulary": vocabulary.tokens, "subword": learned}, ensure_ascii=False)
-    (folder / "meta.json").write_text(meta, encoding="utf-8")
+    meta = {"vocabulary": vocabulary.tokens, "specials": vocabulary.specials, "subword": learned}
+    (folder / "meta.json").write_text(json.dumps(meta, ensure_ascii=False), encoding="utf-8")
 
 
 def number_tokens(
@@ -235,11 +237,13 @@ def _learn(
                 yield _slice(handle, int(text_offsets[row]), int(text_offsets[row + 1]))
 
     tokenizer = settings.pipeline().settings.learned_from(texts(train), settings.vocab_size, settings.min_count)
-    learned, vocabulary = tokenizer.state(), Vocabulary(tokenizer.tokens)
-    pipeline = settings.pipeline(learned)
+    learned = tokenizer.state()
+    vocabulary = Vocabulary(tokenizer.tokens, getattr(tokenizer, "specials", SPECIALS))
+    inputs = TextInputs(settings.column, settings.pipeline(learned), vocabulary)
     numbers, offsets = array("i"), array("q", [0])
     for text in texts(range(len(text_offsets) - 1)):
-        numbers.extend(vocabulary.encode(pipeline(text) or [SPECIALS[UNK]]))
+        (tokens,) = inputs.tokens([{settings.column: text}])
+        numbers.extend(vocabulary.encode(tokens))
         offsets.append(len(numbers))
     np.save(folder / "tokens.npy", np.array(numbers, dtype=np.int32))
     return learned, vocabulary, np.array(offsets)
