@@ -458,9 +458,10 @@ def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
         "gradients": partial(check_gradients, task, batch),
         "no_mixing": partial(check_no_mixing, tried, batch),
         "learns": partial(check_learns, task, batch),
-        "export": partial(check_export, tried, batch),
         "resume": partial(check_resume, task, other, batch),
     }
+    if not hasattr(task.net, "no_export"):
+        checks["export"] = partial(check_export, tried, batch)
     if token_places(task, inputs_of(task, batch)):
         checks["padding"] = partial(check_padding, tried, batch)
     if task.causal:

@@ -124,6 +124,8 @@ def follow(net: nn.Module, batches: Batches) -> tuple[torch.export.ExportedProgr
     torch.export unrolls torch's recurrent layers, so that a program with one takes rows of one length only; the
     returned batches then all have this length.
     """
+    if hasattr(net, "no_export"):
+        raise UserError(f"{type(net).__name__} cannot be exported, since {net.no_export}. Use predict or serve")
     axes = [changing([batch[place] for batch in batches]) for place in range(len(batches[-1]))]
     try:
         return traced(net, batches[-1], axes), batches

@@ -53,7 +53,9 @@ class Replay:
     """
 
     def __init__(self, size: int, width: int):
-        self.ring = (  # as in Remembered; a tensor takes ten times as long to be written to step by step
+        self.ring: tuple[
+            np.ndarray, ...
+        ] = (  # as in Remembered; a tensor takes ten times as long to be written to step by step
             np.zeros((size, width), dtype=np.float32),
             np.zeros((size, width), dtype=np.float32),
             np.zeros(size, dtype=bool),
