@@ -50,7 +50,9 @@ TWO = ["trainer.devices=2", "trainer.strategy=ddp", "tracking.model=false"]
 MODELS = {
     "mlp": ["model=mlp", "data=iris", "data.batch_size=8", "model.dropout=0.2"],
     "textcnn": ["model=textcnn", "model.embed_dim=8", "model.num_filters=4", "data.vocab_size=500"],
-    "gan": ["model=gan", "model.hidden_dims=[8, 16]", "tracking.model=false"],
+    "gan": ["model=gan", "model.hidden_dims=[8, 16]", "task.judged=0", "tracking.model=false"],
+    "dcgan": ["model=dcgan", "model.num_filters=[8, 4, 4]", "model.discriminator_filters=[4, 4]", "task.judged=0"],
+    "aae": ["model=aae", "model.hidden_dims=[32, 16]", "model.discriminator_dims=[8]"],
     "dqn": ["model=dqn", "data.steps=60", "data.longest=50", "task.warm_up=60", "task.memory_size=150"],
     "char_rnn": ["model=char_rnn", "data.max_chars=6000", "model.hidden_dim=16", "task.sample_len=10"],
     "attention": [
@@ -97,6 +99,8 @@ CASES = {
     "classifier": Case("textcnn", "training", "self", 20),
     "bucketed": Case("textcnn", "training", "self", 10, ["data.bucket=true", "tracking.model=false"]),
     "gan": Case("gan", "training", "self", 15),
+    "dcgan": Case("dcgan", "training", "self", 10, ["task.loss=wasserstein", "task.discriminator_steps=2"]),
+    "aae": Case("aae", "training", "self", 10),
     "dqn": Case("dqn", "training", "self", 10),
     "char_rnn": Case("char_rnn", "training", "self", 10),
     "soft attention": Case("attention", "training", "self", 10),

@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 
-from runner.figures.images import Mistakes, animate, image_columns, image_figures, image_grid
+from runner.figures.images import Mistakes, image_columns, image_figures, image_grid
 from runner.models.cnn import CNN
 from runner.models.mlp import MLP
 
@@ -36,18 +35,6 @@ def test_mistakes_of_images_are_shown_and_others_passed_over():
         assert set(image_figures(net, mistakes, ["no", "yes"])) == {"misclassified", "first_layer_filters"}
     mistakes.reset()
     assert mistakes.shape is None and not mistakes.found
-
-
-def test_pictures_of_a_folder_become_one_that_moves(tmp_path):
-    for number in (2, 1, 3):
-        Image.new("L", (8, 8), number * 80).save(tmp_path / f"{number:04d}.png")
-    animate(tmp_path, tmp_path / "all.gif")
-    with Image.open(tmp_path / "all.gif") as moving:
-        shades = []
-        for number in range(moving.n_frames):
-            moving.seek(number)
-            shades.append(moving.convert("L").getpixel((0, 0)))
-    assert shades == [80, 160, 240]
 
 
 def test_rows_of_images_that_belong_together(drawn):

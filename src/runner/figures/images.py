@@ -111,18 +111,6 @@ def grey_values(file: Path) -> np.ndarray:
         raise UserError(f"{file} is not an image that can be read: {error}") from None
 
 
-def animate(folder: Path, target: Path, milliseconds: int = 400) -> None:
-    """Write the pictures of a folder, in the order of their names, as one animated GIF; a single one does not move."""
-    files = sorted(folder.glob("*.png"))
-    if len(files) < 2:
-        return
-    frames = []
-    for file in files:
-        with Image.open(file) as image:
-            frames.append(image.convert("P", palette=Image.Palette.ADAPTIVE))
-    frames[0].save(target, save_all=True, append_images=frames[1:], duration=milliseconds, loop=0)
-
-
 def misclassified(found: list[tuple[np.ndarray, int, int]], names: list[str] | None) -> Figure:
     """Images (C, H, W) with the predicted and the actual class above each."""
 

@@ -176,9 +176,9 @@ def neighbours_agree(codes: Tensor, labels: Tensor) -> float:
 
 
 def distance_from_prior(codes: Tensor) -> float:
-    """The maximum mean discrepancy between codes (N, Z) and as many draws from N(0, 1), about 0 if they are alike.
+    """The squared maximum mean discrepancy between codes (N, Z) and as many draws from N(0, 1), 0 if they are alike.
 
-    Gaussian kernels of three widths, the unbiased estimate of the square, negative ones counted as 0.
+    Gaussian kernels of three widths; the estimate is without bias, so it may be a little below 0.
     """
     codes = codes[:COMPARED].double()
     prior = torch.randn(codes.shape, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
@@ -186,7 +186,7 @@ def distance_from_prior(codes: Tensor) -> float:
     if rows < 2:
         return 0.0
     among = [(similarity(each, each).sum() - rows) / (rows * (rows - 1)) for each in (codes, prior)]
-    return float((among[0] + among[1] - 2 * similarity(codes, prior).mean()).clamp(min=0).sqrt())
+    return float(among[0] + among[1] - 2 * similarity(codes, prior).mean())
 
 
 def similarity(ones: Tensor, others: Tensor) -> Tensor:

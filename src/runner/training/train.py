@@ -19,7 +19,7 @@ from runner.config.nodes import as_dict
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
-from runner.figures.images import animate
+from runner.figures.animation import animate
 from runner.files.atomic import write_atomically
 from runner.files.progress import doing
 from runner.inference.bundle import save_bundle
