@@ -32,8 +32,8 @@ def check_folder(folder: str | Path) -> None:
     """Raise ValueError unless a folder has a config.json."""
     if not Path(folder, "config.json").is_file():
         raise ValueError(
-            f"{folder} has no config.json: a folder in the Hugging Face layout is wanted; a model of the hub is fetched "
-            "by '${hub_model:ID,COMMIT}'"
+            f"{folder} has no config.json: a folder in the Hugging Face layout is wanted; a model of the hub is "
+            "fetched by '${hub_model:ID,COMMIT}'"
         )
 
 
