@@ -13,7 +13,7 @@ from runner.datamodules.parts.codecs import TextInputs
 from runner.inference.predictor import Predictor
 from runner.models.pretrained import Pretrained
 from runner.text.pipeline import Pipeline, TokenSettings
-from runner.text.pretrained import InFolder
+from runner.text.pretrained_pieces import InFolder
 from runner.text.vocabulary import Vocabulary
 from runner.training.train import train
 

@@ -65,8 +65,8 @@ class Pretrained(nn.Module):
         check_share(dropout=dropout)
         if layer_decay <= 0 or lora_alpha <= 0:
             raise ValueError(f"layer_decay and lora_alpha must be above 0, received {layer_decay} and {lora_alpha}")
-        self.encoder: Any = huggingface.encoder(path, num_layers)
-        config = self.encoder.config
+        self.encoder = huggingface.encoder(path, num_layers)
+        config: Any = self.encoder.config
         if vocab_size > config.vocab_size:
             raise ValueError(f"vocab_size={vocab_size} is more than the {config.vocab_size} tokens of {path}")
         if max_len > config.max_position_embeddings:

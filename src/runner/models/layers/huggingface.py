@@ -76,7 +76,7 @@ def numbering(tokenizer: Any, size: int) -> list[int]:
     return [*first, *(number for number in range(size) if number not in first)]
 
 
-def encoder(folder: str | Path, num_layers: int | None = None) -> nn.Module:
+def encoder(folder: str | Path, num_layers: int | None = None) -> Any:
     """Return the encoder of a folder with its weights, in float32, without the layer that some have on top ("pooler").
 
     A folder inside the model of a run (`files/path`) has no weights: they are in the run's own file and loaded later.

@@ -5,7 +5,7 @@ from tiny_encoder import needs_transformers, write_encoder
 
 from runner.errors import UserError
 from runner.text.pipeline import Pipeline, TokenSettings
-from runner.text.pretrained import InFolder
+from runner.text.pretrained_pieces import InFolder
 from runner.text.tokenizers import fingerprint
 
 pytestmark = needs_transformers
