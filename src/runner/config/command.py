@@ -24,6 +24,7 @@ from runner.config.bounds import MOST_RUNS
 from runner.config.catalog import Catalog, config_path
 from runner.config.findings import Findings, TypedOverride, as_typed, each_value, list_keys
 from runner.config.hydra_internals import ERRORS, Composer, set_values
+from runner.config.inferred import register_resolvers
 from runner.config.inspection import DIRECTIVES, NEEDED, PLAIN, Inspection, supplied_at, takes
 from runner.config.nodes import as_dict, walk
 from runner.config.safety import HYDRA
@@ -45,6 +46,7 @@ def check(overrides: list[str], config_dir: str | None = None, multirun: bool = 
         multirun: whether values with commas are sweeps.
         runs: whether the composed run will be trained; False = it is only shown.
     """
+    register_resolvers()
     if config_dir is not None and not Path(config_dir).is_dir():
         return [f"--config-dir {config_dir}: there is no such folder."]
     if missing := launchers.problem(overrides):

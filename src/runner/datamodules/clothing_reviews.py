@@ -7,7 +7,9 @@ classes of similar size: under 35 (27 %), 35 to 49 (43 %), 50 and over (30 %).
 
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar, Literal
 
 import pyarrow.parquet
 
@@ -29,10 +31,10 @@ AGES = {"under 35": 35, "35 to 49": 50, "50 and over": 1000}  # each below this 
 CLASS_NAMES = {"stars": ["1", "2", "3", "4", "5"], "age": list(AGES)}
 
 
-class Ratings(TextClasses):
-    """22 641 reviews with their stars; most have five stars."""
+class ClothingReviews(TextClasses):
+    """22 641 reviews and something about each of them, in classes."""
 
-    about = "stars"
+    about: ClassVar[str]
 
     def find(self) -> Found:
         file, digest = self.fetched(ARCHIVE, OTHERWISE)
@@ -46,7 +48,25 @@ class Ratings(TextClasses):
         )
 
 
-class AuthorAge(Ratings):
+@dataclass(kw_only=True, eq=False, repr=False)
+class Ratings(ClothingReviews):
+    """The reviews with their stars; most have five.
+
+    Args:
+        target: whether the stars are classes or a number.
+        num_targets: declared number of real-valued targets, 1.
+    """
+
+    about: ClassVar[str] = "stars"
+    target: Literal["class", "number"] = "class"
+    num_targets: int = 1
+
+    def find(self) -> Found:
+        found = super().find()
+        return found._replace(class_names=None, target_names=["stars"]) if self.target == "number" else found
+
+
+class AuthorAge(ClothingReviews):
     """The same reviews with the age of their authors, in three classes."""
 
     about = "age"

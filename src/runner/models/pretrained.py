@@ -65,8 +65,8 @@ class Pretrained(nn.Module):
         check_share(dropout=dropout)
         if layer_decay <= 0 or lora_alpha <= 0:
             raise ValueError(f"layer_decay and lora_alpha must be above 0, received {layer_decay} and {lora_alpha}")
-        self.encoder: Any = huggingface.encoder(path, num_layers)
-        config = self.encoder.config
+        self.encoder = huggingface.encoder(path, num_layers)
+        config: Any = self.encoder.config
         if vocab_size > config.vocab_size:
             raise ValueError(f"vocab_size={vocab_size} is more than the {config.vocab_size} tokens of {path}")
         if max_len > config.max_position_embeddings:
@@ -97,9 +97,7 @@ class Pretrained(nn.Module):
             number = re.search(r"\.(\d+)\.", name)
             above = depth if "embed" in name else 0 if number is None else depth - 1 - int(number[1])
             groups.setdefault(above, []).append(parameter)
-        return [
-            {"params": groups[above], "lr_factor": self.layer_decay ** (above + 1)} for above in sorted(groups)
-        ]
+        return [{"params": groups[above], "lr_factor": self.layer_decay ** (above + 1)} for above in sorted(groups)]
 
     def save_files(self, folder: Path) -> None:
         """Leave out of the copied folder what the weights of the run replace."""

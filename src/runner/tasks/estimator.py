@@ -52,7 +52,9 @@ class Estimator(Task):
         classes = np.arange(rows) % (facts.get("num_classes") or 2)
         if "vocab_size" in read:
             words = np.array(["film", "plot", "actor", "scene", "music"])
-            return [" ".join([f"word{kind}", *numbers.choice(words, size=4)]) for kind in classes], classes
+            texts = [" ".join([f"word{kind}", *numbers.choice(words, size=4)]) for kind in classes]
+            values = np.repeat(classes[:, None].astype(float), facts.get("num_targets") or 1, axis=1)
+            return texts, values if "num_targets" in read else classes
         features = numbers.random((rows, facts["in_features"]))
         if "num_targets" in read:
             return features, features @ numbers.normal(size=(facts["in_features"], facts["num_targets"])) + 1

@@ -65,8 +65,7 @@ class Subwords:
         """Return a tokeniser of the package that has learned nothing yet, and what trains it."""
         raise NotImplementedError(f"{cls.__name__} has to define untrained()")
 
-    @staticmethod
-    def joined(tokens: list[str]) -> str:
+    def joined(self, tokens: list[str]) -> str:
         """Return the text of pieces."""
         raise NotImplementedError
 
@@ -100,8 +99,7 @@ class BytePairs(Subwords):
         made.pre_tokenizer = before.Sequence([before.Metaspace(), before.Punctuation()])
         return made, package.trainers.BpeTrainer(**settings)
 
-    @staticmethod
-    def joined(tokens: list[str]) -> str:
+    def joined(self, tokens: list[str]) -> str:
         return "".join(tokens).replace("\u2581", " ").strip()
 
 
@@ -121,6 +119,5 @@ class WordPieces(Subwords):
         made.pre_tokenizer = package.pre_tokenizers.BertPreTokenizer()
         return made, package.trainers.WordPieceTrainer(**settings, continuing_subword_prefix=JOINED)
 
-    @staticmethod
-    def joined(tokens: list[str]) -> str:
+    def joined(self, tokens: list[str]) -> str:
         return " ".join(tokens).replace(f" {JOINED}", "")

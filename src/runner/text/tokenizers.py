@@ -18,7 +18,7 @@ from typing import Protocol, Self
 from runner.config import safety
 from runner.errors import UserError, closest
 from runner.files import cache
-from runner.text.pretrained import InFolder
+from runner.text.pretrained_pieces import InFolder
 from runner.text.subwords import BytePairs, WordPieces
 from runner.text.vocabulary import Vocabulary
 

@@ -20,7 +20,9 @@ def transformers() -> Any:
     try:
         import transformers as package
     except ImportError as error:
-        raise ImportError('a pretrained model needs the package transformers: pip install "runner[pretrained]"') from error
+        raise ImportError(
+            'a pretrained model needs the package transformers: pip install "runner[pretrained]"'
+        ) from error
     package.utils.logging.set_verbosity_error()
     package.utils.logging.disable_progress_bar()
     return package
@@ -30,8 +32,8 @@ def check_folder(folder: str | Path) -> None:
     """Raise ValueError unless a folder has a config.json."""
     if not Path(folder, "config.json").is_file():
         raise ValueError(
-            f"{folder} has no config.json: a folder in the Hugging Face layout is wanted; a model of the hub is fetched "
-            "by '${hub_model:ID,COMMIT}'"
+            f"{folder} has no config.json: a folder in the Hugging Face layout is wanted; a model of the hub is "
+            "fetched by '${hub_model:ID,COMMIT}'"
         )
 
 
@@ -43,11 +45,15 @@ def tokenizer_of(folder: str | Path) -> Any:
     """
     check_folder(folder)
     try:
-        found = transformers().AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        found = transformers().AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{folder} has no tokeniser that can be read: {str(error).strip().splitlines()[0]}") from error
     if found.pad_token_id is None or found.unk_token_id is None:
-        raise ValueError(f"the tokeniser of {folder} has no padding token or no unknown token, as those of encoders have")
+        raise ValueError(
+            f"the tokeniser of {folder} has no padding token or no unknown token, as those of encoders have"
+        )
     return found
 
 
@@ -70,7 +76,7 @@ def numbering(tokenizer: Any, size: int) -> list[int]:
     return [*first, *(number for number in range(size) if number not in first)]
 
 
-def encoder(folder: str | Path, num_layers: int | None = None) -> nn.Module:
+def encoder(folder: str | Path, num_layers: int | None = None) -> Any:
     """Return the encoder of a folder with its weights, in float32, without the layer that some have on top ("pooler").
 
     A folder inside the model of a run (`files/path`) has no weights: they are in the run's own file and loaded later.
