@@ -5,13 +5,20 @@ import io
 import json
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from recorded_runs import bundle, called
+import torch
+from recorded_runs import bundle, called, composed
+from small_runs import small
 from tables import flowers, write_csv
 
+from runner.build import build_data, build_task
 from runner.errors import UserError
+from runner.inference.bundle import save_bundle
 from runner.inference.predictor import BATCH, Predictor
+from runner.models.attention_seq2seq import AttentionSeq2Seq
 from runner.tasks.classification import Classification
 from runner.verbs.options import parse
 from runner.verbs.predict import Predict, stamp
@@ -133,6 +140,84 @@ def test_a_question_of_the_objective_is_answered(recorded, monkeypatch, capsys) 
 def test_settings_of_the_objective_are_read_as_yaml() -> None:
     verb = parse(Predict, ["run=x", "task.temperature=0.5", "task.method=beam", "text=task.y=1"])
     assert verb.changed == {"temperature": 0.5, "method": "beam"} and verb.row == ("text=task.y=1",)
+
+
+@pytest.fixture
+def writer(tmp_path: Path, monkeypatch) -> Path:
+    """The untrained model of a run that writes rows of letters backwards; the verb takes it for any run."""
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
+    torch.manual_seed(0)
+    cfg = composed([*small("attention_seq2seq"), "data=reverse", "data.rows=300"])
+    data, task = build_data(cfg), build_task(cfg)
+    data.setup()
+    task.connect(data)
+    bundle = save_bundle(tmp_path / "run", cfg, task, data)
+    monkeypatch.setattr(Predict, "bundle", lambda verb: bundle)
+    monkeypatch.setattr(Predict, "info", SimpleNamespace(id="a-run"))
+    return bundle
+
+
+def answered(*arguments: str) -> int:
+    return parse(Predict, ["run=last", *arguments])()
+
+
+def test_settings_of_a_model_are_typed_as_they_are(writer, capsys) -> None:
+    assert answered("text=abc", "n_best=7") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split(":")[0] for line in lines][:4] == ["prediction", "score_1", "prediction_2", "score_2"]
+    scores = [float(line.split(": ")[1]) for line in lines[1::2]]
+    assert len(scores) == 7 and scores == sorted(scores, reverse=True)
+    answered("text=abc", "n_best=7", "beam_size=7", "method=beam")
+    assert capsys.readouterr().out.splitlines() == lines
+    for typed, said in (
+        (["n_best=3", "method=greedy"], "n_best must be 1 to 1 with method=greedy"),
+        (["n_best=3", "beam_size=2"], "n_best must be 1 to 2 with method=beam"),
+        (["n_bets=3"], 'Did you mean "n_best"'),
+    ):
+        with pytest.raises(UserError, match=said):
+            answered("text=abc", *typed)
+
+
+def test_where_a_model_looked_is_shown_and_written(writer, tmp_path: Path, capsys) -> None:
+    assert answered("text=abcd", "show_attention=true") == 0
+    first, *lines = capsys.readouterr().out.splitlines()
+    assert first.startswith("prediction: ") and all(line.split("|")[2].split() for line in lines)
+    assert all(len(line.split("|")[1]) == 4 for line in lines)  # a shade for each letter of the source
+    answered("text=abcd", "show_attention=true", f"output={tmp_path / 'out.jsonl'}")
+    (answer,) = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
+    look = json.loads(answer["attention"])
+    assert look["read"] == list("abcd") and len(look["written"]) == len(lines)
+    assert np.allclose(np.sum(look["weights"], axis=1), 1, atol=0.01)
+
+
+@pytest.mark.parametrize(("kind", "said"), [("writes", "has none"), ("classifies", "is not a column")])
+def test_a_model_without_attention_says_so(kind: str, said: str, writer, recorded, monkeypatch) -> None:
+    if kind == "classifies":
+        monkeypatch.setattr(Predict, "bundle", lambda verb: bundle(recorded, "textcnn"))
+    else:
+        monkeypatch.delattr(AttentionSeq2Seq, "step_attention")
+    with pytest.raises(UserError, match=said):
+        answered("text=abc", "show_attention=true")
+
+
+def test_files_are_answered_in_their_own_order(writer, tmp_path: Path) -> None:
+    """Rows of any length, more than are decoded together; each answer is that of the row alone."""
+    draw = np.random.default_rng(0)
+    texts = ["".join(draw.choice(list("abcdefghij"), size=size)) for size in draw.integers(1, 11, size=BATCH + 30)]
+    (tmp_path / "a.txt").write_text("".join(f"{text}\n" for text in texts))
+    (tmp_path / "a.tsv").write_text("number\tsource\n" + "".join(f"{n}\t{text}\n" for n, text in enumerate(texts)))
+    (tmp_path / "a.csv").write_text("source\n" + "".join(f"{text}\n" for text in texts))
+    found = []
+    for ending in ("txt", "tsv", "csv"):
+        answered(f"input={tmp_path / f'a.{ending}'}", f"output={tmp_path / 'out.tsv'}", "n_best=2")
+        with open(tmp_path / "out.tsv", newline="") as file:
+            found.append([row["prediction"] for row in csv.DictReader(file, delimiter="\t")])
+    alone = Predictor(writer, changed={"n_best": 2})
+    some = list(range(0, len(texts), 29))
+    assert [found[0][place] for place in some] == [
+        next(alone([{"source": texts[place]}]))["prediction"] for place in some
+    ]
+    assert found[0] == found[1] == found[2] and len(found[0]) == len(texts)
 
 
 def test_only_one_text_is_explained(recorded) -> None:

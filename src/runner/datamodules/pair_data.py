@@ -9,6 +9,7 @@ from runner.datamodules.parts.codecs import Codec, Columns
 from runner.datamodules.parts.pairs import SideSettings, TextPair, WrittenTexts, prepare_pairs
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.targets import Targets
+from runner.errors import UserError
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 
@@ -41,6 +42,8 @@ class PairData(DataModule):
         src_vocab_size: at most this many entries of the source's vocabulary, PAD and UNK included, at least 3.
         tgt_vocab_size: at most this many entries of the target's vocabulary, PAD, UNK and the marks of start and end
             included, at least 5.
+        shared_vocab: whether both sides have one vocabulary, made from the texts of both; a source then has the marks
+            too, and the two levels and sizes are equal.
         max_len: source tokens that are kept, at least 1.
         tgt_max_len: target tokens that are kept, the two marks included, at least 3.
         min_count: tokens rarer than this in the training split become UNK, at least 1.
@@ -54,6 +57,7 @@ class PairData(DataModule):
     tgt_level: str = "word"
     src_vocab_size: int = 10_000
     tgt_vocab_size: int = 10_000
+    shared_vocab: bool = False
     max_len: int = 50
     tgt_max_len: int = 50
     min_count: int = 1
@@ -61,11 +65,20 @@ class PairData(DataModule):
     batch_tokens: int | None = None
     bleu_tokenizer: str = "13a"
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.shared_vocab and (self.src_level, self.src_vocab_size) != (self.tgt_level, self.tgt_vocab_size):
+            raise UserError(
+                "data.shared_vocab=true needs both sides to be alike: data.src_level, data.tgt_level are "
+                f"{self.src_level}, {self.tgt_level}; data.src_vocab_size, data.tgt_vocab_size are "
+                f"{self.src_vocab_size}, {self.tgt_vocab_size}."
+            )
+
     @property
     def sides(self) -> tuple[SideSettings, SideSettings]:
         """How sources and targets are encoded."""
         return (
-            SideSettings(self.src_level, self.src_vocab_size, self.max_len, self.min_count),
+            SideSettings(self.src_level, self.src_vocab_size, self.max_len, self.min_count, self.shared_vocab),
             SideSettings(self.tgt_level, self.tgt_vocab_size, self.tgt_max_len, self.min_count, marks=True),
         )
 
@@ -76,6 +89,10 @@ class PairData(DataModule):
             UserError: they cannot be reached.
         """
         raise NotImplementedError(f"{type(self).__name__} has to define find()")
+
+    def plain_answer(self, source: str) -> str | None:
+        """A target that needs no model, whose scores stand next to those of the net; None = there is none."""
+        return None
 
     def prepare(self) -> Prepared:
         found = self.find()
@@ -88,6 +105,7 @@ class PairData(DataModule):
             digest=found.digest,
             reading=found.reading,
             batch_tokens=self.batch_tokens,
+            shared_vocab=self.shared_vocab,
         )
 
     def small(self, facts: dict[str, Any]) -> tuple[Codec, Targets]:

@@ -56,13 +56,7 @@ def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple
     Raises:
         UserError: there is no model, it names code that is not allowed, or a setting cannot be changed.
     """
-    if not (bundle / "config.yaml").exists():
-        raise UserError(f"{bundle} has no trained model: a run has one after it has finished")
-    cfg = OmegaConf.load(bundle / "config.yaml")
-    assert isinstance(cfg, DictConfig), "a configuration is a mapping"
-    cfg.pop("tracking", None)
-    recordable(cfg)
-    safety.guard(cfg)
+    cfg = configuration(bundle)
     for place, folder in model_folders(cfg):
         if not (bundle / folder).resolve().is_relative_to(bundle.resolve()):
             raise UserError(f"{bundle} is refused: {place}={folder} is outside the model")
@@ -87,6 +81,27 @@ def load_bundle(bundle: Path, changed: Mapping[str, Any] | None = None) -> tuple
     return task, data, cfg
 
 
+def configuration(bundle: Path) -> DictConfig:
+    """Return the configuration of a trained model, which names only what is allowed.
+
+    Raises:
+        UserError: there is no model, or it names code that is not allowed.
+    """
+    if not (bundle / "config.yaml").exists():
+        raise UserError(f"{bundle} has no trained model: a run has one after it has finished")
+    cfg = OmegaConf.load(bundle / "config.yaml")
+    assert isinstance(cfg, DictConfig), "a configuration is a mapping"
+    cfg.pop("tracking", None)
+    recordable(cfg)
+    safety.guard(cfg)
+    return cfg
+
+
+def settings_at_use(bundle: Path) -> tuple[str, ...]:
+    """Return the settings of the objective that may be changed when the model is used."""
+    return getattr(get_class(configuration(bundle).task._target_), "at_use", ())
+
+
 def change(node: DictConfig, changed: Mapping[str, Any]) -> None:
     """Change settings of an objective that may be changed when the model is used.
 
@@ -104,6 +119,8 @@ def change(node: DictConfig, changed: Mapping[str, Any]) -> None:
                 f"{objective.__name__} lets you change: {names}"
             )
         node[key] = value
+    implied = objective.implied(changed, node) if changed else {}  # type: ignore[attr-defined]
+    node.update(implied)
 
 
 def preprocessing(bundle: Path) -> dict:

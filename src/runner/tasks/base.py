@@ -84,6 +84,16 @@ class Task(Loop):
     def fetch(cls, settings: Mapping[str, Any]) -> None:
         """Get what the objective with these settings reads besides the data, for machines without a connection."""
 
+    @classmethod
+    def implied(cls, changed: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that follow from those changed at use, such as beam search from several answers.
+
+        Args:
+            changed: what the user has typed.
+            settings: all of the objective, what is typed included.
+        """
+        return {}
+
     def connect(self, data: DataModule) -> None:
         """Take from the data what scoring and answering need, such as class names or the scale of the targets."""
 
@@ -105,6 +115,11 @@ class Task(Loop):
     def answer_columns(self, data: DataModule) -> dict[str, str]:
         """Names and types ("string", "double", "long") of the columns of `answer`; empty if it does not."""
         return {}
+
+    def shown(self, answer: dict) -> list[str]:
+        """Return the lines that `predict` prints for an answer."""
+        numbers = {name: f"{value:.4f}" for name, value in answer.items() if isinstance(value, float)}
+        return [f"{name}: {value}" for name, value in (answer | numbers).items()]
 
     def questions(self) -> dict[str, Question]:
         """What `predict` can be asked besides raw rows, such as {"sample": ...} for `predict run=last sample=64`."""

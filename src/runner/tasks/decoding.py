@@ -48,6 +48,7 @@ class Decoding:
         n_best: answers for each row: 1 for greedy, at most beam_size for beam.
         seed: of sampling.
         end: the token that ends a text; None = all texts have max_len tokens.
+        never: tokens that are not written.
 
     Raises:
         UserError: a value out of its range.
@@ -63,6 +64,7 @@ class Decoding:
     n_best: int = 1
     seed: int = 0
     end: int | None = None
+    never: tuple[int, ...] = (PAD,)
 
     def __post_init__(self) -> None:
         most = {"greedy": 1, "beam": self.beam_size}.get(self.method)
@@ -112,8 +114,9 @@ def decode(net: Writer, state: State, first: Tensor, how: Decoding) -> Decoded:
 
     for _ in range(how.max_len):
         logits, state = net.step(token, state)  # (BN, V)
-        padding = torch.arange(logits.size(1), device=first.device) == PAD  # (V,)
-        log_probs = logits.float().masked_fill(padding, -torch.inf).log_softmax(dim=1).view(rows, paths, -1)
+        every = torch.arange(logits.size(1), device=first.device)
+        padding, never = every == PAD, torch.isin(every, torch.tensor(how.never, device=first.device))  # (V,) each
+        log_probs = logits.float().masked_fill(never, -torch.inf).log_softmax(dim=1).view(rows, paths, -1)
         # A path that has ended is continued with padding at no cost: its log-probability and its length stay.
         log_probs = torch.where(ended.unsqueeze(2), torch.where(padding, 0.0, -torch.inf), log_probs)  # (B, N, V)
         length += ~ended

@@ -1,5 +1,8 @@
 """Writing a target for a source: translation, titles, rows of letters read backwards.
 
+Next to the scores of what is written are those of a target that needs no model (naive_rouge_l ...), where the data has
+one, such as the first sentence of an abstract.
+
 The net maps a source (B, S) and the true target so far (B, T) to logits (B, T, V): teacher forcing. It also has `start`
 and `step`, with which a target is written token by token. Sources: teacher forcing and beam search as in Sutskever et
 al. 2014, arXiv:1409.3215; scheduled sampling: Bengio et al. 2015, arXiv:1506.03099, in two passes as Mihaylova and
@@ -8,10 +11,11 @@ Martins 2019, arXiv:1906.07651, do it; label smoothing: Szegedy et al. 2016, arX
 Shape letters: B batch, S source tokens, T target tokens, L tokens of a written target, V target vocabulary.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -22,7 +26,7 @@ from runner.datamodules.base import DataModule
 from runner.datamodules.parts.codecs import Columns, TextInputs
 from runner.datamodules.parts.pairs import Pairs, as_batch
 from runner.errors import UserError
-from runner.figures.alignment import alignment
+from runner.figures.alignment import alignment, alignment_lines
 from runner.figures.charts import scores_by_length
 from runner.tasks.base import Task
 from runner.tasks.decoding import Decoded, Decoding, decode
@@ -30,7 +34,7 @@ from runner.tasks.examples import LENGTH
 from runner.tasks.means import Scalars, of_all_processes
 from runner.tasks.next_tokens import cross_entropy, mean_over_tokens, perplexity
 from runner.tasks.text_scores import TextScores
-from runner.text.vocabulary import PAD
+from runner.text.vocabulary import PAD, UNK
 
 ROWS = 64  # sources that are decoded together
 BINS = 6  # lengths of sources that are told apart in a figure
@@ -52,6 +56,7 @@ class SequenceToSequence(Task):
         n_best: answers for each source: at most beam_size with beam, 1 with greedy.
         temperature: of sampling, above 0.
         sample_seed: of sampling.
+        show_attention: whether an answer says at which source tokens the net looked for each token it wrote.
         val_rows: validation rows that are written out after each epoch, at least 1; None = all. The test split is
             always whole.
         bleu_tokenizer: how BLEU cuts a text into words: 13a, zh, char ...
@@ -60,7 +65,9 @@ class SequenceToSequence(Task):
     tokens = (0, 1)
     aligned = 1  # the answers follow the target so far
     causal = True
-    at_use = ("max_len", "method", "beam_size", "length_penalty", "n_best", "temperature", "sample_seed")
+    at_use = (
+        "max_len", "method", "beam_size", "length_penalty", "n_best", "temperature", "sample_seed", "show_attention"
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -74,10 +81,12 @@ class SequenceToSequence(Task):
         n_best: int = 1,
         temperature: float = 1.0,
         sample_seed: int = 0,
+        show_attention: bool = False,
         val_rows: int | None = None,
         bleu_tokenizer: str = "13a",
     ):
         super().__init__(net)
+        self.show_attention = show_attention
         self.label_smoothing, self.scheduled_sampling = label_smoothing, scheduled_sampling
         self.how = Decoding(
             method, max_len, temperature, None, None, beam_size, length_penalty, n_best, seed=sample_seed
@@ -85,15 +94,28 @@ class SequenceToSequence(Task):
         self.first = PAD  # the token that begins a target
         self.val_rows, self.bleu_tokenizer = val_rows, bleu_tokenizer
         self.texts = TextScores(str.split, bleu_tokenizer)
+        self.plain = TextScores(str.split, bleu_tokenizer)  # of targets that need no model
         self.samples: list[tuple[str, str, str]] = []  # source, reference, what was written
         self.alignments: list[Figure] = []
         self.by_length: Figure | None = None
 
+    @classmethod
+    def implied(cls, changed: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Several answers come from beam search, which follows at least as many."""
+        n_best = changed.get("n_best")
+        if not isinstance(n_best, int) or n_best < 2:
+            return {}
+        method = settings["method"] if "method" in changed or settings["method"] != "greedy" else "beam"
+        wider = method == "beam" and "beam_size" not in changed
+        return {"method": method} | ({"beam_size": max(settings["beam_size"], n_best)} if wider else {})
+
     def connect(self, data: DataModule) -> None:
         codec = target_codec(data)
         assert codec.vocabulary.start is not None, "a target begins with a mark"
-        self.first, self.how = codec.vocabulary.start, replace(self.how, end=codec.vocabulary.end)
-        self.texts = TextScores(codec.pipeline.cut, self.bleu_tokenizer)
+        beyond = range(len(codec.vocabulary), getattr(data, "tgt_vocab_size", 0))  # a net may have room for more tokens
+        self.first = codec.vocabulary.start
+        self.how = replace(self.how, end=codec.vocabulary.end, never=(PAD, UNK, *beyond))
+        self.texts, self.plain = (TextScores(codec.pipeline.cut, self.bleu_tokenizer) for _ in range(2))
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Pairs:
         length = facts.get("max_len") or LENGTH
@@ -136,6 +158,8 @@ class SequenceToSequence(Task):
 
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """Return what the net writes for each source; sources of similar length are decoded together."""
+        if self.show_attention and not hasattr(self.net, "step_attention"):
+            raise UserError(f"show_attention=true is for models with attention; {type(self.net).__name__} has none")
         codec = source_codec(data)
         order = sorted(range(len(rows)), key=lambda number: len(rows[number][codec.column]))
         found: dict[int, dict] = {}
@@ -143,8 +167,11 @@ class SequenceToSequence(Task):
             some = order[begin : begin + ROWS]
             (src,) = codec.encode([rows[number] for number in some])
             decoded = self.write(src.to(self.device))
-            for number, tokens, scores in zip(some, decoded.tokens.tolist(), decoded.scores.tolist(), strict=True):
+            answers = zip(decoded.tokens.tolist(), decoded.scores.tolist(), strict=True)
+            for place, (number, (tokens, scores)) in enumerate(zip(some, answers, strict=True)):
                 found[number] = self.named([data.decode(text) for text in tokens], scores)
+                if self.show_attention:
+                    found[number]["attention"] = Look.of(decoded, place, rows[number], data).stored()
         return [found[number] for number in range(len(rows))]
 
     def named(self, texts: list[str], scores: list[float]) -> dict[str, Any]:
@@ -158,13 +185,20 @@ class SequenceToSequence(Task):
 
     def answer_columns(self, data: DataModule) -> dict[str, str]:
         example = self.named([""] * self.how.n_best, [0.0] * self.how.n_best)
+        if self.show_attention:
+            example["attention"] = ""
         return {name: "string" if isinstance(value, str) else "double" for name, value in example.items()}
+
+    def shown(self, answer: dict) -> list[str]:
+        """An answer, and below it what the net looked at for each token of the best one."""
+        plain = super().shown({name: value for name, value in answer.items() if name != "attention"})
+        return plain + (alignment_lines(*Look.restored(answer["attention"])) if "attention" in answer else [])
 
     # Comparing what is written with the references.
 
     def on_validation_epoch_start(self) -> None:
         super().on_validation_epoch_start()
-        self.texts = TextScores(self.texts.cut, self.bleu_tokenizer)
+        self.texts, self.plain = (TextScores(self.texts.cut, self.bleu_tokenizer) for _ in range(2))
 
     def on_validation_epoch_end(self) -> None:
         self.write_split("val", self.val_rows)
@@ -179,7 +213,7 @@ class SequenceToSequence(Task):
         data = self.data_module
         rows = data.raw(split, limit)[self.global_rank :: self.trainer.world_size]
         written = [answer["prediction"] for answer in self.answer(rows, data)]
-        self.texts.add(written, (row["target"] for row in rows))
+        self.compare(rows, written, [row["target"] for row in rows], data)
         shown = zip(rows[:SHOWN], written[:SHOWN], strict=True)
         self.samples = [(row["source"], row["target"], text) for row, text in shown]
         if split == "test":
@@ -187,9 +221,18 @@ class SequenceToSequence(Task):
         if split == "test" and hasattr(self.net, "step_attention"):
             self.alignments = [self.aligned_words(row, data) for row in rows[:SHOWN]]
 
+    def compare(self, rows: list[dict], written: list[str], references: Sequence[str], data: DataModule) -> None:
+        """Add what was written for some sources to the scores, and what needs no model, if the data knows that."""
+        self.texts.add(written, references)
+        plain = [data.plain_answer(row["source"]) for row in rows] if hasattr(data, "plain_answer") else []
+        known = [pair for pair in zip(plain, references, strict=False) if pair[0] is not None]
+        if known:
+            self.plain.add(*zip(*known, strict=True))
+
     def evaluation_metrics(self) -> dict[str, float]:
         metrics = super().evaluation_metrics()
-        return metrics | {"perplexity": perplexity(metrics["loss"])} | self.texts.compute()
+        plain = {f"naive_{name}": value for name, value in self.plain.compute().items()}
+        return metrics | {"perplexity": perplexity(metrics["loss"])} | self.texts.compute() | plain
 
     @torch.inference_mode()
     def score(self, rows: list[dict], truths: Sequence | None, data: DataModule) -> None:
@@ -200,7 +243,7 @@ class SequenceToSequence(Task):
         batch = as_batch(*self.encoded(whole, data))
         self.evaluation_means.add(self.step(batch), self.rows(batch))
         self.evaluation_means.close()
-        self.texts.add((answer["prediction"] for answer in self.answer(rows, data)), truths)
+        self.compare(rows, [answer["prediction"] for answer in self.answer(rows, data)], truths, data)
 
     def sample_text(self, data: DataModule) -> str | None:
         names = ("source", "reference", "prediction")
@@ -211,15 +254,8 @@ class SequenceToSequence(Task):
 
     def aligned_words(self, row: dict, data: DataModule) -> Figure:
         """Where the net looked while it wrote the target of a row."""
-        codec = source_codec(data)
-        (src,) = codec.encode([row])
-        decoded = self.write(src.to(self.device))
-        assert decoded.attention is not None, "step_attention says where a step looked"
-        read = codec.tokens([row])[0]
-        written = target_codec(data).vocabulary.decode(
-            number for number in decoded.tokens[0, 0].tolist() if number != PAD
-        )
-        return alignment(decoded.attention[0, 0, : len(written), : len(read)].cpu().numpy(), read, written)
+        (src,) = source_codec(data).encode([row])
+        return alignment(*Look.of(self.write(src.to(self.device)), 0, row, data))
 
     def compared_by_length(self, rows: list[dict], data: DataModule) -> Figure:
         """BLEU and chrF of short and of long sources, from the rows that have just been written."""
@@ -240,6 +276,32 @@ class SequenceToSequence(Task):
     def figures(self) -> dict[str, Figure]:
         lengths = {"scores_by_length": self.by_length} if self.by_length is not None else {}
         return lengths | {f"alignment_{number}": figure for number, figure in enumerate(self.alignments, 1)}
+
+
+class Look(NamedTuple):
+    """How much a net looked at each of S source tokens for each of L tokens it wrote: weights (L, S), both texts."""
+
+    weights: np.ndarray
+    read: list[str]
+    written: list[str]
+
+    @classmethod
+    def of(cls, decoded: Decoded, place: int, row: dict, data: DataModule) -> "Look":
+        """That of the best answer for a row, which is one of several that were decoded together."""
+        assert decoded.attention is not None, "step_attention says where a step looked"
+        numbers = [number for number in decoded.tokens[place, 0].tolist() if number != PAD]
+        read, written = source_codec(data).tokens([row])[0], target_codec(data).vocabulary.decode(numbers)
+        return cls(decoded.attention[place, 0, : len(written), : len(read)].cpu().numpy(), read, written)
+
+    def stored(self) -> str:
+        """The same as JSON, weights rounded to three digits."""
+        return json.dumps({**self._asdict(), "weights": self.weights.round(3).tolist()}, ensure_ascii=False)
+
+    @classmethod
+    def restored(cls, text: str) -> "Look":
+        """Read what `stored` returned."""
+        parts = json.loads(text)
+        return cls(np.array(parts["weights"]), parts["read"], parts["written"])
 
 
 def source_codec(data: DataModule) -> TextInputs:

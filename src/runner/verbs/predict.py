@@ -23,7 +23,8 @@ class Predict(OfTask):
     and without input, rows are read from standard input: one text or one JSON object per line.
 
     Args:
-        row: text="...", or COLUMN=VALUE for each column; some models also answer questions, such as near=WORD.
+        row: text="...", or COLUMN=VALUE for each column; some models also answer questions, such as near=WORD, and have
+            settings of their own, such as n_best=5 of one that translates.
         input: a file of rows: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
         output: the file of answers, .csv, .tsv or .jsonl; usually they are printed.
         resume: continue an output that was cut off.
@@ -40,38 +41,42 @@ class Predict(OfTask):
 
     def __call__(self) -> int:
         from runner.files.rows import read_rows
+        from runner.inference.bundle import settings_at_use
         from runner.inference.output import check_ending
         from runner.inference.predictor import Predictor
 
+        words = [argument for argument in self.row if "=" not in argument]
+        if words:
+            raise UserError(f"predict takes key=value arguments, received {' '.join(words)!r}")
+        bundle = self.bundle()
+        typed = dict(argument.split("=", 1) for argument in self.row)
+        settings = {key: typed.pop(key) for key in settings_at_use(bundle) if key in typed}
+        self.settings += tuple(f"task.{key}={value}" for key, value in settings.items())
         file = self.input if str(self.input) != "-" else None
-        if self.row and self.input:
+        if typed and self.input:
             raise UserError("give either a row (text=...) or input=FILE, not both")
         if self.output:
             check_ending(self.output)
         if self.resume and not (self.output and file):
             raise UserError("resume=true continues an output file: it needs input=FILE and output=FILE")
-        if (self.explain or self.figure) and not (self.explain and self.row and not self.output):
+        if (self.explain or self.figure) and not (self.explain and typed and not self.output):
             raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
-        words = [argument for argument in self.row if "=" not in argument]
-        if words:
-            raise UserError(f"predict takes key=value arguments, received {' '.join(words)!r}")
-        predictor = Predictor(self.bundle(), changed=self.changed)
-        if not self.row:
+        predictor = Predictor(bundle, changed=self.changed)
+        if not typed:
             rows = read_rows(file) if file else typed_rows(sys.stdin)
             self.write(lambda done: predictor.answers(islice(rows, done, None)), file)
             return 0
-        row = dict(argument.split("=", 1) for argument in self.row)
-        found = answers_to(predictor, row)
+        found = answers_to(predictor, typed)
         if self.output:
             self.write(lambda done: iter(found), None)
             return 0
         for one in found:
-            for name, value in one.items():
-                print(f"{name}: {value:.4f}" if isinstance(value, float) else f"{name}: {value}")
+            for part in predictor.task.shown(one):
+                print(part)
         if self.explain:
             from runner.verbs.explain import show_words
 
-            show_words(predictor, row, self.figure or Path("explanation.png"))
+            show_words(predictor, typed, self.figure or Path("explanation.png"))
         return 0
 
     def write(self, answers: Callable[[int], Iterator[dict]], file: Path | None) -> None:
@@ -110,8 +115,9 @@ def answers_to(predictor: "Predictor", row: dict[str, str]) -> list[dict]:
         if key in questions:
             raise UserError(f"{key}= is a question of its own: leave {', '.join(row.keys() - {key})} out")
         if key not in named:
-            known = {"Columns": list(columns), "questions": list(questions), "options": keys}
-            near = closest(key, [*named, *questions, *keys, *(f"task.{name}" for name in predictor.task.at_use)])
+            settings = list(predictor.task.at_use)
+            known = {"Columns": list(columns), "questions": list(questions), "settings": settings, "options": keys}
+            near = closest(key, [*named, *questions, *settings, *keys])
             said = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
             raise UserError(f'"{key}" is not a column of this model and not an option.{near} {said}')
     return list(predictor.answers([("the row", row)]))

@@ -198,6 +198,7 @@ def prepare_pairs(
     digest: str,
     reading: dict,
     batch_tokens: int | None = None,
+    shared_vocab: bool = False,
 ) -> Prepared:
     """Return the splits of a dataset of pairs, prepared now or earlier with the same settings.
 
@@ -213,14 +214,16 @@ def prepare_pairs(
         digest: SHA-256 of what is read.
         reading: settings that decide which rows there are, JSON-able.
         batch_tokens: tokens of a training batch; None = batches have a fixed number of rows.
+        shared_vocab: whether the vocabulary of each side is made from the texts of both.
     """
     key = {
         "digest": digest,
         "reading": reading,
         "sides": [asdict(source), asdict(target)],
         "splitting": asdict(splitting),
+        **({"shared_vocab": True} if shared_vocab else {}),
     }
-    folder = cache.prepared(name, key, lambda part: _write(part, list(rows()), source, target, splitting))
+    folder = cache.prepared(name, key, lambda part: _write(part, list(rows()), source, target, splitting, shared_vocab))
     inputs = Codec.restored(json.loads((folder / "codecs.json").read_text(encoding="utf-8")))
     assert isinstance(inputs, Columns)
     index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
@@ -235,7 +238,12 @@ def prepare_pairs(
 
 
 def _write(
-    folder: Path, rows: list[TextPair], source: SideSettings, target: SideSettings, splitting: SplitSettings
+    folder: Path,
+    rows: list[TextPair],
+    source: SideSettings,
+    target: SideSettings,
+    splitting: SplitSettings,
+    shared_vocab: bool,
 ) -> None:
     """Fill a prepared folder."""
     if not rows:
@@ -244,12 +252,10 @@ def _write(
     own = np.array([OWN[row.split] for row in rows], dtype=np.int8)
     splits = by_group(sources, splitting, own if own.any() else None)
     training = [rows[number] for number in splits.train]
-    columns = Columns(
-        {
-            "source": source.codec("source", (row.source for row in training)),
-            "target": target.codec("target", (row.target for row in training)),
-        }
-    )
+    texts = {side: [getattr(row, side) for row in training] for side in SIDES}
+    both = [text for side in SIDES for text in texts[side]]
+    settings = zip(SIDES, (source, target), strict=True)
+    columns = Columns({side: of_side.codec(side, both if shared_vocab else texts[side]) for side, of_side in settings})
     raw = [{"source": row.source, "target": row.target} for row in rows]
     for side in SIDES:
         codec = columns.parts[side]
