@@ -20,9 +20,10 @@ from runner.training.train import train
 LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_train_batches=5",
           "+trainer.limit_val_batches=2", "+trainer.limit_test_batches=2", "trainer.log_every_n_steps=2"]  # fmt: skip
 WORDS = ["data.max_words=4000", "data.vocab_size=60", "data.context_len=8", "data.batch_size=8", "task.sample_len=5"]
+CHARACTERS = ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"]
 BESIDES = {  # what a tiny run takes besides the sizes that the model's `# tiny:` line names
     "mlp": ["model.dropout=0.2"],
-    "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
+    **dict.fromkeys(("char_rnn", "gpt"), CHARACTERS),
     "tfidf_linear": ["data.vocab_size=500"],
     **dict.fromkeys(("ngram", "nnlm", "word_lm"), WORDS),
     **{name: ["data.max_words=20000", "data.vocab_size=500", "task.tests=null"] for name in ("skipgram", "cbow")},

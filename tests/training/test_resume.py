@@ -94,7 +94,9 @@ def test_a_signal_costs_no_step(tmp_path, no_figures):
         assert load_checkpoint(folder / "checkpoints" / "last.ckpt")["global_step"] == step
 
 
-@pytest.mark.parametrize("net", ["textcnn", "textcnn data.bucket=true", "char_rnn", "word_lm", "gan"])
+@pytest.mark.parametrize(
+    "net", ["textcnn", "textcnn data.bucket=true", "char_rnn", "word_lm", "gan", "gpt model.dropout=0.1"]
+)
 @pytest.mark.parametrize("moment", ["within an epoch", "last step of an epoch", "within a validation"])
 def test_other_models_go_on_exactly(whole, tmp_path, no_figures, net, moment):
     net, *overrides = [*net.split(), SAVES.format(1)]
