@@ -160,10 +160,10 @@ class Compiled(Callback):
     def __init__(self, backend: str = "inductor"):
         self.backend = backend
 
-    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
         pl_module.net.compile(backend=self.backend)
 
-    def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_fit_end(self, trainer: Trainer, pl_module: Any) -> None:
         pl_module.net._compiled_call_impl = None  # what is evaluated and stored is the plain net
 
 
