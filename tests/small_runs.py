@@ -20,14 +20,15 @@ from runner.training.train import train
 LIMITS = ["trainer.accelerator=cpu", "trainer.max_epochs=3", "+trainer.limit_train_batches=5",
           "+trainer.limit_val_batches=2", "+trainer.limit_test_batches=2", "trainer.log_every_n_steps=2"]  # fmt: skip
 WORDS = ["data.max_words=4000", "data.vocab_size=60", "data.context_len=8", "data.batch_size=8", "task.sample_len=5"]
+CHARACTERS = ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"]
 BESIDES = {  # what a tiny run takes besides the sizes that the model's `# tiny:` line names
     "mlp": ["model.dropout=0.2"],
     "gan": ["task.judged=0"],
     "dcgan": ["task.judged=0"],
-    "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
     "dqn": ["task.warm_up=60", "task.memory_size=100", "task.replay_rows=16", "task.refresh=4", "data.longest=30"],
     "attention_seq2seq": ["data=reverse", "data.rows=200", "data.batch_size=8", "task.val_rows=8"],
     "han": ["data=movie_reviews"],
+    **dict.fromkeys(("char_rnn", "gpt"), CHARACTERS),
     "tfidf_linear": ["data.vocab_size=500"],
     **dict.fromkeys(("ngram", "nnlm", "word_lm"), WORDS),
     **{name: ["data.max_words=20000", "data.vocab_size=500", "task.tests=null"] for name in ("skipgram", "cbow")},

@@ -170,3 +170,17 @@ def test_what_ended_the_training_is_said(tmp_path, caplog, no_figures, ended_by,
     with caplog.at_level(logging.INFO):
         train(settings("mlp", *ended_by), tmp_path)
     assert sum(said in text for text in caplog.messages) == 1
+
+
+def test_a_compiled_net_learns_the_same(tmp_path, no_figures) -> None:
+    """The backend `eager` runs the traced operations as they are, so not a bit may differ."""
+    torch._dynamo.reset()
+    counted = torch._dynamo.utils.counters["frames"]
+    counted.clear()
+    for name, choice in (("plain", "default"), ("compiled", "compiled")):
+        cfg = settings("gpt", f"callbacks={choice}")
+        if choice == "compiled":
+            cfg.callbacks.compile.backend = "eager"
+        train(cfg, tmp_path / name)
+        assert (counted["ok"] > 0) == (choice == "compiled")
+    assert outcome(tmp_path / "plain") == outcome(tmp_path / "compiled")

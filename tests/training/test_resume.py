@@ -105,6 +105,7 @@ def test_a_signal_costs_no_step(tmp_path, no_figures):
         "dqn",
         "attention_seq2seq",
         "attention_seq2seq model.hard=true",
+        "gpt model.dropout=0.1",
     ],
 )
 @pytest.mark.parametrize("moment", ["within an epoch", "last step of an epoch", "within a validation"])

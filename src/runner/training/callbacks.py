@@ -150,6 +150,23 @@ class KeepStatistics(Callback):
             layer.eval()
 
 
+class Compiled(Callback):
+    """Lets torch.compile translate the net's forward pass for the time of the training; the weights keep their names.
+
+    Args:
+        backend: what it is translated by: inductor (needs a C++ compiler, on a GPU Triton), aot_eager, eager ...
+    """
+
+    def __init__(self, backend: str = "inductor"):
+        self.backend = backend
+
+    def on_fit_start(self, trainer: Trainer, pl_module: Any) -> None:
+        pl_module.net.compile(backend=self.backend)
+
+    def on_fit_end(self, trainer: Trainer, pl_module: Any) -> None:
+        pl_module.net._compiled_call_impl = None  # what is evaluated and stored is the plain net
+
+
 class ShowProgress(Callback):
     """Shows how far an epoch is and the loss, measures the training speed, and says why a training ended early."""
 
