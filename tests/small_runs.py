@@ -27,6 +27,7 @@ BESIDES = {  # what a tiny run takes besides the sizes that the model's `# tiny:
     "char_rnn": ["data.max_chars=6000", "data.context_len=16", "data.batch_size=8", "task.sample_len=5"],
     "dqn": ["task.warm_up=60", "task.memory_size=100", "task.replay_rows=16", "task.refresh=4", "data.longest=30"],
     "attention_seq2seq": ["data=reverse", "data.rows=200", "data.batch_size=8", "task.val_rows=8"],
+    "han": ["data=movie_reviews"],
     "tfidf_linear": ["data.vocab_size=500"],
     **dict.fromkeys(("ngram", "nnlm", "word_lm"), WORDS),
     **{name: ["data.max_words=20000", "data.vocab_size=500", "task.tests=null"] for name in ("skipgram", "cbow")},

@@ -42,6 +42,16 @@ def test_drop_leaves_out_and_moves_up(tokens):
     assert torch.equal(Drop(0.0)(tokens), tokens)
 
 
+def test_words_stay_in_their_sentence():
+    sentences = torch.tensor([[2, 3, 4, 0, 5, 6, 0, 0, 7, 8, 9, 10]]).repeat(200, 1)
+    for step in (Swap(0.5), Drop(0.5)):
+        found = step(sentences)
+        assert not torch.equal(found, sentences)
+        for places in (slice(0, 4), slice(4, 8), slice(8, 12)):
+            assert set(found[:, places].unique().tolist()) <= {*sentences[0, places].tolist(), 0}
+            assert all(tidy(row[None]) for row in found[:, places])
+
+
 class Data:
     """A stand-in for a data module of texts."""
 

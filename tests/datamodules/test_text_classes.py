@@ -124,6 +124,18 @@ def test_clothing_reviews_by_stars_and_by_age(reviews, classes, found):
         assert data.class_names[target] == found[row["text"]]
 
 
+def test_a_text_as_sentences_is_stored_as_it_is_encoded(tmp_path):
+    file = tmp_path / "table.csv"
+    rows = [f"Fine film. Number {number}! It is very {'' if number % 3 else 'very '}long.,yes" for number in range(20)]
+    file.write_text("\n".join(["text,label", *rows, *["dull,no"] * 10]))
+    data = Table(path=str(file), text="text", label="label", num_classes=2, sentence_len=3, max_len=7)
+    data.setup()
+    stored, _ = data.train.gather(torch.arange(len(data.train)), DRAW)
+    (encoded,) = data.encode(data.raw("train"))
+    assert torch.equal(stored, encoded) and stored.size(1) == 9, "seven words take nine places here"
+    assert "<pad>" not in data.inputs.vocabulary.tokens[1:]
+
+
 def test_the_classes_of_age_have_no_gap():
     ages = {18: "under 35", 34: "under 35", 35: "35 to 49", 49: "35 to 49", 50: "50 and over", 99: "50 and over"}
     assert {age: age_class(age) for age in ages} == ages

@@ -38,6 +38,12 @@ class Attends(Counts):
         return torch.softmax(tokens.float(), dim=1)
 
 
+class AttendsTwice(Attends):
+    def attention(self, tokens):
+        weights = super().attention(tokens)
+        return torch.stack([weights, torch.zeros_like(weights)], dim=1)
+
+
 class AttendsNot(Counts):
     def attention(self, tokens):
         return None
@@ -124,6 +130,8 @@ def test_a_net_that_weighs_its_words_is_asked():
     found = explain_answers(Attends().eval(), TOKENS)
     assert found.method == "attention weights"
     assert torch.allclose(found.weights, torch.softmax(TOKENS.float(), dim=1))
+    several = explain_answers(AttendsTwice().eval(), TOKENS)
+    assert torch.allclose(several.weights, found.weights * 0.5) and several.method == "attention weights"
     assert explain_answers(AttendsNot().eval(), TOKENS).method == "integrated gradients"
 
 

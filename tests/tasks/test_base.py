@@ -31,6 +31,32 @@ def test_a_net_may_bring_losses_of_its_own():
     assert Regression(OwnLosses(), 2).step((logits, logits))["loss"] == pytest.approx(2.5)
 
 
+class Penalised(Given):
+    """Answers twice what it is given, and says so itself."""
+
+    def losses(self, inputs, target):
+        return {"outputs": 2 * inputs[0], "penalty": torch.tensor(3.0)}
+
+
+def test_a_net_may_give_its_answer_with_its_losses():
+    logits, target = torch.tensor([[1.0, -1.0]]), torch.tensor([0])
+    wanted = torch.nn.functional.cross_entropy(2 * logits, target)
+    assert Classification(Penalised(), 2).step((logits, target))["loss"] == wanted + 3
+
+
+def test_a_penalty_is_minimised_but_not_reported_as_loss():
+    logits, target = torch.tensor([[1.0, -1.0]]), torch.tensor([0])
+    task = Classification(Penalised(), 2)
+    wanted = torch.nn.functional.cross_entropy(2 * logits, target)
+    minimised = task.training_step((logits, target), 0)
+    reported = task.training_means.pop()
+    assert minimised == pytest.approx(float(wanted) + 3)
+    assert reported["loss"] == pytest.approx(float(wanted), abs=1e-6) and reported["penalty"] == 3
+    assert evaluated(task, logits, target)["loss"] == pytest.approx(
+        float(torch.nn.functional.cross_entropy(logits, target))
+    )
+
+
 def test_a_task_without_a_step_says_what_is_missing():
     with pytest.raises(NotImplementedError, match=r"Task has to define step\(batch\)"):
         Task(Given()).step((torch.zeros(1),))

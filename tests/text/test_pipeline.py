@@ -25,6 +25,30 @@ def test_a_state_of_an_earlier_version_is_read():
     assert Pipeline.from_state({"tokenizer": "word", "max_len": 1, "truncate": "tail"})("a fine film") == ["film"]
 
 
+@pytest.mark.parametrize(
+    ("settings", "found"),
+    [
+        ({}, "it is | long and dull | really | very"),
+        ({"max_len": 4}, "it is | long and"),
+        ({"max_len": 3, "truncate": "tail"}, "dull | really | very"),
+        ({"max_len": 3, "truncate": "both"}, "it is | very"),
+    ],
+)
+def test_every_sentence_has_its_places(settings, found):
+    pipeline = Pipeline(TokenSettings("word"), sentence_len=4, **settings)
+    twin = Pipeline.from_state(json.loads(json.dumps(pipeline.state())))
+    places = [words.split() for words in found.split("|")]
+    wanted = [word for words in places[:-1] for word in (*words, *["<pad>"] * (4 - len(words)))] + places[-1]
+    assert twin("It is.\nLong and dull. Really! Very") == wanted
+
+
+def test_a_long_sentence_goes_on_in_another():
+    assert Pipeline(TokenSettings("word"), sentence_len=2)("a b c d e. F") == ["a", "b", "c", "d", "e", "<pad>", "f"]
+    assert Pipeline(TokenSettings("word"), sentence_len=2)(" ... ") == []
+    with pytest.raises(UserError, match=r"sentence_len is at least 1, received 0"):
+        Pipeline(TokenSettings("word"), sentence_len=0)
+
+
 @pytest.mark.parametrize("words", [{"stopwords": "english"}, {"stem": "english"}])
 def test_pieces_of_words_have_no_stems_and_no_stop_words(words):
     with pytest.raises(UserError, match=r"leave data\.stopwords and data\.stem out"):

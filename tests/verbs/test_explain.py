@@ -27,6 +27,12 @@ def test_words_are_shown_and_drawn(trained, tmp_path):
         show_words(predictor, {"text": "A film"}, tmp_path / "words.txt", screen)
 
 
+def test_words_of_sentences_stand_together(trained):
+    words, found = weighted_words(Predictor(trained("han") / "model"), {"text": "A film. Very good! It has a plot"})
+    assert " ".join(words) == "a film very good it has a plot" and found.method == "attention weights"
+    assert found.weights.shape == (1, 8) and float(found.weights.sum()) == pytest.approx(1)
+
+
 def test_a_table_of_numbers_has_no_words(trained):
     with pytest.raises(UserError, match="nets that read texts"):
         weighted_words(Predictor(trained("mlp") / "model"), {})

@@ -41,7 +41,7 @@ class Swap(nn.Module):
         check_tokens(tokens, "Swap")
         starts = torch.rand(tokens.shape, device=tokens.device) < self.share
         starts[:, -1:] = False
-        starts[:, :-1] &= tokens[:, 1:] != PAD
+        starts[:, :-1] &= (tokens[:, :-1] != PAD) & (tokens[:, 1:] != PAD)
         starts[:, 1:] &= ~starts[:, :-1]  # a word is swapped at most once
         ends = torch.zeros_like(starts)
         ends[:, 1:] = starts[:, :-1]

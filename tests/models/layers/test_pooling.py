@@ -3,7 +3,7 @@
 import torch
 from values import CLOSE, LENGTHS, ROWS, STEPS, UNITS, real
 
-from runner.models.layers.pooling import Pooling, real_steps
+from runner.models.layers.pooling import Attending, Pooling, real_steps
 
 
 def test_poolings() -> None:
@@ -23,6 +23,19 @@ def test_poolings() -> None:
     scores = torch.stack([torch.tanh(dense(step)) @ query.weight[0] for step in rows[2]])
     wanted = scores.softmax(0) @ rows[2]
     torch.testing.assert_close(attention(outputs, last, mask)[2], wanted, **CLOSE)
+
+
+def test_each_hop_of_attention_has_a_query_of_its_own() -> None:
+    outputs, mask = torch.randn(ROWS, STEPS, UNITS), real(LENGTHS).squeeze(2)
+    attending = Attending(UNITS, 3, hops=2)
+    weights = attending(outputs, mask)
+    dense, _, queries = attending
+    for hop in range(2):
+        one = Attending(UNITS, 3)
+        one[0], one[2].weight.data = dense, queries.weight.data[hop : hop + 1]
+        torch.testing.assert_close(weights[:, hop : hop + 1], one(outputs, mask), **CLOSE)
+    assert not torch.equal(weights[0, 0], weights[0, 1])
+    assert attending(outputs)[1].gt(0).all(), "without a mask all steps count"
 
 
 def test_lengths_of_tokens() -> None:
