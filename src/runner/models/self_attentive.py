@@ -30,7 +30,7 @@ class SelfAttentive(nn.Module):
         hops: weighted means, each with a query of its own, at least 1.
         dense_dim: units of the dense layer with ReLU before the output.
         penalty: factor of |A A^T - I|^2 in training, at least 0.
-        dropout: share of the word vectors, of the LSTM's outputs and of the dense layer dropped in training, in [0, 1).
+        dropout: share of the LSTM's outputs dropped in training, in [0, 1).
 
     Raises:
         ValueError: a size below 1, a penalty below 0 or a dropout outside [0, 1).
@@ -43,7 +43,7 @@ class SelfAttentive(nn.Module):
         embed_dim: int = 128,
         hidden_dim: int = 128,
         attention_dim: int = 100,
-        hops: int = 8,
+        hops: int = 4,
         dense_dim: int = 128,
         penalty: float = 0.1,
         dropout: float = 0.5,
@@ -68,14 +68,14 @@ class SelfAttentive(nn.Module):
     def read(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens, int64 (B, T), to the states H (B, T, D) and the weights A (B, R, T)."""
         lengths, mask = real_steps(tokens)  # (B,), (B, T)
-        states, _ = self.recurrent(self.dropout(self.embedding(tokens)), lengths)  # (B, T, D)
+        states, _ = self.recurrent(self.embedding(tokens), lengths)  # (B, T, D)
         states = self.dropout(states)
         return states, self.attending(states, mask)
 
     def scores(self, states: Tensor, weights: Tensor) -> Tensor:
         """States (B, T, D) and weights (B, R, T) to scores (B, K)."""
         means = (weights @ states).flatten(1)  # (B, RD)
-        return self.output(self.dropout(torch.relu(self.dense(means))))
+        return self.output(torch.relu(self.dense(means)))
 
     def losses(self, inputs: tuple[Tensor, ...], target: Tensor) -> dict[str, Tensor]:
         """The scores, which need not be computed again, and the penalty."""
