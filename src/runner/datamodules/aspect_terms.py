@@ -133,7 +133,7 @@ def in_reviews(file: Path, opinions: Path | None, split: str | None) -> Iterator
         tags = [OUTSIDE] * len(tokens)
         for start, end in opinion_places(tokens, line):
             mark(tags, OPINION, start, end)
-        places = list(token_places(text, tokens))
+        places = list(places_in_text(text, tokens))
         for term in sentence.iter("aspectTerm"):
             try:
                 first, last = int(term.attrib["from"]), int(term.attrib["to"])
@@ -146,7 +146,7 @@ def in_reviews(file: Path, opinions: Path | None, split: str | None) -> Iterator
         yield TaggedSentence(tokens, tags, split)
 
 
-def token_places(text: str, tokens: Iterable[str]) -> Iterator[tuple[int, int]]:
+def places_in_text(text: str, tokens: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield where each token begins and ends in the text."""
     small, end = text.lower(), 0
     for token in tokens:

@@ -204,7 +204,7 @@ def made_questions(
             passage = whole[start : start + sentences + 1]
             left = per_passage
             for last in range(len(passage) - 1, 0, -1):
-                before = ending(passage[:last], max_len)
+                before = last_sentences(passage[:last], max_len)
                 text = " ".join(before)
                 eligible = words_of(text) & nouns
                 if hide != "noun":
@@ -235,7 +235,7 @@ def hidden(sentence: str, eligible: set[str], draw: random.Random) -> tuple[str,
     return f"{sentence[: word.start()]}{BLANK}{sentence[word.end() :]}", word[0].lower()
 
 
-def ending(sentences: Sequence[str], most: int) -> list[str]:
+def last_sentences(sentences: Sequence[str], most: int) -> list[str]:
     """The last sentences, as many as have no more words than `most` together."""
     kept: list[str] = []
     for sentence in reversed(sentences):
