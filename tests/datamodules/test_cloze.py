@@ -4,7 +4,16 @@ import random
 
 import pytest
 
-from runner.datamodules.cloze import BLANK, ChildrensBooks, Cloze, ending, frequent_nouns, hidden, names_of, words_of
+from runner.datamodules.cloze import (
+    BLANK,
+    ChildrensBooks,
+    Cloze,
+    frequent_nouns,
+    hidden,
+    last_sentences,
+    names_of,
+    words_of,
+)
 from runner.datamodules.corpus import Document
 from runner.errors import UserError
 
@@ -112,8 +121,8 @@ def test_nouns_follow_an_article_and_end_their_phrase() -> None:
 
 
 def test_a_document_ends_right_before_its_question() -> None:
-    assert ending(["one two", "three four", "five"], 3) == ["three four", "five"]
-    assert ending(["one two"], 1) == []
+    assert last_sentences(["one two", "three four", "five"], 3) == ["three four", "five"]
+    assert last_sentences(["one two"], 1) == []
 
 
 def test_a_text_without_questions_is_explained(tmp_path) -> None:

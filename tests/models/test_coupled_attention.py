@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
-from runner.models.coupled_attention import CoupledAttention, compose, joined_tags
+from runner.models.coupled_attention import CoupledAttention, compositions, joined_tags
 
 
 def test_a_tensor_composes_token_and_prototype_slice_by_slice() -> None:
     hidden, tensor, prototype = torch.randn(2, 3, 4), torch.randn(5, 4, 4), torch.randn(2, 4)
-    found = compose(hidden, tensor, prototype).numpy()
+    found = compositions(hidden, tensor, prototype).numpy()
     for row, token, part in np.ndindex(2, 3, 5):
         expected = hidden[row, token].numpy() @ tensor[part].numpy() @ prototype[row].numpy()
         assert found[row, token, part] == pytest.approx(expected, rel=1e-4, abs=1e-4)

@@ -9,7 +9,7 @@ from objectives import Given
 from runner.datamodules.parts.codecs import Codec
 from runner.datamodules.parts.questions import AnswerWords, QuestionInputs, Questions
 from runner.errors import UserError
-from runner.tasks.reading import Reading, sums_of
+from runner.tasks.reading import ClozeReading, sums_of
 from runner.text.pipeline import Pipeline, TokenSettings
 from runner.text.vocabulary import SPECIALS, Vocabulary
 
@@ -46,14 +46,14 @@ def test_sums_are_over_the_places_of_a_word() -> None:
 
 
 def test_loss_and_accuracy() -> None:
-    scalars = Reading(Looks()).step(batch(torch.tensor([2, 1])))
+    scalars = ClozeReading(Looks()).step(batch(torch.tensor([2, 1])))
     assert scalars["loss"].item() == pytest.approx(-(math.log(0.3) + math.log(0.3)) / 2, rel=1e-5)
     assert scalars["accuracy"].item() == pytest.approx(0.5)  # of two equal sums the first is chosen
     assert scalars["frequency_accuracy"].item() == pytest.approx(0.0)  # the first word stands there twice
 
 
 def test_an_answer_that_is_not_there_is_wrong() -> None:
-    scalars = Reading(Looks()).step(batch(torch.tensor([-1, -1])))
+    scalars = ClozeReading(Looks()).step(batch(torch.tensor([-1, -1])))
     assert scalars["accuracy"].item() == 0
     assert math.isfinite(scalars["loss"].item())
 
@@ -64,19 +64,19 @@ def test_a_net_that_answers_otherwise_is_named() -> None:
             return ATTENTION[:, :2]
 
     with pytest.raises(UserError, match=r"attention of shape \(2, 5\).*Wrong returned \(2, 2\)"):
-        Reading(Wrong()).step(batch(torch.tensor([2, 1])))
+        ClozeReading(Wrong()).step(batch(torch.tensor([2, 1])))
 
 
 def test_it_is_asked_with_a_document_and_a_question() -> None:
     row = {"document": "The cat saw a cat.", "question": "The XXXXX saw."}
-    (answer,) = Reading(Looks()).answer([row], Data())
+    (answer,) = ClozeReading(Looks()).answer([row], Data())
     assert answer == {"prediction": "cat", "share": pytest.approx(0.5)}
-    (answer,) = Reading(Looks()).answer([row | {"candidates": ["saw", "a"]}], Data())
+    (answer,) = ClozeReading(Looks()).answer([row | {"candidates": ["saw", "a"]}], Data())
     assert answer["prediction"] == "saw"
 
 
 def test_a_labelled_file_is_scored() -> None:
-    task, data = Reading(Looks()), Data()
+    task, data = ClozeReading(Looks()), Data()
     rows = [{"document": "the cat saw a cat", "question": "the xxxxx"}] * 2
     task.start_scoring()
     task.score(rows[:1], ["Cat"], data)

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from runner.datamodules.parts.prepared import FoundRows
 from runner.datamodules.parts.tags import OUTSIDE, TaggedSentence
-from runner.datamodules.tagged_data import FoundSentences, TaggedData
+from runner.datamodules.tagged_data import TaggedData
 from runner.errors import UserError
 from runner.files import cache
 from runner.files.tables import missing
@@ -64,12 +65,12 @@ class AspectTerms(TaggedData):
     test_path: str | None = None
     test_opinions: str | None = None
 
-    def find_sentences(self) -> FoundSentences:
+    def find_sentences(self) -> FoundRows[TaggedSentence]:
         if self.path is None:
             made = list(made_up(random.Random(self.split_seed)))
             digest = hashlib.sha256(repr(made).encode()).hexdigest()
             source = f"made up here: {len(made)} sentences about restaurants from {len(PATTERNS)} patterns, no reviews"
-            return FoundSentences("made_up_aspects", lambda: made, source, digest, {})
+            return FoundRows("made_up_aspects", lambda: made, source, digest, {})
         parts: list[tuple[str, str | None, str | None]] = [(self.path, self.opinions, None)]
         if self.test_path is not None:
             parts = [(self.path, self.opinions, "train"), (self.test_path, self.test_opinions, "test")]
@@ -85,7 +86,7 @@ class AspectTerms(TaggedData):
 
         source = f"reviews {', '.join(names)}{'' if self.opinions else ', without opinion terms'}"
         reading = {"opinions": [opinions is not None for _, opinions, _ in parts]}
-        return FoundSentences("aspect_terms", rows, source, digest, reading)
+        return FoundRows("aspect_terms", rows, source, digest, reading)
 
 
 def made_up(draw: random.Random) -> Iterator[TaggedSentence]:
@@ -133,7 +134,7 @@ def in_reviews(file: Path, opinions: Path | None, split: str | None) -> Iterator
         tags = [OUTSIDE] * len(tokens)
         for start, end in opinion_places(tokens, line):
             mark(tags, OPINION, start, end)
-        places = list(token_places(text, tokens))
+        places = list(places_in_text(text, tokens))
         for term in sentence.iter("aspectTerm"):
             try:
                 first, last = int(term.attrib["from"]), int(term.attrib["to"])
@@ -146,7 +147,7 @@ def in_reviews(file: Path, opinions: Path | None, split: str | None) -> Iterator
         yield TaggedSentence(tokens, tags, split)
 
 
-def token_places(text: str, tokens: Iterable[str]) -> Iterator[tuple[int, int]]:
+def places_in_text(text: str, tokens: Iterable[str]) -> Iterator[tuple[int, int]]:
     """Yield where each token begins and ends in the text."""
     small, end = text.lower(), 0
     for token in tokens:

@@ -13,17 +13,17 @@ them. Words in fewer than ten or more than 5 % of the documents are left out: th
 import random
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.corpus import NAMED, OWN_SPLIT, Corpus, Document
 from runner.datamodules.pair_data import LETTERS
 from runner.datamodules.parts.codecs import Codec
-from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.prepared import FoundRows, Prepared
 from runner.datamodules.parts.questions import BLANK, AnswerWords, QuestionInputs, RawQuestion, prepare_questions
 from runner.datamodules.parts.targets import Targets
 from runner.datamodules.parts.texts import TextSettings
@@ -40,24 +40,6 @@ ARTICLES = {"a", "an", "the"}
 NOUN_SHARE = 0.15  # of the occurrences of a word: between an article and the end of its phrase
 FEWEST, LARGEST_SHARE = 10, 0.05  # documents with a noun at least, and share of the documents at most
 LONGEST_QUESTION = 60  # words
-
-
-class FoundQuestions(NamedTuple):
-    """The questions of a dataset, and a description of them.
-
-    Args:
-        name: readable beginning of the prepared folder's name.
-        rows: starts a new stream of the questions.
-        source: one line that says where the questions come from.
-        digest: SHA-256 of what is read.
-        reading: what else decides which questions there are, JSON-able.
-    """
-
-    name: str
-    rows: Callable[[], Iterator[RawQuestion]]
-    source: str
-    digest: str
-    reading: dict[str, Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -78,7 +60,7 @@ class QuestionData(DataModule):
     min_count: int = 1
     bucket: bool = True
 
-    def find_questions(self) -> FoundQuestions:
+    def find_questions(self) -> FoundRows[RawQuestion]:
         """Return where the questions come from.
 
         Raises:
@@ -92,16 +74,7 @@ class QuestionData(DataModule):
                 f"data.tokenizer={self.tokenizer} makes pieces of words, and a question hides a whole word: choose "
                 "word, regex, penn or space"
             )
-        found = self.find_questions()
-        return prepare_questions(
-            found.name,
-            found.rows,
-            self.text_settings,
-            self.splitting,
-            source=found.source,
-            digest=found.digest,
-            reading=found.reading,
-        )
+        return prepare_questions(self.find_questions(), self.text_settings, self.splitting)
 
     @property
     def text_settings(self) -> TextSettings:
@@ -143,7 +116,7 @@ class Cloze(QuestionData):
     per_passage: int = 2
     max_questions: int | None = None
 
-    def find_questions(self) -> FoundQuestions:
+    def find_questions(self) -> FoundRows[RawQuestion]:
         text = {key: getattr(self, key) for key in ("path", "files", "encoding", "document", "sentence")}
         found = Corpus(**text).find()
         names = ("sentences", "max_len", "candidates", "hide", "per_passage", "max_questions", "split_seed")
@@ -154,7 +127,7 @@ class Cloze(QuestionData):
             yield from made_questions(documents, **how)
 
         source = f"questions made here from {found.source}"
-        return FoundQuestions("cloze", rows, source, found.digest, how | text | {"path": None})
+        return FoundRows("cloze", rows, source, found.digest, how | text | {"path": None})
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -172,14 +145,14 @@ class ChildrensBooks(QuestionData):
     path: str
     files: str = "*"
 
-    def find_questions(self) -> FoundQuestions:
+    def find_questions(self) -> FoundRows[RawQuestion]:
         path = Path(self.path)
         files = [path] if path.is_file() else sorted(file for file in path.glob(self.files) if file.is_file())
         if not files:
             raise missing(path / self.files if path.is_dir() else path, self.path)
         digest = "".join(map(cache.file_digest, files))
         source = f"questions {', '.join(file.name for file in files)} of {self.path}"
-        return FoundQuestions("cbt", lambda: questions_in(files), source, digest, {"format": "cbt"})
+        return FoundRows("cbt", lambda: questions_in(files), source, digest, {"format": "cbt"})
 
 
 # Making questions.
@@ -204,7 +177,7 @@ def made_questions(
             passage = whole[start : start + sentences + 1]
             left = per_passage
             for last in range(len(passage) - 1, 0, -1):
-                before = ending(passage[:last], max_len)
+                before = last_sentences(passage[:last], max_len)
                 text = " ".join(before)
                 eligible = words_of(text) & nouns
                 if hide != "noun":
@@ -235,7 +208,7 @@ def hidden(sentence: str, eligible: set[str], draw: random.Random) -> tuple[str,
     return f"{sentence[: word.start()]}{BLANK}{sentence[word.end() :]}", word[0].lower()
 
 
-def ending(sentences: Sequence[str], most: int) -> list[str]:
+def last_sentences(sentences: Sequence[str], most: int) -> list[str]:
     """The last sentences, as many as have no more words than `most` together."""
     kept: list[str] = []
     for sentence in reversed(sentences):

@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.datamodules.corpus import NAMED, OWN_SPLIT
+from runner.datamodules.parts.prepared import FoundRows
 from runner.datamodules.parts.tags import OUTSIDE, TaggedSentence
-from runner.datamodules.tagged_data import FoundSentences, TaggedData
+from runner.datamodules.tagged_data import TaggedData
 from runner.errors import UserError
 from runner.files import cache, sources
 from runner.files.tables import missing
@@ -45,7 +46,7 @@ class ColumnFiles(TaggedData):
 
     tokenizer = "cased"
 
-    def find_sentences(self) -> FoundSentences:
+    def find_sentences(self) -> FoundRows[TaggedSentence]:
         assert self.path is not None, "the configuration asks for it"
         path = Path(self.path)
         files = [path] if path.is_file() else sorted(file for file in path.glob(self.files) if file.is_file())
@@ -61,13 +62,13 @@ class ColumnFiles(TaggedData):
                 yield from in_columns(lines, str(file), self.column, own and NAMED[own[1]])
 
         reading = {"column": self.column, "encoding": self.encoding, "names": [file.name for file in files]}
-        return FoundSentences("conll", rows, source, digest, reading)
+        return FoundRows("conll", rows, source, digest, reading)
 
 
 class Conll2003(ColumnFiles):
     """14 041 sentences of news for training, 3 250 for validation and 3 453 for the test, with names of four kinds."""
 
-    def find_sentences(self) -> FoundSentences:
+    def find_sentences(self) -> FoundRows[TaggedSentence]:
         if self.path is not None:
             return super().find_sentences()
         archive = sources.archive(ARCHIVE, "read your own files: data=conll data.path=FOLDER")
@@ -77,7 +78,7 @@ class Conll2003(ColumnFiles):
                 lines = sources.read_member(archive, f"{FOLDER}/{name}").decode("utf-8").splitlines()
                 yield from in_columns(lines, name, -1, NAMED[name.removesuffix(".txt")])
 
-        return FoundSentences("conll2003", rows, f"{ARCHIVE}, {FOLDER}", ARCHIVE.sha256, {})
+        return FoundRows("conll2003", rows, f"{ARCHIVE}, {FOLDER}", ARCHIVE.sha256, {})
 
 
 def in_columns(lines: Iterable[str], where: str, column: int, split: str | None) -> Iterator[TaggedSentence]:

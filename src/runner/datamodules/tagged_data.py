@@ -1,35 +1,16 @@
 """What all datasets of tagged sentences share."""
 
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.pair_data import LETTERS
 from runner.datamodules.parts.codecs import Codec, TextInputs
-from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.prepared import FoundRows, Prepared
 from runner.datamodules.parts.tags import TaggedSentence, Tags, prepare_tags, tag_names
 from runner.datamodules.parts.targets import Targets
 from runner.datamodules.parts.texts import TextSettings
 from runner.text.vocabulary import SPECIALS, Vocabulary
-
-
-class FoundSentences(NamedTuple):
-    """The sentences of a dataset, and a description of them.
-
-    Args:
-        name: readable beginning of the prepared folder's name.
-        rows: starts a new stream of the sentences.
-        source: one line that says where the sentences come from.
-        digest: SHA-256 of what is read.
-        reading: what else decides which sentences there are, JSON-able.
-    """
-
-    name: str
-    rows: Callable[[], Iterable[TaggedSentence]]
-    source: str
-    digest: str
-    reading: dict[str, Any]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -57,7 +38,7 @@ class TaggedData(DataModule):
         """How sentences are encoded."""
         return TextSettings("text", self.tokenizer, self.vocab_size, self.max_len, self.min_count)
 
-    def find_sentences(self) -> FoundSentences:
+    def find_sentences(self) -> FoundRows[TaggedSentence]:
         """Return where the sentences come from.
 
         Raises:
@@ -66,16 +47,7 @@ class TaggedData(DataModule):
         raise NotImplementedError(f"{type(self).__name__} has to define find_sentences()")
 
     def prepare(self) -> Prepared:
-        found = self.find_sentences()
-        return prepare_tags(
-            found.name,
-            found.rows,
-            self.text_settings,
-            self.splitting,
-            source=found.source,
-            digest=found.digest,
-            reading=found.reading,
-        )
+        return prepare_tags(self.find_sentences(), self.text_settings, self.splitting)
 
     def small(self, facts: dict[str, Any]) -> tuple[Codec, Targets]:
         words = [*SPECIALS, *LETTERS[: facts["vocab_size"] - len(SPECIALS)]]

@@ -22,7 +22,7 @@ class AttentionSum(nn.Module):
         embed_dim: length of a word vector.
         hidden_dim: units of each direction.
         dropout: share of the word vectors' numbers dropped in training, in [0, 1).
-        shared: whether one GRU reads document and question; false = one for each, as in the paper.
+        static: whether the word vectors, which `vectors=` has given, stay as they are.
     """
 
     def __init__(
@@ -31,10 +31,10 @@ class AttentionSum(nn.Module):
         embed_dim: int = 128,
         hidden_dim: int = 128,
         dropout: float = 0.1,
-        shared: bool = False,
+        static: bool = False,
     ):
         super().__init__()
-        self.reader = Reader(vocab_size, embed_dim, hidden_dim, dropout, shared)
+        self.reader = Reader(vocab_size, embed_dim, hidden_dim, dropout, static)
 
     def forward(self, document: Tensor, question: Tensor) -> Tensor:
         """Document (B, D) and question (B, Q), int64, padded with 0, to the attention to the document (B, D)."""

@@ -41,8 +41,8 @@ class TermAttention(nn.Module):
 
     def features(self, hidden: Tensor, own: Tensor, other: Tensor) -> Tensor:
         """Tokens (B, T, H) and the prototypes of both kinds (B, H) to features of every token (B, T, 2K)."""
-        composed = torch.cat([compose(hidden, self.with_own, own), compose(hidden, self.with_other, other)], dim=2)
-        return self.context(torch.tanh(composed))[0]
+        with_both = compositions(hidden, self.with_own, own), compositions(hidden, self.with_other, other)
+        return self.context(torch.tanh(torch.cat(with_both, dim=2)))[0]
 
     def following(self, hidden: Tensor, features: Tensor, own: Tensor, mask: Tensor) -> Tensor:
         """The prototype of the next layer (B, H): the last one, and the tokens that attention finds."""
@@ -114,7 +114,7 @@ class CoupledAttention(nn.Module):
         load_vectors(self.embedding, matrix)
 
 
-def compose(hidden: Tensor, tensor: Tensor, prototype: Tensor) -> Tensor:
+def compositions(hidden: Tensor, tensor: Tensor, prototype: Tensor) -> Tensor:
     """h' G_k u for tokens h (B, T, H), slices G_k (K, H, H) and prototypes u (B, H): (B, T, K)."""
     return hidden @ torch.einsum("khg,bg->bhk", tensor, prototype)
 

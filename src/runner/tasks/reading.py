@@ -27,7 +27,7 @@ TINY = 1e-10  # keeps the logarithm of a sum finite
 SHOWN = 3  # questions after each epoch
 
 
-class Reading(Task):
+class ClozeReading(Task):
     """-log of the attention to the right word; accuracy, and that of the candidate that the document has most often.
 
     Args:

@@ -1,7 +1,8 @@
 """A dataset, read, split and encoded."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
@@ -10,6 +11,26 @@ from runner.datamodules.parts.codecs import Codec
 from runner.datamodules.parts.splits import OWN, Splits, held_out, split
 from runner.datamodules.parts.targets import Targets
 from runner.errors import UserError
+
+Row = TypeVar("Row")
+
+
+class FoundRows(NamedTuple, Generic[Row]):
+    """The rows of a dataset, and a description of them.
+
+    Args:
+        name: readable beginning of the prepared folder's name.
+        rows: starts a new stream of the rows; called only when nothing is prepared yet.
+        source: one line that says where the rows come from.
+        digest: SHA-256 of what is read.
+        reading: what else decides which rows there are, JSON-able.
+    """
+
+    name: str
+    rows: Callable[[], Iterable[Row]]
+    source: str
+    digest: str
+    reading: dict[str, Any]
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ Shape letters: B batch, D document tokens, Q question tokens.
 import json
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -23,7 +23,7 @@ from torch import Tensor
 from runner.datamodules.parts.batches import Subset, padded
 from runner.datamodules.parts.codecs import Codec, TextInputs
 from runner.datamodules.parts.pairs import PairRows
-from runner.datamodules.parts.prepared import Prepared, SplitSettings
+from runner.datamodules.parts.prepared import FoundRows, Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS, by_group
 from runner.datamodules.parts.targets import Targets
 from runner.datamodules.parts.texts import TextSettings
@@ -191,28 +191,21 @@ class QuestionSplit:
         return Questions(document, question, named - 1, self.target[index])
 
 
-def prepare_questions(
-    name: str,
-    rows: Callable[[], Iterable[RawQuestion]],
-    settings: TextSettings,
-    splitting: SplitSettings,
-    source: str,
-    digest: str,
-    reading: dict,
-) -> Prepared:
+def prepare_questions(found: FoundRows[RawQuestion], settings: TextSettings, splitting: SplitSettings) -> Prepared:
     """Return the splits of a dataset of questions, prepared now or earlier with the same settings.
 
     Args:
-        name: readable beginning of the prepared folder's name.
-        rows: starts a new stream of the questions; called only when nothing is prepared yet.
+        found: the questions.
         settings: how documents and questions are encoded; max_len is for documents alone.
         splitting: how the documents that the questions come from are divided.
-        source: one line that says where the questions come from.
-        digest: SHA-256 of what is read.
-        reading: settings that decide which questions there are, JSON-able.
     """
-    key = {"digest": digest, "reading": reading, "settings": asdict(settings), "splitting": asdict(splitting)}
-    folder = cache.prepared(name, key, lambda part: _write(part, list(rows()), settings, splitting))
+    key = {
+        "digest": found.digest,
+        "reading": found.reading,
+        "settings": asdict(settings),
+        "splitting": asdict(splitting),
+    }
+    folder = cache.prepared(found.name, key, lambda part: _write(part, list(found.rows()), settings, splitting))
     inputs = Codec.restored(json.loads((folder / "codec.json").read_text(encoding="utf-8")))
     index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
     pieces = [
@@ -221,7 +214,7 @@ def prepare_questions(
     store = QuestionSplit(pieces, torch.from_numpy(np.load(folder / "target.npy")))
     made: dict[str, Any] = {part: Subset(store, torch.from_numpy(index[part])) for part in PARTS}
     raw = PairRows(folder, index, "answer")
-    return Prepared(inputs, AnswerWords([]), **made, rows=raw, source=source, digest=digest)
+    return Prepared(inputs, AnswerWords([]), **made, rows=raw, source=found.source, digest=found.digest)
 
 
 def _write(folder: Path, rows: list[RawQuestion], settings: TextSettings, splitting: SplitSettings) -> None:

@@ -11,7 +11,7 @@ Shape letters: B batch, T tokens, N rows.
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
@@ -24,7 +24,7 @@ from torch import Tensor
 from runner.datamodules.parts.batches import IGNORE, Subset, padded
 from runner.datamodules.parts.codecs import Codec, TextInputs
 from runner.datamodules.parts.pairs import PairRows
-from runner.datamodules.parts.prepared import Prepared, SplitSettings
+from runner.datamodules.parts.prepared import FoundRows, Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS
 from runner.datamodules.parts.targets import Targets
 from runner.datamodules.parts.texts import TextSettings
@@ -148,28 +148,21 @@ class TaggedSplit:
         return Tagged(tokens, tags.where(places < self.lengths()[index].unsqueeze(1), IGNORE))
 
 
-def prepare_tags(
-    name: str,
-    rows: Callable[[], Iterable[TaggedSentence]],
-    settings: TextSettings,
-    splitting: SplitSettings,
-    source: str,
-    digest: str,
-    reading: dict,
-) -> Prepared:
+def prepare_tags(found: FoundRows[TaggedSentence], settings: TextSettings, splitting: SplitSettings) -> Prepared:
     """Return the splits of a dataset of tagged sentences, prepared now or earlier with the same settings.
 
     Args:
-        name: readable beginning of the prepared folder's name.
-        rows: starts a new stream of the sentences; called only when nothing is prepared yet.
+        found: the sentences.
         settings: how a text becomes tokens where it is not tagged; the vocabulary and the longest sentence.
         splitting: how sentences are divided.
-        source: one line that says where the sentences come from.
-        digest: SHA-256 of what is read.
-        reading: settings that decide which sentences there are, JSON-able.
     """
-    key = {"digest": digest, "reading": reading, "settings": asdict(settings), "splitting": asdict(splitting)}
-    folder = cache.prepared(name, key, lambda part: _write(part, list(rows()), settings, splitting))
+    key = {
+        "digest": found.digest,
+        "reading": found.reading,
+        "settings": asdict(settings),
+        "splitting": asdict(splitting),
+    }
+    folder = cache.prepared(found.name, key, lambda part: _write(part, list(found.rows()), settings, splitting))
     codecs = json.loads((folder / "codecs.json").read_text(encoding="utf-8"))
     index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
     tokens, tags = (np.load(folder / f"{piece}.npy", mmap_mode="r") for piece in ("tokens", "tags"))
@@ -181,8 +174,8 @@ def prepare_tags(
         targets,
         **made,
         rows=PairRows(folder, index, "tags"),
-        source=source,
-        digest=digest,
+        source=found.source,
+        digest=found.digest,
         facts=targets.facts,
     )
 

@@ -27,32 +27,33 @@ class Read(NamedTuple):
 
 
 class Reader(nn.Module):
-    """Bidirectional GRUs over word vectors that document and question share.
+    """Two bidirectional GRUs over word vectors that document and question share.
 
     Args:
         vocab_size: tokens of the vocabulary.
         embed_dim: length E of a word vector.
         hidden_dim: units H of each direction.
         dropout: share of the word vectors' numbers dropped in training, in [0, 1).
-        shared: whether one GRU reads both, so that like words in like places match from the beginning.
+        static: whether the word vectors stay as they are.
 
     Raises:
         ValueError: a size below 1, or a dropout outside [0, 1).
     """
 
-    def __init__(self, vocab_size: int, embed_dim: int, hidden_dim: int, dropout: float, shared: bool):
+    def __init__(self, vocab_size: int, embed_dim: int, hidden_dim: int, dropout: float, static: bool):
         super().__init__()
         check_size(vocab_size=vocab_size, embed_dim=embed_dim)
         check_share(dropout=dropout)
         self.embedding = word_embedding(vocab_size, embed_dim, RANGE)
+        self.embedding.weight.requires_grad_(not static)
         self.of_document = Recurrent(embed_dim, hidden_dim, "gru", bidirectional=True)
-        self.of_question = None if shared else Recurrent(embed_dim, hidden_dim, "gru", bidirectional=True)
+        self.of_question = Recurrent(embed_dim, hidden_dim, "gru", bidirectional=True)
         self.dropout = dropout
 
     def forward(self, document: Tensor, question: Tensor) -> Read:
         """Document (B, D) and question (B, Q), int64, to their states."""
         document_states, document_mask, _ = self.states(document, self.of_document)
-        return Read(document_states, document_mask, *self.states(question, self.of_question or self.of_document))
+        return Read(document_states, document_mask, *self.states(question, self.of_question))
 
     def states(self, tokens: Tensor, layers: Recurrent) -> tuple[Tensor, Tensor, Tensor]:
         """Tokens (B, T) to states (B, T, 2H), real tokens (B, T) and the last state of both directions (B, 2H)."""
