@@ -51,7 +51,7 @@ ENDINGS = (".txt", ".mrg", ".ptb", ".tree", ".trees")  # of the files in a folde
 DIGITS = [str(digit) for digit in range(10)]
 
 
-def made_up(made: Made, rows: int, depth: int, seed: int) -> Iterator[str]:
+def made_trees(made: Made, rows: int, depth: int, seed: int) -> Iterator[str]:
     """Yield random operations on digits, such as [MAX 2 9 [MIN 4 7 ] 0 ], none of them twice.
 
     Args:
@@ -144,7 +144,7 @@ class Trees(DataModule):
 
     def make(self) -> tuple[list[Tree], list[str], np.ndarray, str]:
         """Return made-up trees, as trees and as texts, the splits they belong to, and where they are from."""
-        texts = list(made_up(self.made, self.rows, self.depth, self.split_seed))
+        texts = list(made_trees(self.made, self.rows, self.depth, self.split_seed))
         trees = [valued(tree, self.made) for tree in read_trees("\n".join(texts), "made here")]
         return (
             trees,
@@ -164,7 +164,7 @@ class Trees(DataModule):
             named = OWN_SPLIT.search(file.stem.lower())
             for tree in read_trees(file.read_text(encoding="utf-8"), str(file)):
                 trees.append(tree._replace(labels=[plain(label) for label in tree.labels]))
-                texts.append(written(tree))
+                texts.append(bracketed(tree))
                 own.append(OWN[NAMED[named[1]] if named else None])
         if not trees:
             raise UserError(f"{path} is empty, expected trees such as (3 (2 fine) (2 film))")
@@ -182,7 +182,7 @@ def plain(label: str | None) -> str | None:
     return label if label is None or label.startswith("-") else re.split("[-=|]", label)[0]
 
 
-def written(tree: Tree) -> str:
+def bracketed(tree: Tree) -> str:
     """Return a tree on one line."""
     made = list[str]()
     for word, label, children in zip(tree.words, tree.labels, tree.children(), strict=True):
@@ -209,7 +209,7 @@ class ListOperations(TextClasses):
     tokenizer: str = "space"
 
     def find(self) -> Found:
-        texts = list(made_up(self.made, self.rows, self.depth, self.split_seed))
+        texts = list(made_trees(self.made, self.rows, self.depth, self.split_seed))
         return Found(
             self.made,
             lambda: labelled_texts(texts, self.made),

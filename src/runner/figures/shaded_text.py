@@ -24,9 +24,9 @@ def shaded_text(sentences: Sequence[Sequence[str]], weights: Sequence[np.ndarray
             last line of a panel is left out.
         title: above the figure.
     """
-    font, shown = readable([word for words in sentences for word in words])
+    fonts, shown = readable([word for words in sentences for word in words])
     lengths = [len(words) for words in sentences]
-    left, line, ends = places([width(word, font) for word in shown], lengths)
+    left, line, ends = places([width(word, fonts) for word in shown], lengths)
     panels, flat = len(weights[0]), np.concatenate(weights, axis=1)  # flat (R, words)
     lines = min(ends[-1], max(MOST // panels, 4))
     figure = Figure(figsize=(WIDTH / 72 + 0.3, 0.5 + panels * (0.2 * lines + 0.25)), layout="constrained", dpi=120)
@@ -37,11 +37,11 @@ def shaded_text(sentences: Sequence[Sequence[str]], weights: Sequence[np.ndarray
             axes.set_title(f"hop {number + 1}", loc="left", fontsize=SIZE)
         strength = strengths(flat[number])
         for place in np.flatnonzero(line < lines):
-            box = Rectangle((left[place] - 1, line[place] + 0.08), width(shown[place], font) + 2, 0.84)
+            box = Rectangle((left[place] - 1, line[place] + 0.08), width(shown[place], fonts) + 2, 0.84)
             box.set(color="tab:red", alpha=0.85 * strength[place], linewidth=0)
             axes.add_patch(box)
             where = (left[place], line[place] + 0.5)
-            axes.text(*where, shown[place], va="center", fontsize=SIZE, fontfamily=font, parse_math=False)
+            axes.text(*where, shown[place], va="center", fontsize=SIZE, fontfamily=fonts, parse_math=False)
         sums = strengths(np.array([part[number].sum() for part in weights]))
         for start, end, strong in zip([0, *ends], ends, sums, strict=False):
             if len(sentences) > 1 and start < lines:
@@ -57,9 +57,9 @@ def strengths(weights: np.ndarray) -> np.ndarray:
     return weights / max(weights.max(), STRONG * weights.sum() / len(weights), TINY)
 
 
-def width(word: str, font: str) -> float:
+def width(word: str, fonts: list[str]) -> float:
     """Points that a word is wide."""
-    return float(TextPath((0, 0), word, size=SIZE, prop=FontProperties(family=font)).get_extents().x1)
+    return float(TextPath((0, 0), word, size=SIZE, prop=FontProperties(family=fonts)).get_extents().x1)
 
 
 def places(widths: Sequence[float], lengths: Sequence[int]) -> tuple[np.ndarray, np.ndarray, list[int]]:

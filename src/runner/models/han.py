@@ -48,8 +48,8 @@ class HAN(nn.Module):
         self.sentence_len = sentence_len
         check_share(dropout=dropout)
         self.embedding = word_embedding(vocab_size, embed_dim)
-        self.words = Level(embed_dim, hidden_dim, attention_dim, dropout)
-        self.sentences = Level(self.words.output_dim, hidden_dim, attention_dim, dropout)
+        self.words = AttentiveGRU(embed_dim, hidden_dim, attention_dim, dropout)
+        self.sentences = AttentiveGRU(self.words.output_dim, hidden_dim, attention_dim, dropout)
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(self.sentences.output_dim, num_outputs)
 
@@ -80,7 +80,7 @@ class HAN(nn.Module):
         load_vectors(self.embedding, matrix)
 
 
-class Level(nn.Module):
+class AttentiveGRU(nn.Module):
     """A bidirectional GRU, and attention over its outputs.
 
     Args:
