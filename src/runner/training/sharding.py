@@ -13,6 +13,8 @@ from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
 
+from runner.errors import UserError
+
 
 class Sharded(ModelParallelStrategy):
     """Shares out the net for the steps of a training; to evaluate and to write, every process has all of it.
@@ -22,7 +24,8 @@ class Sharded(ModelParallelStrategy):
 
     def __init__(self) -> None:
         super().__init__(save_distributed_checkpoint=False)
-        self.whole: nn.Module | None = None  # while `task.net` is the one whose weights are shared out
+        self.task: Any = None  # whose net is shared out
+        self.whole: nn.Module | None = None
         self.shared: nn.Module | None = None
 
     def setup_environment(self) -> None:
@@ -30,13 +33,21 @@ class Sharded(ModelParallelStrategy):
         super().setup_environment()
 
     def share(self, task: Any) -> None:
-        """Replace the net of an objective by a copy whose blocks, and the rest of it, are gathered one at a time."""
+        """Replace the net of an objective by a copy that is gathered for each step; its `blocks`, if any, one by one.
+
+        Raises:
+            UserError: the net computes outside its forward pass.
+        """
+        if hasattr(task.net, "read"):
+            raise UserError(
+                f"trainer=sharded shares out nets that are called; {type(task.net).__name__} reads on from batch to "
+                "batch: type trainer.strategy=ddp"
+            )
         warnings.filterwarnings("ignore", "FSDP2-wrapped module")  # of keys and values, which nobody changes in place
-        self.whole, self.shared = task.net, copy.deepcopy(task.net)
+        self.task, self.whole, self.shared = task, task.net, copy.deepcopy(task.net)
         mesh = self.device_mesh["data_parallel"]
-        for blocks in [module for module in self.shared.modules() if isinstance(module, nn.ModuleList)]:
-            for block in blocks:
-                fully_shard(block, mesh=mesh)
+        for block in getattr(self.shared, "blocks", ()):
+            fully_shard(block, mesh=mesh)
         fully_shard(self.shared, mesh=mesh)
         task.net = self.shared
 
@@ -46,10 +57,10 @@ class Sharded(ModelParallelStrategy):
         assert self.whole is not None and self.shared is not None
         for mine, share in zip(self.whole.parameters(), self.shared.parameters(), strict=True):
             mine.copy_(share.full_tensor() if isinstance(share, DTensor) else share)
-        for mine, other in zip(self.whole.buffers(), self.shared.buffers(), strict=True):
-            mine.copy_(other)
+        for buffer, other in zip(self.whole.buffers(), self.shared.buffers(), strict=True):
+            buffer.copy_(other)
         self.whole.train(self.shared.training)
-        self.lightning_module.net = self.whole
+        self.task.net = self.whole
 
     def on_validation_start(self) -> None:
         if self.shared is not None:
@@ -57,7 +68,7 @@ class Sharded(ModelParallelStrategy):
 
     def on_validation_end(self) -> None:
         if self.shared is not None:
-            self.lightning_module.net = self.shared
+            self.task.net = self.shared
 
     def on_train_end(self) -> None:
         self.gather()
