@@ -7,10 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from small_runs import CHARACTERS, result
 
 COMMON = ["model=mlp", "data=iris", "trainer.max_epochs=7", "trainer.accelerator=cpu", "tracking.model=false"]
 TWO = ["trainer.devices=2", "trainer.strategy=ddp", "data.batch_size=8"]  # 8 rows in each
 ONE = ["data.batch_size=16"]
+GPT = ["model=gpt", "model.embed_dim=16", "model.num_layers=2", *CHARACTERS[:2], "trainer.gradient_clip_val=0.5",
+        "task.sample_len=5", "optim=adamw"]  # fmt: skip
 
 
 def run(folder: Path, *arguments: str) -> str:
@@ -47,3 +50,14 @@ def test_two_processes_inside_a_sweep(tmp_path: Path, one_process: dict[str, flo
     run(tmp_path, "-m", *COMMON, *TWO, "seed=1,2", "hydra.sweep.dir=sweep")
     assert metrics(tmp_path / "sweep" / "0") == pytest.approx(one_process, abs=1e-5)
     assert metrics(tmp_path / "sweep" / "1") != pytest.approx(one_process, abs=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_that_share_the_weights_equal_one(tmp_path: Path, no_figures) -> None:
+    """Also after resuming, with tied weights and clipped gradients; samples and the test need the whole net."""
+    result([*GPT, "data.batch_size=16", "trainer.max_epochs=2"], tmp_path / "one")
+    shared = [*GPT, "data.batch_size=8", "trainer=sharded", "trainer.accelerator=cpu", "tracking.model=false"]
+    run(tmp_path, *shared, "trainer.max_epochs=1", "hydra.run.dir=two")
+    run(tmp_path, f"resume={(tmp_path / 'two' / 'run_id').read_text().strip()}", "trainer.max_epochs=2")
+    assert metrics(tmp_path / "two") == pytest.approx(metrics(tmp_path / "one"), rel=1e-4)
+    assert json.loads((tmp_path / "two" / "metrics.json").read_text())["best_epoch"] == 2

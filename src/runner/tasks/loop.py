@@ -107,6 +107,11 @@ class Loop(LightningModule):
         """The nets that learn: one, unless an objective compares several."""
         return [self.net]
 
+    def configure_model(self) -> None:
+        """Let a strategy that shares out the weights (`runner.training.sharding`) do so."""
+        if hasattr(self.trainer.strategy, "share") and self.trainer.state.fn == "fit":
+            self.trainer.strategy.share(self)
+
     def configure_optimizers(self) -> Any:
         return self.optimized(self.net)
 
