@@ -107,8 +107,9 @@ def test_a_plain_autoencoder_has_no_prior_to_sample_from():
 
 
 def test_figures_of_codes(tmp_path):
-    """After a training: figures of the test split, those of each epoch, and what moves."""
+    """After a training: figures of the test split, those of each epoch, and what moves; drawing changes no weight."""
     from runner.training.train import train
+    from runner.verbs.evaluate import on_split
 
     found = train(settings("autoencoder", "task.noise=0.3"), tmp_path)
     names = {path.name for path in (tmp_path / "figures").iterdir()}
@@ -118,3 +119,4 @@ def test_figures_of_codes(tmp_path):
     with Image.open(tmp_path / "figures" / "reconstructions.gif") as moving:
         assert moving.n_frames == 3
     assert {"test/loss", "test/mmd", "test/knn_accuracy"} <= set(found)
+    assert on_split(tmp_path, "test", {}) == 0

@@ -98,6 +98,7 @@ def train(
         "duration_seconds": round(time.time() - started, 3),
     }
     doing("drawing figures and storing the model")  # drawn in every process: the data come from all of them
+    task.eval()  # Lightning is back in training mode, in which batch norm would learn from what is drawn
     drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
     if trainer.is_global_zero:
         save_bundle(folder, cfg, task, data)
