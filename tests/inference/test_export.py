@@ -77,3 +77,46 @@ def test_packages_that_are_missing_are_named(monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(UserError, match=r'pip install "runner\[export\]"'):
         export.need_packages("onnx")
+
+
+WRITERS = ["seq2seq", "gru_maxout", "attention_seq2seq", "conv_seq2seq", "title_gru", "transformer"]
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_an_encoder_decoder_is_two_programs(name: str, tmp_path: Path) -> None:
+    """They write what the net writes, for a batch of a size that they were not traced with."""
+    task, _ = tiny(compose_tiny([f"model={name}"]))
+    net = task.net.eval()
+    draw = torch.Generator().manual_seed(0)
+    sources = [(torch.randint(2, 20, shape, generator=draw),) for shape in zip(export.ROWS, LENGTHS, strict=True)]
+    programs = task.programs(sources)
+    assert list(programs) == ["encoder", "decoder"]
+    written = {}
+    for part, (program, inputs) in programs.items():
+        apart, _ = export.export_net(program, inputs, "torch_export", tmp_path / f"{part}.pt2")
+        assert apart < 1e-5
+        written[part] = torch.export.load(tmp_path / f"{part}.pt2").module()
+    src = torch.randint(2, 20, (5, LENGTHS[-1]), generator=draw)
+    state, parts = net.start(src), written["encoder"](src)
+    token = src[:, 0]
+    for _ in range(4):
+        expected, state = net.step(token, state)
+        logits, *parts = written["decoder"](token, *parts)
+        assert torch.allclose(logits, expected, atol=1e-5)
+        token = expected.argmax(dim=1)
+
+
+def test_the_step_of_an_encoder_decoder_is_written_as_onnx(tmp_path: Path) -> None:
+    task, _ = tiny(compose_tiny(["model=attention_seq2seq"]))
+    sources = [(torch.randint(2, 20, shape),) for shape in zip(export.ROWS, LENGTHS, strict=True)]
+    for part, (program, inputs) in task.programs(sources).items():
+        apart, shapes = export.export_net(program, inputs, "onnx", tmp_path / f"{part}.onnx")
+        assert apart < 1e-5 and shapes[0] == [tuple(tensor.shape) for tensor in inputs[0]]
+
+
+def test_what_onnx_cannot_hold_is_said_in_one_sentence(tmp_path: Path) -> None:
+    task, _ = tiny(compose_tiny(["model=transformer"]))
+    sources = [(torch.randint(2, 20, shape),) for shape in zip(export.ROWS, LENGTHS, strict=True)]
+    program, inputs = task.programs(sources)["decoder"]
+    with pytest.raises(UserError, match=r"torch cannot write decoder.onnx as ONNX; try format=torch_export"):
+        export.export_net(program, inputs, "onnx", tmp_path / "decoder.onnx")

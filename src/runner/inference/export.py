@@ -7,24 +7,27 @@ is written next to it, to `preprocessing.json`.
 
 import copy
 import importlib.util
+import inspect
 import logging
 import shutil
 import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.errors import UserError
+from runner.errors import UserError, first_line
 from runner.inference.bundle import load_bundle
 from runner.inference.tensors import relative_distance, tensors_in
 from runner.tasks.base import FILES, Task
 
 log = logging.getLogger(__name__)
 OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
+MOST_SHAPES = 2  # of the inputs of a batch that are named in what is printed
 ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
 LONGEST = 50  # tokens of a row, if the data do not say how long a row may be
 TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number
@@ -51,15 +54,27 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
     target.parent.mkdir(parents=True, exist_ok=True)
     if form != "safetensors":
         shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))
-    apart, shapes = export_net(task.net, samples(task, data), form, target, bundle)
-    shown = ", ".join(" and ".join(" x ".join(map(str, shape)) for shape in shapes_of) for shapes_of in shapes)
-    said = [str(target), f"checked with inputs of {shown}: at most {apart:.1e} from the net's own answers"]
-    lengths = {shape[1] for shapes_of in shapes for shape in shapes_of if len(shape) > 1}
-    if form != "safetensors" and hasattr(data.inputs, "vocabulary") and len(lengths) == 1:
-        said.append(
-            f"it takes rows of exactly {lengths.pop()} tokens, padded with 0: the export unrolls recurrent layers"
-        )
+    task.net.cpu().eval()
+    inputs = samples(task, data)
+    if form == "safetensors":
+        return report(target, *export_net(task.net, inputs, form, target, bundle))
+    said = []
+    for name, (program, batches) in task.programs(inputs).items():
+        file = target.with_stem(f"{target.stem}_{name}") if name else target
+        apart, shapes = export_net(program, batches, form, file)
+        said += report(file, apart, shapes)
+        lengths = {shape[1] for shape, *_ in shapes if len(shape) > 1}
+        if any(tensor.dtype == torch.int64 and tensor.ndim == 2 for tensor in batches[0][:1]) and len(lengths) == 1:
+            said.append(
+                f"it takes rows of exactly {lengths.pop()} tokens, padded with 0: the export unrolls recurrent layers"
+            )
     return said
+
+
+def report(file: Path, apart: float, shapes: list[list[tuple[int, ...]]]) -> list[str]:
+    """Where an exported net is and how it was checked."""
+    shown = ", ".join(" and ".join(" x ".join(map(str, shape)) for shape in of_one[:MOST_SHAPES]) for of_one in shapes)
+    return [str(file), f"checked with inputs of {shown}: at most {apart:.1e} from the net's own answers"]
 
 
 def need_packages(form: str) -> None:
@@ -144,7 +159,9 @@ def follow(net: nn.Module, batches: Batches) -> tuple[torch.export.ExportedProgr
 
 def traced(net: nn.Module, example: tuple[Tensor, ...], free: list[list[int]]) -> torch.export.ExportedProgram:
     """Return the net as a program whose inputs may differ from the example in the axes `free`."""
-    shapes = tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in free)
+    shapes: tuple[Any, ...] = tuple({axis: torch.export.Dim.DYNAMIC for axis in axes} for axes in free)
+    if any(each.kind is each.VAR_POSITIONAL for each in inspect.signature(net.forward).parameters.values()):
+        shapes = (shapes,)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch about its own layers
         return torch.export.export(net, example, dynamic_shapes=shapes)
@@ -172,9 +189,15 @@ def write_onnx(program: torch.export.ExportedProgram, target: Path, example: tup
         names = [f"input_{number}" for number in range(len(example))] if len(example) > 1 else ["input"]
         for name in CHATTY:
             logging.getLogger(name).setLevel(logging.ERROR)
-        written = torch.onnx.export(
-            program, (), input_names=names, opset_version=OPSET, dynamo=True, verbose=False, external_data=False
-        )
+        try:
+            written = torch.onnx.export(
+                program, (), input_names=names, opset_version=OPSET, dynamo=True, verbose=False, external_data=False
+            )
+        except torch.onnx.errors.OnnxExporterError as error:
+            why = first_line(error.__cause__ or error)
+            raise UserError(
+                f"torch cannot write {target.name} as ONNX; try format=torch_export. It said: {why}"
+            ) from error
         assert written is not None
         written.save(target, external_data=False)
     return onnx_reader(target)

@@ -21,7 +21,7 @@ from runner.models.layers.stateful import Bridge, read, stateful
 from runner.models.ranges import check_share
 
 
-class Abstract(NamedTuple):
+class TitleMemory(NamedTuple):
     """What was read: encoder states (B, S, H), what the score prepared of them, the token vectors (B, S, E), and which
     are real (B, S)."""
 
@@ -31,13 +31,13 @@ class Abstract(NamedTuple):
     mask: Tensor
 
 
-class Titling(NamedTuple):
+class TitleState(NamedTuple):
     """The decoder's layer (B, 1, H), what the last step looked at (B, 1, H), its weights (B, S), and what was read."""
 
     hidden: Tensor
     context: Tensor
     weights: Tensor
-    memory: Abstract
+    memory: TitleMemory
 
 
 class TitleGRU(nn.Module):
@@ -94,34 +94,34 @@ class TitleGRU(nn.Module):
             outputs.append(output)
         return self.logits(torch.cat(outputs, dim=1))
 
-    def start(self, src: Tensor) -> Titling:
+    def start(self, src: Tensor) -> TitleState:
         """Read a source, int64 (B, S)."""
         keys, last, mask = self.encoder(src)
         (hidden,) = self.bridge(last)
-        memory = Abstract(keys, self.attention.prepare(keys), self.encoder.embedding(src), mask)
+        memory = TitleMemory(keys, self.attention.prepare(keys), self.encoder.embedding(src), mask)
         even = mask / mask.sum(dim=1, keepdim=True).clamp(min=1)  # (B, S): the first step reads the mean of the states
-        return Titling(hidden, even.unsqueeze(1) @ keys, even, memory)
+        return TitleState(hidden, even.unsqueeze(1) @ keys, even, memory)
 
-    def step(self, token: Tensor, state: Titling) -> tuple[Tensor, Titling]:
+    def step(self, token: Tensor, state: TitleState) -> tuple[Tensor, TitleState]:
         """Read one more target token, int64 (B,): logits of the next one, (B, V), and the state after it."""
         output, state = self.advance(self.embedding(token.unsqueeze(1)), state)
         return self.logits(output).squeeze(1), state
 
-    def step_attention(self, state: Titling) -> Tensor:
+    def step_attention(self, state: TitleState) -> Tensor:
         """How much the last step looked at each source token, (B, S)."""
         return state.weights
 
-    def advance(self, embedded: Tensor, state: Titling) -> tuple[Tensor, Titling]:
+    def advance(self, embedded: Tensor, state: TitleState) -> tuple[Tensor, TitleState]:
         """Take the step of one target token (B, 1, E): what is compared with the token vectors (B, 1, E), the state."""
         memory = state.memory
         hidden, (layer,) = read(self.decoder, torch.cat([embedded, state.context], dim=2), (state.hidden,))  # (B, 1, H)
-        place = torch.zeros(len(hidden), 1, dtype=torch.int64, device=hidden.device)  # only local windows look at it
+        place = hidden.new_zeros(hidden.shape[:2], dtype=torch.int64)  # only local windows look at it
         weights = self.attention.weights(hidden, memory.prepared, memory.mask, place)  # (B, 1, S)
         context = weights @ memory.keys  # (B, 1, H)
         output = torch.tanh(self.combine(torch.cat([hidden, context], dim=2)))  # (B, 1, E)
         if self.lexical:
             output = output + weights @ memory.words
-        return output, Titling(layer, context, weights.squeeze(1), memory)
+        return output, TitleState(layer, context, weights.squeeze(1), memory)
 
     def logits(self, output: Tensor) -> Tensor:
         """What is compared with the token vectors (B, T, E) to logits (B, T, V)."""

@@ -19,7 +19,7 @@ from pytorch_lightning import Trainer, seed_everything
 from pytorch_lightning.utilities.exceptions import MisconfigurationException
 from safetensors import SafetensorError
 from safetensors.torch import load_model, save_model
-from torch import Tensor
+from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
 from runner.errors import UserError, first_line
@@ -207,6 +207,14 @@ class Task(Loop):
     def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
         """Return inputs of the net, `rows` examples of `length` tokens, with which an export traces it."""
         return examples.of_length(data, rows, length)
+
+    def programs(self, inputs: list[tuple[Tensor, ...]]) -> dict[str, tuple[nn.Module, list[tuple[Tensor, ...]]]]:
+        """Return what an export writes, by name, with inputs to trace and check it; usually the net, without a name.
+
+        Args:
+            inputs: of the net, several batch sizes and lengths.
+        """
+        return {"": (self.net, inputs)}
 
     def start_scoring(self) -> None:
         """Start computing the metrics of labelled rows."""

@@ -34,6 +34,7 @@ from runner.tasks.examples import LENGTH
 from runner.tasks.means import Scalars, of_all_processes
 from runner.tasks.next_tokens import cross_entropy, mean_over_tokens, perplexity
 from runner.tasks.text_scores import TextScores
+from runner.tasks.two_programs import two_programs
 from runner.text.vocabulary import PAD, UNK
 
 ROWS = 64  # sources that are decoded together
@@ -249,6 +250,15 @@ class SequenceToSequence(Task):
         names = ("source", "reference", "prediction")
         lines = [f"{name:>10}  {text}" for sample in self.samples for name, text in zip(names, sample, strict=True)]
         return "\n" + "\n".join(lines)
+
+    # For other programs.
+
+    def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
+        known = len(source_codec(data).vocabulary)
+        return (torch.randint(1, known, (rows, length), generator=torch.Generator().manual_seed(0)),)
+
+    def programs(self, inputs: list[tuple[Tensor, ...]]) -> dict[str, tuple[nn.Module, list[tuple[Tensor, ...]]]]:
+        return two_programs(self.net, [src for (src,) in inputs], self.first)
 
     # Figures.
 
