@@ -332,7 +332,9 @@ def hub_model(name: str, revision: str) -> str:
         UserError: it cannot be reached, or the revision is not a commit.
     """
     if not re.fullmatch("[0-9a-f]{40}", str(revision)):
-        raise UserError(f"${{hub_model:{name},{revision}}}: the revision is a full commit of the model, 40 digits 0-9a-f")
+        raise UserError(
+            f"${{hub_model:{name},{revision}}}: the revision is a full commit of the model, 40 digits 0-9a-f"
+        )
     try:
         from huggingface_hub import snapshot_download
 

@@ -97,9 +97,7 @@ class Pretrained(nn.Module):
             number = re.search(r"\.(\d+)\.", name)
             above = depth if "embed" in name else 0 if number is None else depth - 1 - int(number[1])
             groups.setdefault(above, []).append(parameter)
-        return [
-            {"params": groups[above], "lr_factor": self.layer_decay ** (above + 1)} for above in sorted(groups)
-        ]
+        return [{"params": groups[above], "lr_factor": self.layer_decay ** (above + 1)} for above in sorted(groups)]
 
     def save_files(self, folder: Path) -> None:
         """Leave out of the copied folder what the weights of the run replace."""

@@ -75,7 +75,9 @@ class InFolder:
         except (ImportError, ValueError) as error:
             raise UserError(f"data.tokenizer: {error}") from error
         if not found.is_fast:
-            raise UserError(f"data.tokenizer: that of {self.folder} cannot be stored with a model (it is not a fast one)")
+            raise UserError(
+                f"data.tokenizer: that of {self.folder} cannot be stored with a model (it is not a fast one)"
+            )
         names = found.convert_ids_to_tokens(range(len(found)))
         if len(names) > vocab_size:
             raise UserError(f"{self.folder} has {len(names)} tokens: type data.vocab_size={len(names)}")

@@ -20,7 +20,9 @@ def transformers() -> Any:
     try:
         import transformers as package
     except ImportError as error:
-        raise ImportError('a pretrained model needs the package transformers: pip install "runner[pretrained]"') from error
+        raise ImportError(
+            'a pretrained model needs the package transformers: pip install "runner[pretrained]"'
+        ) from error
     package.utils.logging.set_verbosity_error()
     package.utils.logging.disable_progress_bar()
     return package
@@ -43,11 +45,15 @@ def tokenizer_of(folder: str | Path) -> Any:
     """
     check_folder(folder)
     try:
-        found = transformers().AutoTokenizer.from_pretrained(str(folder), local_files_only=True, trust_remote_code=False)
+        found = transformers().AutoTokenizer.from_pretrained(
+            str(folder), local_files_only=True, trust_remote_code=False
+        )
     except (OSError, KeyError, ValueError) as error:
         raise ValueError(f"{folder} has no tokeniser that can be read: {str(error).strip().splitlines()[0]}") from error
     if found.pad_token_id is None or found.unk_token_id is None:
-        raise ValueError(f"the tokeniser of {folder} has no padding token or no unknown token, as those of encoders have")
+        raise ValueError(
+            f"the tokeniser of {folder} has no padding token or no unknown token, as those of encoders have"
+        )
     return found
 
 
