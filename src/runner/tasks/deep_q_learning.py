@@ -130,8 +130,8 @@ class DeepQLearning(Task):
         num_outputs: actions A.
         discount: weight of the next step's value, in [0, 1].
         double: whether the net picks the next action and the target net values it; otherwise the target net does both.
-        clip_errors: whether an error above 1 has the gradient of 1 (Huber's loss); otherwise errors are squared, so that
-            the few steps that end an episode count more.
+        clip_errors: whether an error above 1 has the gradient of 1 (Huber's loss); otherwise errors are squared, so
+            that the few steps that end an episode count more.
         memory_size: steps remembered, at least 1.
         replay_rows: remembered steps of a training step, at least 1.
         warm_up: random steps before the first training step, at least 1.
