@@ -38,6 +38,7 @@ def through_runner(steps: int) -> float:
     """Steps a second of `runner model=dqn`, the same sizes."""
     cfg = compose(["model=dqn", f"data.steps={steps}", f"data.batch_size={EVERY}", "trainer.max_epochs=1",
                    "trainer.accelerator=cpu", "+trainer.limit_val_batches=0", "callbacks={}", "task.double=false",
+                   "task.clip_errors=false",
                    f"task.replay_rows={ROWS}", f"task.warm_up={WARM_UP}", f"task.refresh={REFRESH // EVERY}",
                    f"task.epsilon_end={EPSILON_END}", f"task.epsilon_steps={EPSILON_STEPS}",
                    f"task.memory_size={SIZE}"])  # fmt: skip

@@ -11,6 +11,7 @@ Shape letters: B steps or episodes, F features of an observation.
 
 import hashlib
 import importlib.util
+import os
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -138,7 +139,7 @@ class CartPole(DataModule):
     in_features: int = 4
     num_actions: int = 2
     steps: int = 5000
-    batch_size: int = 10
+    batch_size: int = 4
     val_episodes: int = 20
     test_episodes: int = 100
     longest: int | None = None
@@ -156,6 +157,8 @@ class CartPole(DataModule):
             raise UserError('data=cartpole needs the package gymnasium: pip install "runner[rl]"')
         import gymnasium
 
+        if drawn:  # into memory: no screen is needed, nor looked for
+            os.environ.setdefault("SDL_VIDEODRIVER", "dummy")
         try:
             made = gymnasium.make(
                 self.environment,

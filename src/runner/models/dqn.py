@@ -31,7 +31,7 @@ class DQN(nn.Module):
         self,
         in_features: int,
         num_actions: int,
-        hidden_dims: list[int] | tuple[int, ...] = (120, 84),
+        hidden_dims: list[int] | tuple[int, ...] = (256, 256),
         dueling: bool = False,
     ):
         super().__init__()

@@ -3,10 +3,9 @@
 The net returns the value Q(s, a) of each action: the reward that is still to come, later rewards discounted.
 
 Source: Mnih et al., Human-level control through deep reinforcement learning, Nature 518, 2015, algorithm 1 (replay
-memory, target network); van Hasselt, Guez and Silver, 2015, arXiv:1509.06461 (double); Lillicrap et
-al., 2015, arXiv:1509.02971 (soft updates of the target network). Departures: an episode that is cut off is no end, so
-the value of what would have come is learned (Pardo et al., 2018, arXiv:1712.00378); errors are not clipped, since the
-few steps that end an episode are then outvoted by the others, and values grow without bound.
+memory, target network, clipped errors); van Hasselt, Guez and Silver, 2015, arXiv:1509.06461 (double); Lillicrap et
+al., 2015, arXiv:1509.02971 (soft updates of the target network). Departure: an episode that is cut off is no end, so
+the value of what would have come is learned (Pardo et al., 2018, arXiv:1712.00378).
 
 Shape letters: B remembered steps or episodes, F features of an observation, A actions.
 """
@@ -124,13 +123,15 @@ class Agent:
 
 
 class DeepQLearning(Task):
-    """Squared error between Q(s, a) and the reward plus the discounted value of what came next.
+    """Loss of the difference between Q(s, a) and the reward plus the discounted value of what came next.
 
     Args:
         net: maps observations (B, F) to the value of each action (B, A).
         num_outputs: actions A.
         discount: weight of the next step's value, in [0, 1].
         double: whether the net picks the next action and the target net values it; otherwise the target net does both.
+        clip_errors: whether an error above 1 has the gradient of 1 (Huber's loss); otherwise errors are squared, so
+            that the few steps that end an episode count more.
         memory_size: steps remembered, at least 1.
         replay_rows: remembered steps of a training step, at least 1.
         warm_up: random steps before the first training step, at least 1.
@@ -147,17 +148,19 @@ class DeepQLearning(Task):
         num_outputs: int,
         discount: float = 0.99,
         double: bool = True,
+        clip_errors: bool = True,
         memory_size: int = 50_000,
         replay_rows: int = 128,
         warm_up: int = 1000,
-        refresh: int = 50,
+        refresh: int = 100,
         tau: float = 1.0,
         epsilon_start: float = 1.0,
         epsilon_end: float = 0.05,
-        epsilon_steps: int = 15_000,
+        epsilon_steps: int = 8000,
     ):
         super().__init__(net)
         self.num_outputs, self.discount, self.picks_itself = num_outputs, discount, double
+        self.loss = F.smooth_l1_loss if clip_errors else F.mse_loss
         self.memory_size, self.replay_rows, self.warm_up = memory_size, replay_rows, warm_up
         self.refresh, self.tau = refresh, tau
         self.epsilon_start, self.epsilon_end, self.epsilon_steps = epsilon_start, epsilon_end, epsilon_steps
@@ -184,7 +187,7 @@ class DeepQLearning(Task):
             best = (self.net(batch.after) if self.picks_itself else later).argmax(dim=1, keepdim=True)  # (B, 1)
             wanted = batch.reward + self.discount * ~batch.ended * later.gather(1, best).squeeze(1)  # (B,)
         earned = Mean(torch.tensor(sum(self.returns) / max(len(self.returns), 1)), len(self.returns))
-        return {"loss": F.mse_loss(value, wanted), "q_value": value.mean(), "return_mean": earned}
+        return {"loss": self.loss(value, wanted), "q_value": value.mean(), "return_mean": earned}
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Remembered:
         before, after = torch.randn(2, rows, facts["in_features"], generator=draw)
