@@ -57,12 +57,12 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
     task.net.cpu().eval()
     inputs = samples(task, data)
     if form == "safetensors":
-        return report(target, *export_net(task.net, inputs, form, target, bundle))
+        return said_of(target, *export_net(task.net, inputs, form, target, bundle))
     said = []
     for name, (program, batches) in task.programs(inputs).items():
         file = target.with_stem(f"{target.stem}_{name}") if name else target
         apart, shapes = export_net(program, batches, form, file)
-        said += report(file, apart, shapes)
+        said += said_of(file, apart, shapes)
         lengths = {shape[1] for shape, *_ in shapes if len(shape) > 1}
         if any(tensor.dtype == torch.int64 and tensor.ndim == 2 for tensor in batches[0][:1]) and len(lengths) == 1:
             said.append(
@@ -71,7 +71,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
     return said
 
 
-def report(file: Path, apart: float, shapes: list[list[tuple[int, ...]]]) -> list[str]:
+def said_of(file: Path, apart: float, shapes: list[list[tuple[int, ...]]]) -> list[str]:
     """Where an exported net is and how it was checked."""
     shown = ", ".join(" and ".join(" x ".join(map(str, shape)) for shape in of_one[:MOST_SHAPES]) for of_one in shapes)
     return [str(file), f"checked with inputs of {shown}: at most {apart:.1e} from the net's own answers"]
