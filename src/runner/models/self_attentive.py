@@ -45,7 +45,7 @@ class SelfAttentive(nn.Module):
         attention_dim: int = 100,
         hops: int = 4,
         dense_dim: int = 128,
-        penalty: float = 0.1,
+        penalty: float = 0.01,
         dropout: float = 0.5,
     ):
         super().__init__()
