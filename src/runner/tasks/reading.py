@@ -25,6 +25,7 @@ from runner.text.vocabulary import PAD
 
 TINY = 1e-10  # keeps the logarithm of a sum finite
 SHOWN = 3  # questions after each epoch
+LONGEST = 60  # words of a question in an export
 
 
 class ClozeReading(Task):
@@ -95,7 +96,8 @@ class ClozeReading(Task):
         return "\n" + "\n".join(lines)
 
     def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
-        return super().export_inputs(data, rows, length)[:2]
+        document, question, _ = super().export_inputs(data, rows, length)
+        return document, question[:, :LONGEST]  # recurrent layers are unrolled: a long question would double the work
 
 
 def sums_of(weights: Tensor, named: Tensor) -> Tensor:
