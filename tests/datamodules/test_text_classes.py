@@ -124,6 +124,14 @@ def test_clothing_reviews_by_stars_and_by_age(reviews, classes, found):
         assert data.class_names[target] == found[row["text"]]
 
 
+def test_stars_may_be_a_number():
+    data = Ratings(target="number")
+    data.setup()
+    assert data.target_names == ["stars"] and data.class_names is None
+    for row, target in zip(data.raw("train", 5), data.targets_of("train"), strict=False):
+        assert target == {"Lovely dress": 5.0, "Too short": 1.0}[row["text"]]
+
+
 def test_a_text_as_sentences_is_stored_as_it_is_encoded(tmp_path):
     file = tmp_path / "table.csv"
     rows = [f"Fine film. Number {number}! It is very {'' if number % 3 else 'very '}long.,yes" for number in range(20)]

@@ -253,3 +253,12 @@ def test_apt_is_called_as_a_user_would_call_it(tmp_path, monkeypatch):
     wanted = sources.Archive("apt", "tiny", "1.0", "tiny_1.0_all.deb", hashlib.sha256(b"content").hexdigest())
     assert sources.archive(wanted).read_bytes() == b"content"
     assert " ".join(wanted.by_hand) == "apt-get download tiny=1.0"
+
+
+def test_a_model_of_the_hub_is_a_full_commit_and_not_fetched_when_that_is_forbidden(monkeypatch, tmp_path):
+    with pytest.raises(UserError, match="the revision is a full commit"):
+        sources.hub_model("some/model", "main")
+    monkeypatch.setenv("RUNNER_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    with pytest.raises(UserError, match=r'"some/model" could not be fetched\.\n(.*\n)*.*model\.path=FOLDER'):
+        sources.hub_model("some/model", "0" * 40)
