@@ -25,7 +25,7 @@ class ReadsSource(nn.Module):
         self.net = net
 
     def forward(self, src: Tensor) -> tuple[Tensor, ...]:
-        return parts_of(self.net.start(src))
+        return parts_of_state(self.net.start(src))
 
 
 class TakesStep(nn.Module):
@@ -43,10 +43,10 @@ class TakesStep(nn.Module):
     def forward(self, *inputs: Tensor) -> tuple[Tensor, ...]:
         """A token (B,) and the parts of the state before it."""
         logits, state = self.net.step(inputs[0], tree_unflatten(inputs[1:], self.form))
-        return logits, *parts_of(state)
+        return logits, *parts_of_state(state)
 
 
-def parts_of(state: Any) -> tuple[Tensor, ...]:
+def parts_of_state(state: Any) -> tuple[Tensor, ...]:
     """The tensors of a state, each in one piece of memory, as a program expects them."""
     return tuple(part.contiguous() for part in tree_flatten(state)[0])
 
@@ -67,5 +67,5 @@ def two_programs(net: Any, sources: list[Tensor], first: int) -> dict[str, tuple
         for _ in range(taken):
             logits, state = net.step(token, state)
             token = logits.argmax(dim=1)
-        steps.append((token, *parts_of(state)))
+        steps.append((token, *parts_of_state(state)))
     return {"encoder": (ReadsSource(net), [(src,) for src in sources]), "decoder": (TakesStep(net, state), steps)}
