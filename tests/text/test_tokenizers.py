@@ -5,7 +5,7 @@ import json
 import pytest
 
 from runner.errors import UserError
-from runner.text.tokenizers import Phrases, char, jieba, penn, regex, tokenizer, truncated, word
+from runner.text.tokenizers import Phrases, cased, char, jieba, penn, regex, tokenizer, truncated, word
 
 
 def test_word_is_lower_case_without_punctuation():
@@ -15,6 +15,13 @@ def test_word_is_lower_case_without_punctuation():
 
 def test_regex_keeps_punctuation_as_tokens():
     assert regex("Good, isn't it?!") == ["good", ",", "isn't", "it", "?", "!"]
+
+
+def test_cased_cuts_as_the_conll_data_do():
+    assert cased("The U.S. lost 2-0 on 1996-08-22, said O'Brien's boss at AT&T...") == [
+        "The", "U.S.", "lost", "2-0", "on", "1996-08-22", ",", "said", "O'Brien", "'s", "boss", "at", "AT&T", "..."
+    ]  # fmt: skip
+    assert cased("They're late.") == ["They", "'re", "late", "."]
 
 
 def test_char_keeps_everything():

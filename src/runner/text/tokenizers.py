@@ -24,6 +24,10 @@ from runner.text.vocabulary import Vocabulary
 
 _WORD = re.compile(r"\w+(?:['\u2019]\w+)*")
 _PENN = re.compile(r"n't\b|'(?:s|m|d|re|ve|ll)\b|\w+?(?=n't\b)|\w+|[^\w\s]")
+_ENDING = r"['\u2019](?:s|re|ve|ll|m|d)\b"  # of a word: it's
+_CASED = re.compile(
+    rf"{_ENDING}|(?:[A-Z]\.)+(?=\W|\Z)|\w+(?:[-.,:/&]\w+|(?!{_ENDING})['\u2019]\w+)*|--+|\.\.+|[^\w\s]", re.IGNORECASE
+)
 _WORD_OR_MARK = re.compile(r"\w+(?:['\u2019]\w+)*|[^\w\s]")
 
 Tokenizer = Callable[[str], list[str]]
@@ -122,13 +126,13 @@ class Phrases:
 
 
 def cased(text: str) -> list[str]:
-    """Return the words as they are written and every punctuation mark as a separate token."""
-    return _WORD_OR_MARK.findall(text)
+    """Return words as written and marks, as the CoNLL data have them: 's apart, U.S., 2-0 and 1996-08-22 whole."""
+    return _CASED.findall(text)
 
 
 def regex(text: str) -> list[str]:
     """Return the words in lower case and every punctuation mark as a separate token."""
-    return cased(text.lower())
+    return _WORD_OR_MARK.findall(text.lower())
 
 
 def penn(text: str) -> list[str]:
