@@ -27,7 +27,7 @@ ARCHIVE = sources.Archive(
 )
 MEMBERS = ("data/pubmed20n0014.xml.gz", "data/pubmed21n1298.xml.gz")
 COLUMNS = ("abstract", "title")  # of a table, in letters of any size
-SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z0-9(])")
+SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z(])")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
