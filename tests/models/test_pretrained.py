@@ -100,6 +100,7 @@ def test_lora_changes_nothing_at_first_and_trains_little(folder):
         ({"max_len": 41}, "max_len=41 is more than the 40 positions"),
         ({"num_layers": 3}, "num_layers=3: .* has 2"),
         ({"layer_decay": 0.0}, "layer_decay and lora_alpha must be above 0"),
+        ({"tokenizer": "word"}, "leave data.tokenizer=word out"),
         ({"path": "nowhere"}, "nowhere has no config.json"),
     ],
 )

@@ -36,6 +36,7 @@ class Pretrained(nn.Module):
         layer_decay: learning rate of a layer as a share of that of the layer above it, above 0; 1 = the same rate.
         lora_rank: rank of the matrices that are trained in place of the encoder (LoRA); 0 = the encoder is trained.
         lora_alpha: how much these matrices count, above 0; divided by their rank.
+        tokenizer: that of the data, which has to be the folder `path`; None = not checked.
 
     Raises:
         ValueError: a value out of range, or a folder that does not fit.
@@ -56,6 +57,7 @@ class Pretrained(nn.Module):
         layer_decay: float = 1.0,
         lora_rank: int = 0,
         lora_alpha: float = 16.0,
+        tokenizer: str | None = None,
     ):
         super().__init__()
         check_size(vocab_size=vocab_size, max_len=max_len, num_outputs=num_outputs)
@@ -66,6 +68,10 @@ class Pretrained(nn.Module):
         if layer_decay <= 0 or lora_alpha <= 0:
             raise ValueError(f"layer_decay and lora_alpha must be above 0, received {layer_decay} and {lora_alpha}")
         self.encoder = huggingface.encoder(path, num_layers)
+        if tokenizer is not None and huggingface.has_weights(path) and Path(tokenizer) != Path(path):
+            raise ValueError(
+                f"the tokens of the data have to be those of the encoder: leave data.tokenizer={tokenizer} out"
+            )
         config: Any = self.encoder.config
         if vocab_size > config.vocab_size:
             raise ValueError(f"vocab_size={vocab_size} is more than the {config.vocab_size} tokens of {path}")

@@ -37,6 +37,11 @@ def check_folder(folder: str | Path) -> None:
         )
 
 
+def has_weights(folder: str | Path) -> bool:
+    """Return whether a folder has weights: one inside the model of a run has none."""
+    return any(Path(folder).glob("*.safetensors"))
+
+
 def tokenizer_of(folder: str | Path) -> Any:
     """Return the tokeniser of a folder.
 
@@ -96,7 +101,7 @@ def encoder(folder: str | Path, num_layers: int | None = None) -> Any:
             if num_layers > config.num_hidden_layers:
                 raise ValueError(f"num_layers={num_layers}: {folder} has {config.num_hidden_layers}")
             config.num_hidden_layers = num_layers
-        if not list(Path(folder).glob("*.safetensors")):
+        if not has_weights(folder):
             if not Path(folder, "..", "..", "weights.safetensors").is_file():
                 raise ValueError(f"{folder} has no weights in safetensors, the only format that is read")
             made, missing = library.AutoModel.from_config(config, trust_remote_code=False, dtype=torch.float32), []
