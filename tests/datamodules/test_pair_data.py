@@ -38,8 +38,17 @@ def test_the_target_is_the_source_backwards_moved_by_one_token() -> None:
     assert all(row["source"] == row["target"] for row in made(Copy).raw("train"))
 
 
-def test_no_source_is_in_two_splits() -> None:
+def test_a_row_of_letters_is_kept_once() -> None:
     data = made(longest=2)  # only 30 different rows
+    sources = [row["source"] for split in ("train", "val", "test") for row in data.raw(split)]
+    assert len(sources) == len(set(sources)) <= 30
+
+
+def test_no_source_is_in_two_splits(tmp_path) -> None:
+    file = tmp_path / "pairs.txt"
+    file.write_text("".join(f"{number % 30}\t{number}\n" for number in range(300)), encoding="utf-8")
+    data = PairFile(path=str(file))
+    data.setup()
     sources = [{row["source"] for row in data.raw(split)} for split in ("train", "val", "test")]
     assert all(sources)
     assert not sources[0] & sources[1] and not sources[0] & sources[2] and not sources[1] & sources[2]

@@ -18,7 +18,8 @@ class Reverse(PairData):
     Args:
         letters: how many of a, b, c ... are used, in [1, 26].
         longest: letters of a row at most, at least 1.
-        rows: of all splits together, at least 1; some may be drawn more than once, and all of those are in one split.
+        rows: drawn for all splits together, at least 1; each is kept once, so there are fewer: of the short ones, which
+            are few, one alone would otherwise be a tenth of a split.
     """
 
     letters: int = 10
@@ -31,12 +32,12 @@ class Reverse(PairData):
 
     def find(self) -> FoundPairs:
         step = -1 if self.backwards else 1
-        pairs = [TextPair(row, row[::step]) for row in self.drawn()]
+        pairs = [TextPair(row, row[::step]) for row in dict.fromkeys(self.drawn())]
         name = type(self).__name__.lower()
         return FoundPairs(
             name,
             lambda: pairs,
-            source=f"made here: {self.rows} rows of up to {self.longest} of {self.letters} letters",
+            source=f"made here: {len(pairs)} rows of up to {self.longest} of {self.letters} letters",
             digest=hashlib.sha256(repr(pairs).encode()).hexdigest(),
             reading={"made": name},
         )
