@@ -64,7 +64,7 @@ def by_hand(steps: int, vector: bool) -> float:
     target.load_state_dict(net.state_dict())
     optimizer = torch.optim.Adam(net.parameters(), lr=0.001)
     before, after = np.zeros((SIZE, 4), np.float32), np.zeros((SIZE, 4), np.float32)
-    actions, rewards, ends = np.zeros((SIZE, 1), np.int64), np.zeros(SIZE, np.float32), np.zeros(SIZE, np.float32)
+    actions, rewards, ends = (np.zeros((SIZE, 1), kind) for kind in (np.int64, np.float32, np.float32))
     seen, _ = made.reset(seed=0)
     began = 0.0
     for step in range(WARM_UP + steps):
@@ -74,16 +74,11 @@ def by_hand(steps: int, vector: bool) -> float:
         if step < WARM_UP or random.random() < epsilon:
             action = made.action_space.sample()
         else:
-            action = torch.argmax(net(torch.Tensor(seen)), dim=-1).cpu().numpy()
-        following, reward, ended, cut_off, _ = made.step(action if vector else int(action))
+            action = torch.argmax(net(torch.Tensor(seen).view(1, -1)), dim=1).cpu().numpy()
+        following, reward, ended, cut_off, _ = made.step(action if vector else int(np.squeeze(action)))
         place = step % SIZE
-        before[place], after[place], actions[place], rewards[place], ends[place] = (
-            seen,
-            following,
-            action,
-            reward,
-            ended,
-        )
+        for column, value in ((before, seen), (after, following), (actions, action), (rewards, reward), (ends, ended)):
+            column[place] = value
         seen = following
         if not vector and (ended or cut_off):
             seen, _ = made.reset()
@@ -92,9 +87,9 @@ def by_hand(steps: int, vector: bool) -> float:
         if step % EVERY == 0:
             rows = np.random.randint(0, min(step + 1, SIZE), ROWS)
             with torch.no_grad():
-                best = target(torch.from_numpy(after[rows])).max(dim=1).values
+                best = target(torch.from_numpy(after[rows])).max(dim=1, keepdim=True).values
                 wanted = torch.from_numpy(rewards[rows]) + DISCOUNT * best * (1 - torch.from_numpy(ends[rows]))
-            value = net(torch.from_numpy(before[rows])).gather(1, torch.from_numpy(actions[rows])).squeeze()
+            value = net(torch.from_numpy(before[rows])).gather(1, torch.from_numpy(actions[rows]))
             loss = F.mse_loss(wanted, value)
             optimizer.zero_grad()
             loss.backward()
