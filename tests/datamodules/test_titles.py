@@ -33,8 +33,8 @@ def test_english_articles_with_both_parts_are_read() -> None:
         article("No abstract.", ""),
     ]
     xml = f"<PubmedArticleSet>{''.join(articles)}</PubmedArticleSet>".encode()
-    opened = gzip.open(io.BytesIO(gzip.compress(xml)))
-    assert list(medline_articles(opened)) == [TextPair("To see this. It was seen.", "A 1H study.")]
+    with gzip.open(io.BytesIO(gzip.compress(xml))) as opened:
+        assert list(medline_articles(opened)) == [TextPair("To see this. It was seen.", "A 1H study.")]
 
 
 def test_the_first_sentence() -> None:
