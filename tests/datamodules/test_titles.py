@@ -78,7 +78,7 @@ def test_scores_of_the_first_sentence_stand_next_to_those_of_the_net(tmp_path) -
 def test_mistakes_are_named(tmp_path) -> None:
     file = tmp_path / "titles.jsonl"
     file.write_text('{"title": "A title", "abstrct": "A text"}\n')
-    with pytest.raises(UserError, match='line 1 has no column "abstract".*Did you mean "abstrct"'):
+    with pytest.raises(UserError, match=r'line 1 has no column "abstract".*Did you mean "abstrct"'):
         Titles(path=str(file)).setup()
     with pytest.raises(UserError, match=r"titles\.json does not exist"):
         Titles(path=str(tmp_path / "titles.json")).setup()
