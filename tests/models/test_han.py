@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from values import CLOSE
 
+from runner.inference.export import ENDINGS, ROWS, export_net
 from runner.models.han import HAN
 
 SIZE = 4
@@ -66,3 +67,10 @@ def test_attention_is_on_real_words_alone(net) -> None:
     assert weights.shape == tokens.shape
     torch.testing.assert_close(weights.sum(dim=1), torch.ones(3), **CLOSE)
     assert not weights[tokens == 0].any() and (weights[tokens != 0] > 0).all()
+
+
+@pytest.mark.parametrize("form", ["onnx", "torch_export"])
+def test_an_exported_net_takes_any_number_of_documents_of_one_length(form, net, tmp_path) -> None:
+    batches = [(torch.randint(1, 12, (rows, places)),) for rows, places in zip(ROWS, (1, 3, 7, 10), strict=True)]
+    apart, shapes = export_net(net, batches, form, tmp_path / f"net{ENDINGS[form]}")
+    assert apart < 1e-5 and shapes == [[(rows, 10)] for rows in ROWS]

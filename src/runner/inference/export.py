@@ -143,7 +143,11 @@ def follow(net: nn.Module, batches: Batches) -> tuple[torch.export.ExportedProgr
         raise UserError(f"{type(net).__name__} cannot be exported, since {net.no_export}. Use predict or serve")
     axes = [changing([batch[place] for batch in batches]) for place in range(len(batches[-1]))]
     try:
-        return traced(net, batches[-1], axes), batches
+        program = traced(net, batches[-1], axes)
+        takes = program.module()
+        for batch in batches:  # a program may refuse by a guard what it was said to take
+            takes(*batch)
+        return program, batches
     except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
         reason = error
     if any(len(free) > 1 for free in axes):
