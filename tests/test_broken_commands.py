@@ -55,10 +55,10 @@ BROKEN = [
     ("predict run=textcnn-textcnn text=x output=answers.xls", [".csv", "answers.xls"]),
     # evaluate
     ("evaluate", ["run= is missing"]),
-    ("evaluate last", ["received 'last'", "Allowed: run="]),
+    ("evaluate last", ["run= is missing, for example run=last"]),
     ("export run=mlp-iris format=onx", ["format is onnx, torch_export or safetensors", 'Did you mean "onnx"?']),
     ("predict run=mlp-iris resume=yes", ["resume is true or false, received 'yes'"]),
-    ("evaluate rum=last", ['Did you mean "run"?']),
+    ("evaluate rum=last", ["run= is missing, for example run=last"]),
     ("evaluate run=mlp-iris split=train", ["split is test or val, received 'train'"]),
     ("evaluate run=mlp-iris split=valid", ["split is test or val, received 'valid'"]),
     ("evaluate run=mlp-iris output=x.csv", ["output= goes with input=FILE"]),

@@ -20,7 +20,7 @@ def test_list_prints_every_choice_on_one_line():
             assert f"  {name} " in text and BUILT_IN.summary(group, name) in text
     textcnn = text[text.index("  textcnn ") :].splitlines()[1]
     assert textcnn.strip().startswith("reads:") and "movie_reviews" in textcnn
-    assert "+ your own table with data=csv" in textcnn
+    assert "+ your own table with " in textcnn and "data=csv" in textcnn
     assert "reads: characters, corpus + your own table with data=ptb or data=text8\n" in text
 
 

@@ -27,7 +27,7 @@ from runner.tasks.base import FILES, Task
 
 log = logging.getLogger(__name__)
 OPSET = 20  # of the ONNX operators; onnxruntime reads it since 1.17
-MOST_SHAPES = 2  # of the inputs of a batch that are named in what is printed
+MOST_SHAPES = 3  # of the inputs of a batch that are named in what is printed
 ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
 LONGEST = 50  # tokens of a row, if the data do not say how long a row may be
 TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number

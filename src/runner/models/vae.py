@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from runner.models.layers.trunk import TrunkDecoder, TrunkEncoder
+from runner.models.ranges import check_size
 
 
 class VAE(nn.Module):
@@ -42,6 +43,7 @@ class VAE(nn.Module):
         num_classes: int = 10,
     ):
         super().__init__()
+        check_size(latent_dim=latent_dim)
         self.latent_dim, self.conditional = latent_dim, conditional
         known = num_classes if conditional else 0
         self.encoder = TrunkEncoder(image_shape, 2 * latent_dim, hidden_dims, batch_norm)

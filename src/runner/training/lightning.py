@@ -19,6 +19,7 @@ NOISE = (
     ".*You requested to overfit.*",  # our loader keeps the order itself, see DataModule.train_dataloader
     ".*Total length of `list` across ranks is zero.*",  # data without validation
     ".*the hooks will not be called on every batch.*",  # gradients are accumulated as without our own hooks
+    ".*WeightAveraging.*overrides the configure_model.*",  # only trainer=sharded shares out the net there
     ".*sync_dist=True.*",  # the means are summed over the processes before they are logged
 )
 PROFILERS = {"simple": SimpleProfiler, "advanced": AdvancedProfiler, "pytorch": PyTorchProfiler}

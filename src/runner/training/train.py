@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as lightning
+from matplotlib.figure import Figure
 from omegaconf import DictConfig, OmegaConf, open_dict
 from pytorch_lightning.accelerators import CPUAccelerator
 
@@ -98,8 +99,7 @@ def train(
         "duration_seconds": round(time.time() - started, 3),
     }
     doing("drawing figures and storing the model")  # drawn in every process: the data come from all of them
-    task.eval()  # Lightning is back in training mode, in which batch norm would learn from what is drawn
-    drawn = (task.figures() if "test" in data.sizes else {}) | data.figures(task)
+    drawn = all_figures(task, data)
     if trainer.is_global_zero:
         save_bundle(folder, cfg, task, data)
         save_figures(folder, drawn, titled(cfg, record), task.monitor, history, best_step)
@@ -110,6 +110,12 @@ def train(
             keep_model(record, folder, cfg, task, data)
         write_atomically(folder / "metrics.json", json.dumps(result, indent=2) + "\n")
     return result
+
+
+def all_figures(task: Task, data: DataModule) -> dict[str, Figure]:
+    """Return the figures of objective and data by name; batch norm must not learn from what is drawn."""
+    task.eval()  # Lightning is back in training mode
+    return (task.figures() if "test" in data.sizes else {}) | data.figures(task)
 
 
 def open_record(record: Record, cfg: DictConfig, folder: Path, data: DataModule) -> None:
