@@ -39,12 +39,12 @@ def tree_lstm(net: TreeLSTM, tokens: list[int], parents: list[int]) -> Tensor:
 def recursive_nn(net: RecursiveNN, tokens: list[int], parents: list[int]) -> Tensor:
     """Logits of all nodes (N, K) of one tree: equation 5 of Socher et al., with a token at every node."""
     states: dict[int, Tensor] = {}
-    families, maps = children_of(parents), net.from_child.maps
+    families, maps = children_of(parents), net.from_children.weight.chunk(net.places, dim=1)
 
     def visit(node: int) -> Tensor:
         total = net.from_token(net.embedding.weight[tokens[node]])
         for place, child in enumerate(families[node]):
-            total = total + maps[min(place, len(maps) - 1)](visit(child))
+            total = total + maps[min(place, len(maps) - 1)] @ visit(child)
         states[node] = torch.tanh(total)
         return states[node]
 

@@ -10,7 +10,7 @@ Shape letters: M nodes of one height, C their children, E embedding, H hidden un
 import torch
 from torch import Tensor, nn
 
-from runner.models.layers.by_height import ByPlace, Level, TreeNet
+from runner.models.layers.by_height import Level, TreeNet
 from runner.models.ranges import check_size
 
 
@@ -44,9 +44,11 @@ class RecursiveNN(TreeNet):
         check_size(max_children=max_children)
         self.state_dim = hidden_dim
         self.from_token = nn.Linear(embed_dim, hidden_dim)
-        self.from_child = ByPlace(hidden_dim, hidden_dim, max_children if ordered else 1)
+        self.places = max_children if ordered else 1
+        self.from_children = nn.Linear(self.places * hidden_dim, hidden_dim, bias=False)
 
     def combine(self, words: Tensor, children: Tensor, level: Level) -> Tensor:
         """Token vectors (M, E) and hidden states of children (C, H) to those of the nodes (M, H)."""
-        by_child = self.from_child(children, level.places)  # (C, H)
-        return torch.tanh(self.from_token(words).index_add(0, level.parents, by_child))
+        slots = level.parents * self.places + level.places.clamp(max=self.places - 1)  # (C,)
+        side_by_side = words.new_zeros(len(words) * self.places, self.hidden_dim).index_add(0, slots, children)
+        return torch.tanh(self.from_token(words) + self.from_children(side_by_side.view(len(words), -1)))

@@ -55,6 +55,6 @@ class TreeLSTM(TreeNet):
         by_child, forget_child = self.from_child(hidden, level.places).split([3 * size, size], dim=1)
         gates = by_token.index_add(0, level.parents, by_child)  # (M, 3H)
         enter, leave, new = gates.split(size, dim=1)
-        kept = torch.sigmoid(forget_token[level.parents] + forget_child) * memory  # (C, H)
+        kept = torch.sigmoid(forget_token.index_select(0, level.parents) + forget_child) * memory  # (C, H)
         cell = (torch.sigmoid(enter) * torch.tanh(new)).index_add(0, level.parents, kept)  # (M, H)
         return torch.cat([torch.sigmoid(leave) * torch.tanh(cell), cell], dim=1)

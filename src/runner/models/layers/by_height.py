@@ -96,14 +96,14 @@ class TreeNet(nn.Module):
 
     def forward(self, tokens: Tensor, parents: Tensor) -> Tensor:
         """Tokens and parents of the nodes, both int64 (B, N), to logits (B, N, K); of padding they mean nothing."""
-        words = F.dropout(self.embedding(tokens), self.dropout, self.training).flatten(0, 1)  # (B * N, E)
-        states, order = words.new_zeros(0, self.state_dim), []
-        for level in levels(parents):
-            order.append(level.nodes)
-            states = torch.cat([states, self.combine(words[level.nodes], states[level.children], level)])
-        hidden = words.new_zeros(len(words), self.hidden_dim)
-        if order:
-            hidden = hidden.index_copy(0, torch.cat(order), states[:, : self.hidden_dim])
+        found = list(levels(parents))
+        order = torch.cat([parents.new_zeros(0), *(level.nodes for level in found)])  # as they are computed
+        words = F.dropout(self.embedding(tokens.flatten().index_select(0, order)), self.dropout, self.training)
+        states = words.new_zeros(0, self.state_dim)
+        for level, of_level in zip(found, words.split([len(level.nodes) for level in found]), strict=True):
+            state = self.combine(of_level, states.index_select(0, level.children), level)  # (M, S)
+            states = torch.cat([states, state])
+        hidden = words.new_zeros(tokens.numel(), self.hidden_dim).index_copy(0, order, states[:, : self.hidden_dim])
         hidden = F.dropout(hidden.view(*tokens.shape, -1), self.dropout, self.training)  # (B, N, H)
         return self.output(hidden)
 
@@ -139,5 +139,5 @@ class ByPlace(nn.Module):
         for place, each in enumerate(self.maps):
             last = place == len(self.maps) - 1
             at = (places >= place if last else places == place).nonzero().squeeze(1)
-            made = made.index_copy(0, at, each(children[at]))
+            made = made.index_copy(0, at, each(children.index_select(0, at)))
         return made
