@@ -56,7 +56,7 @@ class Pretrained(nn.Module):
         num_layers: int | None = None,
         layer_decay: float = 1.0,
         lora_rank: int = 0,
-        lora_alpha: float = 16.0,
+        lora_alpha: int = 16,
         tokenizer: str | None = None,
     ):
         super().__init__()

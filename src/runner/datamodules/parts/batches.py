@@ -27,6 +27,18 @@ class Texts(NamedTuple):
     target: Tensor
 
 
+class TextPairs(NamedTuple):
+    """Two texts in one row, as BERT reads them: `[CLS] first [SEP] second [SEP]`.
+
+    Token numbers (B, T), int64, padded with PAD; `segments` (B, T), int64: 0 = first text and padding, 1 = second text;
+    classes (B,), real values (B, D), or first and last token of a span (B, 2).
+    """
+
+    tokens: Tensor
+    segments: Tensor
+    target: Tensor
+
+
 class Features(NamedTuple):
     """Rows of numbers (B, F), float32; classes (B,) or real values (B, D)."""
 

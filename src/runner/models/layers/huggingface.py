@@ -120,7 +120,7 @@ def encoder(folder: str | Path, num_layers: int | None = None) -> Any:
     return made
 
 
-def add_lora(net: nn.Module, rank: int, alpha: float, dropout: float) -> None:
+def add_lora(net: nn.Module, rank: int, alpha: int, dropout: float) -> None:
     """Freeze a net and add to every linear layer a trained product of two thin matrices, B A * alpha / rank.
 
     Source: Edward Hu et al., LoRA: Low-Rank Adaptation of Large Language Models, ICLR 2022, arXiv:2106.09685; here all
