@@ -40,6 +40,7 @@ SAME_MODULE = {
     "table": "of a user, of a sweep",
 }
 SAME_NAME = {
+    "Copy": "a verb, and pairs of which a net learns to copy the source",
     "run": "one job, for Hydra and from Python",
     "main": "what a program does when it is started",
     "Quadratic": "a function as data and as a net",
