@@ -11,7 +11,6 @@ Shape letters: B examples in question, N classes, K examples of each, E numbers 
 
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 
 from runner.models.layers.embedder import embedder

@@ -57,13 +57,15 @@ class ZeroShot:
         if scale <= 0:
             raise ValueError(f"scale must be above 0, received {scale}")
         if template.count("{}") != 1:
-            raise ValueError(f"template needs {{}} once, where the description of a class stands; received {template!r}")
+            raise ValueError(
+                f"template needs {{}} once, where the description of a class stands; received {template!r}"
+            )
         self.tokenizer: Any = huggingface.tokenizer_of(path)
         self.model: Any
         if method == "embeddings":
             self.model = huggingface.encoder(path, num_layers).eval()
         else:
-            self.model = checkpoints.whole(path, "AutoModelForSequenceClassification")
+            self.model = checkpoints.with_head(path, "AutoModelForSequenceClassification")
             self.entailment = entailment_of(self.model.config.label2id, path)
         self.max_len = min(max_len, self.model.config.max_position_embeddings)
         self.method, self.template, self.scale, self.batch_size = method, template, scale, batch_size

@@ -24,7 +24,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.episodes import Episodes, EpisodeSplit
+from runner.datamodules.parts.episodes import EpisodeSplit, FewShots
 from runner.datamodules.parts.splits import PARTS
 from runner.errors import UserError
 from runner.tasks import examples
@@ -144,17 +144,17 @@ class FewShot(Task):
             for part in PARTS
         }
 
-    def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Episodes:
+    def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> FewShots:
         classes = torch.arange(rows) % self.way
         queries = examples.batch(facts, read, rows, draw, classes)[0]  # (B, ...)
         shape = (rows, self.way, self.shots, *queries.shape[1:])
         others = queries[torch.randint(rows, shape[:3], generator=draw)]
         own = torch.arange(self.way) == classes.unsqueeze(1)  # (B, N)
-        return Episodes(queries, others.where(own.view(*own.shape, *[1] * (len(shape) - 2)), others.flip(0)), classes)
+        return FewShots(queries, others.where(own.view(*own.shape, *[1] * (len(shape) - 2)), others.flip(0)), classes)
 
     # Training and measuring.
 
-    def step(self, batch: Episodes) -> Scalars:
+    def step(self, batch: FewShots) -> Scalars:
         logits = self.logits(batch.query, batch.support)  # (B, N)
         if self.loss == "pairs":
             same = F.one_hot(batch.target, logits.size(1)).float()
@@ -163,7 +163,7 @@ class FewShot(Task):
             loss = F.cross_entropy(logits, batch.target)
         return {"loss": loss, "accuracy": (logits.argmax(dim=1) == batch.target).float().mean()}
 
-    def evaluation_step(self, batch: Episodes) -> Scalars:
+    def evaluation_step(self, batch: FewShots) -> Scalars:
         naive = nearest(batch.query, batch.support) == batch.target
         return self.step(batch) | {"naive_accuracy": naive.float().mean()}
 

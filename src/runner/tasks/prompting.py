@@ -4,7 +4,7 @@ The net is an estimator with `name_classes(descriptions)`; one that answers ques
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -39,7 +39,9 @@ class Prompting(Estimator):
     ):
         super().__init__(net)
         if not hasattr(net, "name_classes"):
-            raise UserError(f"task=prompting is for models that are told the names of classes, not {type(net).__name__}")
+            raise UserError(
+                f"task=prompting is for models that are told the names of classes, not {type(net).__name__}"
+            )
         if descriptions is not None and len(descriptions) != num_outputs:
             raise UserError(f"task.descriptions has {len(descriptions)} entries for {num_outputs} classes")
         self.descriptions = descriptions
@@ -51,7 +53,7 @@ class Prompting(Estimator):
     def connect(self, data: DataModule) -> None:
         super().connect(data)
         names = class_names(data)
-        self.net.name_classes(self.labels or self.descriptions or [readable(name) for name in names])
+        self.net.name_classes(self.labels or self.descriptions or [in_words(name) for name in names])
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
         """Return texts that say which class they are of, in the words of the class."""
@@ -83,6 +85,6 @@ class Prompting(Estimator):
         return {"question": lambda question, data: [{"answer": self.net.ask(question)}]}
 
 
-def readable(name: str) -> str:
+def in_words(name: str) -> str:
     """Return the name of a class as words."""
     return " ".join(re.split(r"[\s._/-]+", name.strip("._/-")))

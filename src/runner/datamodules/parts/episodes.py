@@ -19,7 +19,7 @@ from torch import Tensor
 from runner.datamodules.parts.batches import Split
 
 
-class Episodes(NamedTuple):
+class FewShots(NamedTuple):
     """An example each (B, ...), the examples it is compared with (B, N, K, ...), and which class is its own (B,)."""
 
     query: Tensor
@@ -61,8 +61,8 @@ class EpisodeSplit:
         rows = self.members[picked].gather(2, places)
         return rows[torch.arange(episodes), target, -1], rows[:, :, :-1], target
 
-    def gather(self, index: Tensor, draw: torch.Generator) -> Episodes:
+    def gather(self, index: Tensor, draw: torch.Generator) -> FewShots:
         query, support, target = self.drawn(len(index), draw)
         found = self.rows.gather(torch.cat([query, support.flatten()]), draw)[0]  # (B + B * N * K, ...)
         compared = found[len(index) :].unflatten(0, (len(index), self.way, self.shots))
-        return Episodes(found[: len(index)], compared, target)
+        return FewShots(found[: len(index)], compared, target)

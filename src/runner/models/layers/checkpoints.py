@@ -11,7 +11,7 @@ import torch
 from runner.models.layers.huggingface import check_folder, has_weights, transformers
 
 
-def whole(folder: str | Path, kind: str) -> Any:
+def with_head(folder: str | Path, kind: str) -> Any:
     """Return a pretrained model with its head, in float32 and in evaluation mode.
 
     Args:
