@@ -46,6 +46,10 @@ class Prototypical(nn.Module):
         prototypes = examples.mean(dim=2)  # (B, N, E)
         return -(self.encoder(query).unsqueeze(1) - prototypes).square().sum(dim=2)
 
+    def embed(self, examples: Tensor) -> Tensor:
+        """Examples (B, ...) to their places (B, E)."""
+        return self.encoder(examples)
+
     def load_vectors(self, matrix: Tensor) -> None:
         """Start with these word vectors (V, E).
 

@@ -60,6 +60,10 @@ class Siamese(nn.Module):
             apart = (apart.square().sum(dim=3, keepdim=True) + 1e-8).sqrt()  # (B, N, K, 1), with a gradient at 0
         return self.output(apart.abs()).squeeze(3).mean(dim=2)  # the mean of the K comparisons
 
+    def embed(self, examples: Tensor) -> Tensor:
+        """Examples (B, ...) to their places (B, E)."""
+        return self.encoder(examples)
+
     def load_vectors(self, matrix: Tensor) -> None:
         """Start with these word vectors (V, E).
 
