@@ -111,7 +111,7 @@ class BERT(nn.Module):
         places: int = 128,
         embed_dim: int = 128,
         num_heads: int = 4,
-        num_layers: int = 4,
+        num_layers: int = 2,
         hidden_dim: int | None = None,
         dropout: float = 0.1,
         checkpointing: bool = False,
