@@ -82,8 +82,8 @@ class Corpus(TextData):
             the batch before, sentences, contexts (words with their neighbours, for word vectors), or masked (two
             sentences with hidden words).
         context_len: tokens of a window, at least 1.
-        max_len: tokens of a row with view=sentences, at least 1; the rest of a longer sentence is a row of its own. With
-            view=masked those of both sentences and their marks; the rest is left out.
+        max_len: tokens of a row with view=sentences, at least 1; the rest of a longer sentence is a row of its own.
+            With view=masked those of both sentences and their marks; the rest is left out.
         contexts: settings of view=contexts, see `ContextSplit`; None = its defaults.
         masks: settings of view=masked, see `MaskedSplit`; None = its defaults.
     """

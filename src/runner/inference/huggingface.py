@@ -132,6 +132,11 @@ def write_tokenizer(package: Any, data: DataModule, folder: Path, settings: Mapp
     package.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(pieces)),
         model_max_length=longest,
+        model_input_names=[
+            "input_ids",
+            *(["token_type_ids"] if "type_vocab_size" in settings else []),
+            "attention_mask",
+        ],
         **{f"{name}_token": token for name, token in names.items() if token in known},
     ).save_pretrained(folder)
     return "with its tokeniser"

@@ -100,9 +100,7 @@ class MaskedSplit:
         elsewhere = torch.rand(len(first), generator=draw) < self.elsewhere  # (B,)
         second = np.where(elsewhere.numpy(), self.of_another(first, draw), first + 1)
         tokens, segments = self.rows(first, second)
-        return hide(
-            tokens, segments, elsewhere.long(), self.vocab_size, draw, self.share, self.hidden, self.changed
-        )
+        return hide(tokens, segments, elsewhere.long(), self.vocab_size, draw, self.share, self.hidden, self.changed)
 
     def of_another(self, first: np.ndarray, draw: torch.Generator) -> np.ndarray:
         """One sentence of another document for each, all equally likely."""
@@ -149,7 +147,9 @@ def hide(
     """Hide words of rows; see `Masked` and `MaskedSplit`."""
     words = (tokens >= len(MASKED_MARKS)) | (tokens == UNK)  # (B, T)
     count = (words.sum(dim=1) * share).round().long().clamp(min=1)  # (B,)
-    mixed = torch.rand(tokens.shape, generator=draw).masked_fill(~words, 2.0).argsort(dim=1)  # words first, in any order
+    mixed = (
+        torch.rand(tokens.shape, generator=draw).masked_fill(~words, 2.0).argsort(dim=1)
+    )  # words first, in any order
     places = mixed[:, : int(count.max())]  # (B, P)
     real = torch.arange(places.size(1)) < count.unsqueeze(1)  # (B, P)
     places = torch.where(real, places, 0)
