@@ -22,8 +22,8 @@ class TaggedData(DataModule):
         vocab_size: at most this many words in the vocabulary, including PAD and UNK, at least 3.
         max_len: tokens of a sentence that are kept, at least 1.
         min_count: words rarer than this in the training split become UNK, at least 1.
-        tokenizer: what cuts each word into pieces, of which the first has the tag: wordpiece, bpe, or the folder of a run or of
-            a pretrained model. None = words stay whole.
+        tokenizer: what cuts each word into pieces, of which the first has the tag: wordpiece, bpe, or the folder of a
+            run or of a pretrained model. None = words stay whole.
         bucket: whether sentences of similar length come together in a training batch, so that there is less padding.
     """
 

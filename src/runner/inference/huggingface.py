@@ -249,8 +249,12 @@ def gpt_layout(net: GPT) -> Layout:
     rms, gated = isinstance(net.norm, nn.RMSNorm), feed_forward.gate is not None
     bias = attention.query.bias is not None
     whole = attention.groups == attention.num_heads
-    both = {"vocab_size": net.embedding.num_embeddings, "tie_word_embeddings": net.output.weight is net.embedding.weight,
-            "pad_token_id": PAD, "bos_token_id": None, "eos_token_id": None}  # fmt: skip
+    both = {
+        "vocab_size": net.embedding.num_embeddings,
+        "tie_word_embeddings": net.output.weight is net.embedding.weight,
+        "pad_token_id": PAD,
+        **dict.fromkeys(("bos_token_id", "eos_token_id")),
+    }
     if net.positions is not None and not rms and not gated and bias and whole:
         return gpt2_layout(net, blocks, both)
     if net.positions is None and rms and gated:

@@ -1,4 +1,4 @@
-"""BERT: a Transformer that reads a text, or two, as a whole; pre-trained on hidden words, then fine-tuned with a new head.
+"""BERT: a Transformer that reads one text or two as a whole, pre-trained on hidden words, then given a new head.
 
 Sources: Jacob Devlin et al., BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding, NAACL
 2019, arXiv:1810.04805; the layer between the last block and the words, and the initial weights, as in the authors'
@@ -79,10 +79,11 @@ class MaskedWords(nn.Module):
 class BERT(nn.Module):
     """Answers about a text, about two, or about each token.
 
-    The head follows from the objective: "text" answers from the first token, (B, K), for classes or values of one text or
-    of a pair; "tags" and "spans" answer for each token, (B, T, K), a span has K = 2 (where it begins, where it ends);
-    "masked" is pre-training: logits of the words (B, T, V), or (B, P, V) at chosen places alone, and whether the second
-    text is from elsewhere, (B, 2). All names of weights outside the head are the same, so that `init_from=` takes them.
+    The head follows from the objective: "text" answers from the first token, (B, K), for classes or values of one text
+    or of a pair; "tags" and "spans" answer for each token, (B, T, K), a span has K = 2 (where it begins, where it
+    ends); "masked" is pre-training: logits of the words (B, T, V), or (B, P, V) at chosen places alone, and whether the
+    second text is from elsewhere, (B, 2). Weights outside the head have the same names in all of them, so that
+    `init_from=` takes them.
 
     Args:
         vocab_size: distinct tokens V, padding (0) included.

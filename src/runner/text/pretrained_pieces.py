@@ -1,8 +1,9 @@
 """The tokeniser of a pretrained net, read from its folder: its pieces keep their meaning and get our numbers.
 
-The folder is that of a run here, or has the Hugging Face layout. Of a run the numbers are simply kept. Otherwise padding is 0 and unknown is 1 as everywhere, then come the marks that such an encoder wants around a text ([CLS] and
-[SEP] of BERT) as start and end; all others follow in the order of the encoder. `runner.models.layers.huggingface` has
-the order, and the net maps numbers back with it.
+The folder is that of a run here, whose numbers are kept, or has the Hugging Face layout. Of the latter padding is 0 and
+unknown is 1 as everywhere, then come the marks that such an encoder wants around a text ([CLS] and [SEP] of BERT) as
+start and end; all others follow in the order of the encoder. `runner.models.layers.huggingface` has the order, and the
+net maps numbers back with it.
 """
 
 import copy
@@ -48,7 +49,7 @@ class PretrainedPieces(Subwords):
 
 
 class InFolder:
-    """The tokeniser of a folder: that of a run or of its model, or one in the Hugging Face layout. It has learned already.
+    """The tokeniser of a folder, that of a run or one in the Hugging Face layout: it has learned already.
 
     Args:
         folder: with the tokeniser's files; a trained model does not need it any more.

@@ -88,8 +88,8 @@ class MaskedSplit:
         self.first = np.flatnonzero(np.arange(len(index)) + 1 < self.end)  # sentences that another one follows
         if not len(self.first) or self.end[0] == len(index):
             raise UserError(
-                "pairs of sentences need documents of at least two sentences, and at least two documents in each split: "
-                "look at data.document, data.sentence and data.max_words"
+                "pairs of sentences need documents of at least two sentences, and at least two documents in each "
+                "split: look at data.document, data.sentence and data.max_words"
             )
 
     def __len__(self) -> int:

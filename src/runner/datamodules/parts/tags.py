@@ -3,8 +3,8 @@
 Tags are BIO: B-KIND begins a span, I-KIND continues it, O is outside. O has the number 0, and the k-th of the kinds, in
 alphabetical order, has 2k - 1 for B and 2k for I, whether a file has both or not.
 
-Words may be cut into pieces: the first piece of a word then has its tag, the others have none (-100), as in Jacob Devlin
-et al., BERT, NAACL 2019, section 5.3.
+Words may be cut into pieces: the first piece of a word then has its tag, the others have none (-100), as in Jacob
+Devlin et al., BERT, NAACL 2019, section 5.3.
 
 A prepared folder holds the tokens of all sentences one after another (`tokens.npy`, int32, with `offsets.npy`), their
 tags (`tags.npy`), the raw rows (`rows.jsonl`), the row numbers of each split, and `codecs.json`.
@@ -145,7 +145,7 @@ class PiecedWords(TextInputs):
         self.cutter, self.cut = words, Pipeline(TokenSettings(words))
 
     def pieces(self, words: Iterable[str]) -> tuple[list[str], list[int]]:
-        """Return the pieces of a text with its marks, cut so that these stay, and where each word that is kept begins."""
+        """Return the pieces of a text between its marks, as many as fit, and where each word that is kept begins."""
         most = (self.max_len or sys.maxsize) - len(self.last)
         pieces, places = list(self.first), []
         for word in words:
@@ -287,8 +287,8 @@ def codec_of(sentences: list[list[str]], settings: TextSettings, pieces: str | N
     cutting = TokenSettings(pieces)
     if not cutting.learns:
         raise UserError(
-            f"data.tokenizer={pieces} cuts texts into words, and these are given: type wordpiece, bpe, or the folder of a "
-            "pretrained model or of a run"
+            f"data.tokenizer={pieces} cuts texts into words, and these are given: type wordpiece, bpe, or the folder of "
+            "a run or of a pretrained model"
         )
     learned = cutting.learned_from((" ".join(words) for words in sentences), settings.vocab_size, settings.min_count)
     vocabulary = Vocabulary(learned.tokens, getattr(learned, "specials", SPECIALS))
