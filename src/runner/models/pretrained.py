@@ -81,14 +81,20 @@ class Pretrained(nn.Module):
         self.register_buffer("ids", torch.tensor(ids), persistent=False)
         if lora_rank:
             huggingface.add_lora(self.encoder, lora_rank, lora_alpha, dropout)
+        self.knows_segments = getattr(config, "type_vocab_size", 1) > 1
         self.pooling, self.layer_decay = pooling, layer_decay
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(config.hidden_size, num_outputs)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Tokens (B, T), int64, to (B, K). A text of padding alone is read as one token."""
+    def forward(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
+        """Tokens (B, T), int64, to (B, K). A text of padding alone is read as one token.
+
+        Segments (B, T), int64, say which of two texts a token belongs to, 0 or 1; an encoder that knows no segments
+        tells the texts apart by the mark between them.
+        """
         mask = torch.cat([torch.ones_like(tokens[:, :1]), (tokens[:, 1:] != 0).long()], dim=1)  # (B, T), 1 = keep
-        states = self.encoder(input_ids=self.ids[tokens], attention_mask=mask).last_hidden_state  # (B, T, H)
+        which = {"token_type_ids": segments} if segments is not None and self.knows_segments else {}
+        states = self.encoder(input_ids=self.ids[tokens], attention_mask=mask, **which).last_hidden_state  # (B, T, H)
         if self.pooling == "first":
             text = states[:, 0]  # (B, H)
         else:
