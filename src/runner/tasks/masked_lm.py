@@ -56,9 +56,7 @@ class MaskedLM(Task):
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Masked:
         stream, real = examples.texts(facts, rows, draw)
         tokens = stream[:, :-1].where(real, PAD)  # (B, T)
-        second = torch.arange(tokens.size(1)) >= real.sum(dim=1, keepdim=True) // 2
-        segments = (second & real & (real.sum(dim=1, keepdim=True) > 1)).long()
-        return hide(tokens, segments, torch.arange(rows) % 2, facts["vocab_size"], draw)
+        return hide(tokens, examples.halves(real), torch.arange(rows) % 2, facts["vocab_size"], draw)
 
     def step(self, batch: Masked) -> Scalars:
         words, elsewhere = self.net(*self.inputs(batch))  # (B, P, V), (B, 2)

@@ -129,7 +129,7 @@ def of_run(folder: Path) -> PretrainedPieces:
             "data.tokenizer=wordpiece or data.tokenizer=bpe"
         )
     tokens, specials = inputs["vocabulary"]["tokens"], inputs["vocabulary"]["specials"]
-    pieces = numbered(inputs["subword"], tokens, specials)
+    pieces = numbered(inputs["subword"], tokens, SPECIALS)  # marks that are typed by hand are no marks
     return PretrainedPieces({"pieces": pieces, "tokens": tokens, "specials": specials})
 
 

@@ -18,14 +18,14 @@ from torch import Tensor
 
 from runner.datamodules.parts.batches import IGNORE
 from runner.datamodules.parts.codecs import TextInputs, cells
+from runner.datamodules.parts.text_pairs import ROOM, segments_of, shares
 from runner.datamodules.parts.token_store import TokenStore
 from runner.errors import UserError
 from runner.text.pipeline import Pipeline
 from runner.text.tokenizers import truncated
-from runner.text.vocabulary import END, MASK, PAD, SPECIALS, START, UNK, Vocabulary
+from runner.text.vocabulary import END, MASK, SPECIALS, START, UNK, Vocabulary
 
 MASKED_MARKS = (*SPECIALS, START, END, MASK)  # special tokens of a vocabulary for hidden words
-ROOM = 3  # marks of a row
 
 
 class Masked(NamedTuple):
@@ -121,17 +121,10 @@ class MaskedSplit:
         made = torch.zeros(len(tokens), max(map(len, tokens)), dtype=torch.int64)
         for row, numbers in enumerate(tokens):
             made[row, : len(numbers)] = torch.as_tensor(np.array(numbers, dtype=np.int64))
-        behind = torch.arange(made.size(1)) >= torch.tensor(starts).unsqueeze(1)
-        return made, (behind & (made != PAD)).long()
+        return made, segments_of(made, torch.tensor(starts))
 
 
 MARK_START, MARK_END, MARK = (MASKED_MARKS.index(mark) for mark in (START, END, MASK))
-
-
-def shares(first: int, second: int, room: int) -> tuple[int, int]:
-    """How many tokens of two texts fit into `room` places: the longer text loses its last ones first."""
-    of_second = min(second, max(room - first, room // 2))
-    return min(first, room - of_second), of_second
 
 
 def hide(
@@ -147,9 +140,7 @@ def hide(
     """Hide words of rows; see `Masked` and `MaskedSplit`."""
     words = (tokens >= len(MASKED_MARKS)) | (tokens == UNK)  # (B, T)
     count = (words.sum(dim=1) * share).round().long().clamp(min=1)  # (B,)
-    mixed = (
-        torch.rand(tokens.shape, generator=draw).masked_fill(~words, 2.0).argsort(dim=1)
-    )  # words first, in any order
+    mixed = torch.rand(tokens.shape, generator=draw).masked_fill(~words, 2.0).argsort(dim=1)  # words first
     places = mixed[:, : int(count.max())]  # (B, P)
     real = torch.arange(places.size(1)) < count.unsqueeze(1)  # (B, P)
     places = torch.where(real, places, 0)

@@ -287,8 +287,8 @@ def codec_of(sentences: list[list[str]], settings: TextSettings, pieces: str | N
     cutting = TokenSettings(pieces)
     if not cutting.learns:
         raise UserError(
-            f"data.tokenizer={pieces} cuts texts into words, and these are given: type wordpiece, bpe, or the folder of "
-            "a run or of a pretrained model"
+            f"data.tokenizer={pieces} cuts texts into words, and these are given: type wordpiece, bpe, or the folder "
+            "of a run or of a pretrained model"
         )
     learned = cutting.learned_from((" ".join(words) for words in sentences), settings.vocab_size, settings.min_count)
     vocabulary = Vocabulary(learned.tokens, getattr(learned, "specials", SPECIALS))
