@@ -49,8 +49,8 @@ LONGEST_QUESTION = 64  # tokens
 class SpanTexts(NamedTuple):
     """Questions and their texts in rows, all int64.
 
-    Token numbers and segments (B, T), see `TextPairs`; numbers of the questions (B,); first and last token of the answer
-    (B, 2), -100 where the row does not have it.
+    Token numbers and segments (B, T), see `TextPairs`; numbers of the questions (B,); first and last token of the
+    answer (B, 2), -100 where the row does not have it.
     """
 
     tokens: Tensor
