@@ -22,7 +22,7 @@ def test_tokens_are_parts_of_the_text(name):
         part = TEXT[start:end].lower().replace("\u2019", "'")
         whole = token.lower().replace("\u2019", "'")
         assert whole == part or (whole in part and "\u0307" in part)  # of one letter that becomes two
-    assert all(before.end <= after.start for before, after in pairwise(found))
+    assert all(one.start <= other.start and one.end <= other.end for one, other in pairwise(found))
 
 
 @needs_transformers
