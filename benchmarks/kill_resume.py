@@ -62,6 +62,17 @@ MODELS = {
         "model.embed_dim=8",
         "model.hidden_dim=12",
     ],
+    "lora": [
+        "model=pretrained",
+        "data=movie_reviews",
+        "data.max_len=24",
+        "data.batch_size=8",
+        "model.num_layers=1",
+        "model.lora_rank=4",
+        "optim.lr=0.001",
+        "schedule=linear",
+        "schedule.warmup=0.1",
+    ],
 }
 
 
@@ -105,6 +116,7 @@ CASES = {
     "char_rnn": Case("char_rnn", "training", "self", 10),
     "soft attention": Case("attention", "training", "self", 10),
     "hard attention": Case("attention", "training", "self", 10, ["model.hard=true"]),
+    "lora": Case("lora", "training", "self", 10),
     "resumed": Case("mlp", "training", "self", 10, twice=True),
     "ddp": Case("textcnn", "training", "self", 10, TWO),
     "ddp, all": Case("textcnn", "training", "all", 5, TWO),

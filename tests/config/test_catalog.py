@@ -44,7 +44,10 @@ def test_the_table_of_pairs_equals_what_hydra_composes(composition, data):
         except OmegaConfBaseException:
             return False
         node = BUILT_IN.node("model", model)
-        if not catalog.noted(node, "takes") <= catalog.noted(BUILT_IN.node("data", data), "gives"):
+        source, task = BUILT_IN.node("data", data), BUILT_IN.override("model", model, "task")
+        known = catalog.noted(node, "takes") | catalog.noted(node, "reads")
+        known |= catalog.noted(BUILT_IN.node("task", task), "takes") if task else set()
+        if not (catalog.noted(node, "takes") <= catalog.given(source) and catalog.noted(source, "asks") <= known):
             return False
         either = catalog.alternatives(node)
         return not either or any(cfg.data.get(fact) is not None for fact in either)
@@ -100,6 +103,15 @@ def test_words_say_what_no_key_says(tmp_path):
     found = Catalog([*folders(), tmp_path])
     assert found.readable("compared") == ["three", "two"] and found.readable("plain") == ["three"]
     assert "textcnn" not in found.readers("one") and "textcnn" in found.readers("two")
+
+
+def test_data_that_ask_for_a_kind_of_model_are_offered_to_no_other():
+    assert BUILT_IN.readers("rte") == ["pretrained"], "plain nets know of no segments"
+    assert not {"conll2003", "conll", "aspect_terms", "trees", "rte"} & set(BUILT_IN.readable("textcnn"))
+    assert {"lstm_tagger"} <= set(BUILT_IN.readers("conll2003")) and "movie_reviews" in BUILT_IN.readable("pretrained")
+    assert BUILT_IN.readers("trees") == ["recursive_nn", "tree_lstm"]
+    inferred = {"asks": "${infer:asks}", "gives": ["a", "b"]}
+    assert catalog.noted(inferred, "asks") == set() and catalog.given(inferred) == {"a", "b"}
 
 
 def test_tiny_overrides_stand_in_a_comment(tmp_path):

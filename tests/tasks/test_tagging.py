@@ -5,13 +5,14 @@ import torch
 from objectives import Given
 
 from runner.datamodules.parts.codecs import TextInputs
-from runner.datamodules.parts.tags import IGNORE, Tagged, Tags, tag_names
+from runner.datamodules.parts.tags import IGNORE, PiecedWords, Tagged, Tags, tag_names
 from runner.errors import UserError
 from runner.tasks.tagging import SpanScores, Tagging
 from runner.text.pipeline import Pipeline, TokenSettings
-from runner.text.vocabulary import SPECIALS, Vocabulary
+from runner.text.vocabulary import END, SPECIALS, START, Vocabulary
 
 NAMES = tag_names(["LOC", "PER"])
+MARKED = (*SPECIALS, START, END)
 SAMPLES = [  # said, true
     ("B-PER I-PER O B-LOC", "B-PER I-PER O B-LOC"),
     ("B-PER O O O", "B-PER I-PER O O"),
@@ -90,6 +91,37 @@ def test_answers_are_tags_and_spans() -> None:
         "spans": "PER: anna; LOC: rome",
     }
     assert answers[1] == {"tokens": "in", "tags": "O", "spans": ""}
+
+
+class InLetters(Data):
+    """The same with words cut into letters."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        letters = Vocabulary([*MARKED, *"anliverom"], MARKED)
+        self.inputs = PiecedWords("text", Pipeline(TokenSettings("char"), 20), letters, "cased")
+
+
+class KnowsLetters(Given):
+    """Says B-LOC for a word that begins with r, and I-PER for every letter o."""
+
+    def forward(self, tokens):
+        of_letters = torch.zeros(len(MARKED) + 9, dtype=torch.int64)
+        of_letters[len(MARKED) + 6], of_letters[len(MARKED) + 7] = NAMES.index("B-LOC"), NAMES.index("I-PER")
+        return torch.nn.functional.one_hot(of_letters[tokens], len(NAMES)).float() * 9
+
+
+def test_the_first_piece_of_a_word_speaks_for_it() -> None:
+    task, data = Tagging(KnowsLetters(), len(NAMES)), InLetters()
+    rows = [{"text": "anna in rom"}, {"text": "on"}]
+    one, other = task.answer(rows, data)
+    assert one == {"tokens": "anna in rom", "tags": "O O B-LOC", "spans": "LOC: rom"}
+    assert other["tags"] == "I-PER"
+    task.connect(data)
+    task.start_scoring()
+    task.score(rows, [["B-PER", "O", "B-LOC"], ["I-PER"]], data)
+    scores = task.scores()
+    assert scores["accuracy"] == pytest.approx(0.75) and scores["f1"] == pytest.approx(2 * 2 / (2 + 3))
 
 
 def test_a_labelled_file_is_scored() -> None:

@@ -4,7 +4,9 @@ Only YAML is read here; no class that a file names is imported. A model M can re
 and in its task T is a key of D, and every `${task.x}` in M is a key of T; T is the task that M selects, or else the
 one that D selects. D must have at least one of the facts that M reads as `${oc.select:data.x,null}`: this is how a
 recurrent net reads texts (vocab_size) as well as signals (num_channels). What keys cannot say, words do: where M or T
-says `takes: pairs`, D has to say `gives: pairs`. A model that says nothing of all this can read nothing.
+says `takes: pairs`, D has to say `gives: pairs`. What D `asks: tags` for, it gives too, and M has to know of it: M, or
+a task that M selects, says `takes: tags` (such data alone), or M says `reads: tags` (such data as well). A model that
+says nothing of all this can read nothing.
 """
 
 import importlib.util
@@ -37,7 +39,12 @@ KINDS = {
 }
 
 RECORDED = ("model", "data", "task", "optim", "schedule", "experiment")  # groups whose choices a run has as tags
-NOTES = ("gives", "takes")  # keys of data, model and task that only this file reads: no constructor is given them
+NOTES = (
+    "gives",
+    "asks",
+    "takes",
+    "reads",
+)  # of data, model and task, for this file: no constructor gets them
 
 
 def config_path() -> Path:
@@ -177,7 +184,8 @@ class Catalog:
             self.says_what_it_reads(model, task)
             and needed(reader, "data") | needed(objective, "data") <= set(source)
             and needed(reader, "task") <= set(objective)
-            and noted(reader, "takes") | noted(objective, "takes") <= noted(source, "gives")
+            and noted(reader, "takes") | noted(objective, "takes") <= given(source)
+            and noted(source, "asks") <= self.known(model, reader, objective)
             and (not either or bool(either & set(source)))
         )
 
@@ -187,6 +195,11 @@ class Catalog:
         own = task in self.choices("task") and self.override("model", model, "task") == task
         objective = self.node("task", task) if own and task else {}
         return bool(needed(reader, "data") | alternatives(reader) | noted(reader, "takes") | noted(objective, "takes"))
+
+    def known(self, model: str, reader: dict[str, Any], objective: dict[str, Any]) -> set[str]:
+        """Return the kinds of data that a model knows of, by itself or through the task that it selects."""
+        selects = model in self.choices("model") and self.override("model", model, "task") is not None
+        return noted(reader, "takes") | noted(reader, "reads") | (noted(objective, "takes") if selects else set())
 
     def readable(self, model: str) -> list[str]:
         """Return the data that a model can read."""
@@ -216,9 +229,14 @@ def needed(node: Any, group: str) -> set[str]:
 
 
 def noted(node: dict[str, Any], key: str) -> set[str]:
-    """Return the words of `gives:` or `takes:` in a node: one word, or a list of them."""
+    """Return the words of one of NOTES in a node: one word, or a list of them; one to be inferred is not known yet."""
     words = node.get(key) or []
-    return {words} if isinstance(words, str) else set(words)
+    return {word for word in ([words] if isinstance(words, str) else words) if "${" not in str(word)}
+
+
+def given(node: dict[str, Any]) -> set[str]:
+    """Return the kinds of data that a data node gives: what it asks for is also given."""
+    return noted(node, "gives") | noted(node, "asks")
 
 
 def alternatives(node: Any) -> set[str]:

@@ -64,6 +64,8 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
         return "number" if "num_targets" in needed(raw, "data") else "class"
     if fact == "num_targets":
         return 1
+    if fact == "asks":
+        return _asks(_parent_)
     settings = _settings(_parent_)
     found = facts(settings)
     if fact == "num_classes":
@@ -88,8 +90,13 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
             )
         return len(found.features)
     raise UserError(
-        f"A table has no fact {fact!r} to infer: num_classes, num_targets, in_features, vocab_size, target."
+        f"A table has no fact {fact!r} to infer: num_classes, num_targets, in_features, vocab_size, target, asks."
     )
+
+
+def _asks(node: DictConfig) -> str | None:
+    """Return what a table with two text columns asks of a model, see catalog.py."""
+    return "text_pairs" if node.get("text_pair") else None
 
 
 def _settings(node: DictConfig) -> Settings:
@@ -101,7 +108,7 @@ def _settings(node: DictConfig) -> Settings:
     for name, advice in ask.items():
         if name not in node or OmegaConf.is_missing(node, name) or node[name] is None:
             raise UserError(f"data.{name} is not set: {advice}")
-    for name in ("label", "text"):
+    for name in ("label", "text", "text_pair"):
         if OmegaConf.is_config(node.get(name)):
             raise UserError(f"data.{name}={show(as_dict(node)[name])}: it names one column.")
     given = {name: node[name] for name in Settings.__dataclass_fields__ if name in node and node[name] is not None}
@@ -111,11 +118,13 @@ def _settings(node: DictConfig) -> Settings:
 
 
 def _infer_hub(fact: str, *, _parent_: DictConfig) -> Any:
+    if fact == "asks":
+        return _asks(_parent_)
     for name in ("path", "label"):
         if OmegaConf.is_missing(_parent_, name):
             raise UserError(f"data.{name} is not set: type data.path=ID (a dataset of the hub) and data.label=COLUMN.")
     if fact != "num_classes":
-        raise UserError(f"A dataset of the hub has no fact {fact!r} to infer: num_classes.")
+        raise UserError(f"A dataset of the hub has no fact {fact!r} to infer: num_classes, asks.")
     if _parent_.target == "number":
         raise MissingFact("data.num_classes does not exist: the label is read as numbers (task=regression).")
     splits = sources.hub(_parent_.path, _parent_.revision, _parent_.subset)

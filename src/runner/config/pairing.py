@@ -7,7 +7,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from runner.config.annotations import fits, kinds_of
-from runner.config.catalog import alternatives, needed, noted
+from runner.config.catalog import alternatives, given, needed, noted
 from runner.config.findings import Findings
 from runner.config.signatures import signature
 from runner.config.wording import joined
@@ -53,10 +53,14 @@ class Pair:
         model_lacks = self.lacking("model", "data")
         task_lacks = self.lacking("task", "data")
         model_lacks_of_task = self.lacking("model", "task")
+        known = self.catalog.known(self.model, self.raw["model"], self.raw["task"])
+        unknown = sorted(noted(self.raw["data"], "asks") - known)
         excused = {f"data.{key}" for key in (*model_lacks, *task_lacks)}
         excused |= {f"task.{key}" for key in model_lacks_of_task}
         excused |= {f"task.{key}" for key, raw in self.raw["task"].items() if excused & references(raw)}
-        if model_lacks or task_lacks or model_lacks_of_task:
+        if unknown and not (model_lacks or task_lacks):
+            self.findings.report(self.unknown_kind(unknown))
+        elif model_lacks or task_lacks or model_lacks_of_task:
             self.findings.report(self.sentence(model_lacks, task_lacks, model_lacks_of_task))
         return excused
 
@@ -74,8 +78,20 @@ class Pair:
         if either and not set(either) & set(self.raw[source]):
             lacking.append(" or ".join(either))
         if source == "data":
-            lacking += sorted(noted(self.raw[reader], "takes") - noted(self.raw["data"], "gives"))
+            lacking += sorted(noted(self.raw[reader], "takes") - given(self.raw["data"]))
         return lacking
+
+    def unknown_kind(self, kinds: list[str]) -> str:
+        """Say that the model knows nothing of the kind of data that this is, and which models do."""
+        start = f"{self.label('model')} cannot read {self.label('data')}: that is for models that read {joined(kinds)}"
+        if self.data not in self.catalog.choices("data"):
+            return f"{start}."
+        readers = [
+            model
+            for model in self.catalog.readers(self.data)
+            if set(kinds) <= self.catalog.known(model, self.catalog.node("model", model), self.raw["task"])
+        ]
+        return f"{start}: {listed(readers) or 'there is none'}."
 
     def is_null(self, group: str, key: str) -> bool:
         """Return whether a value is known to be null; problems with it are reported when its own node is checked."""

@@ -172,7 +172,8 @@ def check_padding(task: Task, batch: Any) -> None:
 
 def trimmed(value: Tensor) -> Tensor:
     """One row of tokens (1, T) without the padding at its end; at least one column is kept."""
-    return value[:, : max(int((value != PAD).sum()), 1)]
+    places = (value[0] != PAD).nonzero()
+    return value[:, : int(places[-1]) + 1 if len(places) else 1]
 
 
 def distance_without_padding(longer: Outputs, shorter: Outputs, tokens: Tensor) -> float:

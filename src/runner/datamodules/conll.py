@@ -44,7 +44,7 @@ class ColumnFiles(TaggedData):
     encoding: str = "utf-8"
     column: int = -1
 
-    tokenizer = "cased"
+    words = "cased"
 
     def find_sentences(self) -> FoundRows[TaggedSentence]:
         assert self.path is not None, "the configuration asks for it"

@@ -22,6 +22,7 @@ from runner.datamodules.movie_reviews import packaged, shuffled_reviews
 from runner.datamodules.parts.batches import Split
 from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.contexts import ContextSplit
+from runner.datamodules.parts.masked import MASKED_MARKS, MaskedSplit, MaskedTexts
 from runner.datamodules.parts.prepared import Prepared
 from runner.datamodules.parts.splits import OWN, PARTS
 from runner.datamodules.parts.targets import Targets
@@ -78,10 +79,13 @@ class Corpus(TextData):
         sentence: where a sentence ends: at the marks . ! ? or at the end of a line.
         max_words: documents are read until there are so many words, at least 1; None = all.
         view: what a row of a batch is: windows of a document, the same as a stream in which each row continues that of
-            the batch before, sentences, or contexts (words with their neighbours, for word vectors).
+            the batch before, sentences, contexts (words with their neighbours, for word vectors), or masked (two
+            sentences with hidden words).
         context_len: tokens of a window, at least 1.
         max_len: tokens of a row with view=sentences, at least 1; the rest of a longer sentence is a row of its own.
+            With view=masked those of both sentences and their marks; the rest is left out.
         contexts: settings of view=contexts, see `ContextSplit`; None = its defaults.
+        masks: settings of view=masked, see `MaskedSplit`; None = its defaults.
     """
 
     path: str | None = None
@@ -90,10 +94,11 @@ class Corpus(TextData):
     document: Literal["line", "paragraph", "file"] = "line"
     sentence: Literal["marks", "line"] = "marks"
     max_words: int | None = None
-    view: Literal["windows", "stream", "sentences", "contexts"] = "windows"
+    view: Literal["windows", "stream", "sentences", "contexts", "masked"] = "windows"
     context_len: int = 32
     max_len: int = 64
     contexts: dict[str, Any] | None = None
+    masks: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -101,6 +106,11 @@ class Corpus(TextData):
         self.sentences: TokenStore
         self.members: dict[str, np.ndarray] = {}
         self.counts = np.zeros(0, dtype=np.int64)  # how often each entry of the vocabulary occurs in training, (V,)
+
+    @property
+    def marks(self) -> Sequence[str]:
+        """Special tokens of the vocabulary."""
+        return MASKED_MARKS if self.view == "masked" else TEXT_MARKS
 
     def find(self) -> Reading:
         """Return the text.
@@ -127,6 +137,7 @@ class Corpus(TextData):
         found = self.find()
         settings = asdict(self.encoded()) | dict.fromkeys(("max_len", "truncate"))
         reading = {key: getattr(self, key) for key in ("document", "sentence", "max_words", "encoding", "files")}
+        reading |= {"marks": self.marks} if self.marks != TEXT_MARKS else {}
         kind = type(self).__name__.lower()
         key = {"digest": found.digest, "settings": settings, "splitting": asdict(self.splitting), "reading": reading}
         folder = cache.prepared(kind, key, lambda part: self._write(part, found.documents))
@@ -136,15 +147,14 @@ class Corpus(TextData):
         self.sentences = TokenStore(tokens, np.load(folder / "sentences.npy", mmap_mode="r"))
         self.members = {part: np.load(folder / f"{part}.npy") for part in PARTS}
         self.counts = np.load(folder / "counts.npy")
-        pipeline = self._pipeline(meta["subword"])
-        inputs = Prompt("text", pipeline, Vocabulary(meta["vocabulary"], TEXT_MARKS), self.sentence)
+        inputs = self._codec(meta["vocabulary"], meta["subword"])
         made: dict[str, Any] = {part: VIEWS[self.view](self, part) for part in PARTS}
         rows = DocumentRows(self.store, self.members, inputs)
         return Prepared(inputs, None, **made, rows=rows, source=found.source, digest=found.digest)
 
     def small(self, facts: dict[str, Any]) -> tuple[Codec, Targets | None] | None:
-        words = [chr(ord("a") + number) for number in range(facts["vocab_size"] - len(TEXT_MARKS))]
-        return Prompt("text", self._pipeline(), Vocabulary([*TEXT_MARKS, *words], TEXT_MARKS), self.sentence), None
+        words = [chr(ord("a") + number) for number in range(facts["vocab_size"] - len(self.marks))]
+        return self._codec([*self.marks, *words]), None
 
     # Views.
 
@@ -167,17 +177,34 @@ class Corpus(TextData):
         documents = np.stack([self.store.starts[members], self.store.starts[members + 1]], axis=1)
         return ContextSplit(self.store.tokens, documents, counts, **(self.contexts or {}))
 
+    def masked(self, part: str) -> Split:
+        """Two sentences in each row with hidden words, shuffled in training."""
+        begin, end = self.stretches(part)
+        index = self.sentences_of(part)
+        return MaskedSplit(self.sentences, index, end - begin, len(self.counts), self.max_len, **(self.masks or {}))
+
     def sentences_of(self, part: str) -> np.ndarray:
         """Numbers of the sentences of a split, int64."""
-        first = np.searchsorted(self.sentences.starts, self.store.starts)  # (D + 1,): the first sentence of each
-        begin, end = first[self.members[part]], first[self.members[part] + 1]
+        begin, end = self.stretches(part)
         ends = (end - begin).cumsum()
         return np.arange(ends[-1] if len(ends) else 0) + np.repeat(end - ends, end - begin)
+
+    def stretches(self, part: str) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of the first sentence of each document of a split, and of the one after its last, int64 (D,)."""
+        first = np.searchsorted(self.sentences.starts, self.store.starts)  # of every document, and the end
+        return first[self.members[part]], first[self.members[part] + 1]
 
     # Reading.
 
     def _pipeline(self, learned: dict | None = None) -> Pipeline:
         return Pipeline(TokenSettings(self.tokenizer, self.stopwords, self.stem), learned=learned)
+
+    def _codec(self, tokens: Sequence[str], learned: dict | None = None) -> TextInputs:
+        """What encodes raw rows: texts to be continued, or with hidden words."""
+        pipeline, vocabulary = self._pipeline(learned), Vocabulary(tokens, self.marks)
+        if self.view == "masked":
+            return MaskedTexts("text", Pipeline(pipeline.settings, self.max_len, learned=learned), vocabulary)
+        return Prompt("text", pipeline, vocabulary, self.sentence)
 
     def _packaged(self) -> Iterator[Document]:
         for text in shuffled_reviews():
@@ -200,10 +227,11 @@ class Corpus(TextData):
             texts = (text for number, document in enumerate(islice(documents(), read)) if number in train
                      for text in document.sentences)  # fmt: skip
             settings = TokenSettings(self.tokenizer)
-            learned = settings.learned_from(texts, self.vocab_size, self.min_count).state()
+            size = self.vocab_size - len(self.marks) + len(SPECIALS)
+            learned = settings.learned_from(texts, size, self.min_count).state()
             found = _stream(folder, islice(documents(), read), self._pipeline(learned), None)
         offsets = np.array([0, *found.starts[1:]])  # the first token, an end mark, counts with the first document
-        vocabulary = number_tokens(folder, self.encoded(), found.words, offsets, splits.train, TEXT_MARKS)
+        vocabulary = number_tokens(folder, self.encoded(), found.words, offsets, splits.train, self.marks)
         np.save(folder / "starts.npy", found.starts)
         np.save(folder / "sentences.npy", found.sentences)
         for part, index in zip(PARTS, splits, strict=True):
@@ -217,6 +245,7 @@ VIEWS: dict[str, Callable[[Corpus, str], Split]] = {
     "stream": Corpus.stream,
     "sentences": Corpus.single_sentences,
     "contexts": Corpus.neighbours,
+    "masked": Corpus.masked,
 }
 
 

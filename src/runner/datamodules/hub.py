@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.prepared import FoundRows, Prepared
+from runner.datamodules.parts.text_pairs import PairedRow, prepare_text_pairs
 from runner.datamodules.parts.texts import TextRow, prepare_texts
 from runner.datamodules.text_data import TextData
 from runner.errors import UserError
@@ -25,6 +26,7 @@ class HubTexts(TextData):
     Args:
         path: id on the hub, such as rotten_tomatoes, or a local folder.
         text: column that is read as text.
+        text_pair: column with a second text, which is read together with the first; None = there is none.
         label: column to predict.
         revision: tag, branch or commit of the dataset; None = the newest, which may change at any time.
         subset: name of the configuration, where the dataset has several.
@@ -41,6 +43,12 @@ class HubTexts(TextData):
     target: Literal["class", "number"] = "class"
     num_classes: int | None = None
     num_targets: int | None = None
+    text_pair: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that are read as texts."""
+        return [name for name in (self.text, self.text_pair) if name]
 
     def prepare(self) -> Prepared:
         splits = {}
@@ -50,32 +58,36 @@ class HubTexts(TextData):
         if "train" not in splits:
             raise UserError(f'The dataset "{self.path}" has no train split, so a model cannot be trained.')
         names = splits["train"].column_names
-        for key, column in (("text", self.text), ("label", self.label)):
-            if column not in names:
+        for key, column in (("text", self.text), ("text_pair", self.text_pair), ("label", self.label)):
+            if column is not None and column not in names:
                 raise no_column(f'The dataset "{self.path}"', column, names, f"data.{key}")
         classes = sources.hub_classes(splits, self.label) if self.target == "class" else None
         version = f" at revision {self.revision}" if self.revision else ""
-        digest = self._digest(splits)
+        name, source = Path(self.path).name, f"hub {self.path}{version}, splits {', '.join(splits)}"
+        digest, reading = self._digest(splits), {"text": self.text, "label": self.label}
+        if self.text_pair is not None:
+            pairs = FoundRows(name, lambda: self._rows(splits, classes), source, digest, reading)
+            return prepare_text_pairs(pairs, self.texts, self.encoded(), self.splitting, classes, [self.label])
         return prepare_texts(
-            Path(self.path).name,
-            lambda: self._rows(splits, classes),
+            name,
+            lambda: (TextRow(row.first, row.target, row.split) for row in self._rows(splits, classes)),
             self.encoded(self.text),
             self.splitting,
-            source=f"hub {self.path}{version}, splits {', '.join(splits)}",
+            source=source,
             digest=digest,
-            reading={"text": self.text, "label": self.label},
+            reading=reading,
             class_names=classes,
             target_names=[self.label],
         )
 
-    def _rows(self, splits: dict[str, Any], classes: list[str] | None) -> Iterator[TextRow]:
+    def _rows(self, splits: dict[str, Any], classes: list[str] | None) -> Iterator[PairedRow]:
         for part, rows in splits.items():
             coded = getattr(rows.features[self.label], "names", None)
             with progress.bar(f"Reading {self.path}", len(rows)) as update:
-                for number, row in enumerate(rows.select_columns([self.text, self.label]), 1):
+                for number, row in enumerate(rows.select_columns([*self.texts, self.label]), 1):
                     where = f"{self.path}, {part} row {number}"
-                    text = text_of(row[self.text], f'{where}, column "{self.text}"')
-                    yield TextRow(text, self._target(row, where, classes, coded), part)
+                    texts = [text_of(row[name], f'{where}, column "{name}"') for name in self.texts]
+                    yield PairedRow(texts[0], "".join(texts[1:]), self._target(row, where, classes, coded), part)
                     update(number)
 
     def _target(self, row: dict, where: str, classes: list[str] | None, coded: list[str] | None) -> str | float:
@@ -99,10 +111,10 @@ class HubTexts(TextData):
             digest = hashlib.sha256()
             for part, rows in splits.items():
                 digest.update(part.encode())
-                for row in rows.select_columns([self.text, self.label]):
+                for row in rows.select_columns([*self.texts, self.label]):
                     digest.update(json.dumps(row, sort_keys=True, default=str).encode())
             (folder / "digest.txt").write_text(digest.hexdigest())
 
         key = {"prints": {part: rows._fingerprint for part, rows in splits.items()}, "path": self.path}
-        key |= {"text": self.text, "label": self.label}
+        key |= {"text": self.texts, "label": self.label}
         return (cache.prepared("digest", key, write) / "digest.txt").read_text()

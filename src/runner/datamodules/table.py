@@ -2,16 +2,17 @@
 
 import logging
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from runner.datamodules.parts.prepared import Prepared
+from runner.datamodules.parts.prepared import FoundRows, Prepared
 from runner.datamodules.parts.splits import OWN
 from runner.datamodules.parts.tensors import prepare_numbers
+from runner.datamodules.parts.text_pairs import PairedRow, prepare_text_pairs
 from runner.datamodules.parts.texts import TextRow, prepare_texts
 from runner.datamodules.text_data import TextData
 from runner.files import rows
@@ -27,6 +28,7 @@ class Table(TextData):
         path: the file (CSV, TSV, JSON, JSONL, Parquet, text), folder or address.
         label: column to predict.
         text: column that is read as text; None = the number columns are the features.
+        text_pair: column with a second text, which is read together with the first; None = there is none.
         features: number columns; None = all but the label.
         target: whether the label is a class or a number.
         num_classes: declared number of classes.
@@ -40,6 +42,7 @@ class Table(TextData):
     path: str
     label: str
     text: str | None = None
+    text_pair: str | None = None
     features: Sequence[str] | None = None
     target: Literal["class", "number"] = "class"
     num_classes: int | None = None
@@ -58,7 +61,7 @@ class Table(TextData):
         """How the table is read."""
         columns = None if self.features is None else tuple(self.features)
         how = (self.encoding, self.delimiter, self.quoted)
-        return rows.Settings(str(self.path), self.text, self.label, columns, self.target, *how)
+        return rows.Settings(str(self.path), self.text, self.label, columns, self.target, *how, self.text_pair)
 
     def prepare(self) -> Prepared:
         reading = self.reading
@@ -68,6 +71,8 @@ class Table(TextData):
         names = found.classes if self.target == "class" else None
         if self.text is None:
             return self._prepare_numbers(reading, found.features, names)
+        if self.text_pair is not None:
+            return self._prepare_pairs(reading, names)
         return prepare_texts(
             Path(self.path).stem or "table",
             lambda: (TextRow(row.text, row.target, row.split) for row in rows.rows(reading)),
@@ -78,6 +83,28 @@ class Table(TextData):
             reading={name: getattr(reading, name) for name in ("text", "label", "encoding", "delimiter", "quoted")},
             class_names=names,
             target_names=[self.label],
+        )
+
+    def _prepare_pairs(self, reading: rows.Settings, class_names: list[str] | None) -> Prepared:
+        def found() -> Iterator[PairedRow]:
+            for row in rows.rows(reading):
+                yield PairedRow(row.text, row.second, row.target, row.split)
+
+        assert self.text is not None and self.text_pair is not None, "both are checked with the table"
+        kept = ("label", "encoding", "delimiter", "quoted")
+        return prepare_text_pairs(
+            FoundRows(
+                Path(self.path).stem or "table",
+                found,
+                f"table {self.path}",
+                rows.digest(reading),
+                {name: getattr(reading, name) for name in kept},
+            ),
+            (self.text, self.text_pair),
+            self.encoded(),
+            self.splitting,
+            class_names,
+            [self.label],
         )
 
     def _prepare_numbers(self, reading: rows.Settings, features: list[str], class_names: list[str] | None) -> Prepared:

@@ -22,6 +22,8 @@ class TaggedData(DataModule):
         vocab_size: at most this many words in the vocabulary, including PAD and UNK, at least 3.
         max_len: tokens of a sentence that are kept, at least 1.
         min_count: words rarer than this in the training split become UNK, at least 1.
+        tokenizer: what cuts each word into pieces, of which the first has the tag: wordpiece, bpe, or the folder of a
+            run or of a pretrained model. None = words stay whole.
         bucket: whether sentences of similar length come together in a training batch, so that there is less padding.
     """
 
@@ -29,14 +31,15 @@ class TaggedData(DataModule):
     vocab_size: int = 10_000
     max_len: int = 100
     min_count: int = 1
+    tokenizer: str | None = None
     bucket: bool = True
 
-    tokenizer: ClassVar[str] = "regex"  # what cuts a text without tags
+    words: ClassVar[str] = "regex"  # what cuts a text without tags into words
 
     @property
     def text_settings(self) -> TextSettings:
         """How sentences are encoded."""
-        return TextSettings("text", self.tokenizer, self.vocab_size, self.max_len, self.min_count)
+        return TextSettings("text", self.words, self.vocab_size, self.max_len, self.min_count)
 
     def find_sentences(self) -> FoundRows[TaggedSentence]:
         """Return where the sentences come from.
@@ -47,7 +50,7 @@ class TaggedData(DataModule):
         raise NotImplementedError(f"{type(self).__name__} has to define find_sentences()")
 
     def prepare(self) -> Prepared:
-        return prepare_tags(self.find_sentences(), self.text_settings, self.splitting)
+        return prepare_tags(self.find_sentences(), self.text_settings, self.splitting, self.tokenizer)
 
     def small(self, facts: dict[str, Any]) -> tuple[Codec, Targets]:
         words = [*SPECIALS, *LETTERS[: facts["vocab_size"] - len(SPECIALS)]]

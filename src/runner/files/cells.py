@@ -4,6 +4,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from itertools import combinations
 from typing import Any, NamedTuple
 
 from runner.errors import UserError, closest
@@ -28,6 +29,7 @@ class Settings:
         encoding: of text formats.
         delimiter: of CSV and TSV; None = by the ending.
         quoted: whether quotation marks enclose cells.
+        text_pair: column with a second text, which is read together with the first; None = there is none.
     """
 
     path: str
@@ -38,6 +40,12 @@ class Settings:
     encoding: str = "utf-8"
     delimiter: str | None = None
     quoted: bool = True
+    text_pair: str | None = None
+
+    @property
+    def texts(self) -> list[str]:
+        """The columns that are read as texts."""
+        return [name for name in (self.text, self.text_pair) if name]
 
 
 class Part(NamedTuple):
@@ -51,18 +59,21 @@ class Part(NamedTuple):
 def check_columns(part: Part, settings: Settings) -> list[str]:
     """Check that the columns the user named are there and differ from one another."""
     names = part.file.columns()
-    if settings.text and settings.text == settings.label:
-        raise UserError(
-            f'data.text and data.label are both "{settings.label}": the label cannot be read from itself. '
-            f"Columns: {listed(names)}."
-        )
+    if settings.text_pair and not settings.text:
+        raise UserError("data.text_pair is the second of two text columns: name the first one too, data.text=COLUMN.")
+    given = {"data.text": settings.text, "data.text_pair": settings.text_pair, "data.label": settings.label}
+    for one, other in combinations([key for key, name in given.items() if name], 2):
+        if settings.text and given[one] == given[other]:
+            why = "the label cannot be read from itself" if other == "data.label" else "two different texts are wanted"
+            raise UserError(f'{one} and {other} are both "{given[one]}": {why}. Columns: {listed(names)}.')
     if settings.text and settings.features:
         raise UserError(
             "data.text and data.features are both set: give the text column or the number columns, not both."
         )
     if settings.label in (settings.features or ()):
         raise UserError(f'data.features holds the label "{settings.label}": the answer would be among the inputs.')
-    wanted = [("text", settings.text)] if settings.text else [("features", name) for name in settings.features or ()]
+    wanted = [(key, name) for key, name in (("text", settings.text), ("text_pair", settings.text_pair)) if name]
+    wanted += [("features", name) for name in settings.features or ()]
     if part.label is None:
         wanted.append(("label", settings.label))
     for key, name in wanted:

@@ -41,12 +41,13 @@ class MissingFact(UserError):
 
 
 class Row(NamedTuple):
-    """One checked row: its split, its target (a class name or a number), and its text or its numbers."""
+    """One checked row: its split, its target (a class name or a number), and its text, two of them, or its numbers."""
 
     split: str | None
     target: str | float
     text: str = ""
     numbers: Sequence[float] = ()
+    second: str = ""
 
 
 @dataclass
@@ -125,7 +126,8 @@ def rows(settings: Settings, features: Sequence[str] = ()) -> Iterator[Row]:
         for number, cells in part.file.rows():
             target = read_target(part, number, cells, settings)
             if settings.text:
-                yield Row(part.split, target, read_text(part.file, number, cells, settings.text))
+                texts = [read_text(part.file, number, cells, name) for name in settings.texts]
+                yield Row(part.split, target, texts[0], second="".join(texts[1:]))
             else:
                 numbers = [read_number(part.file, number, cells, name, settings) for name in features]
                 yield Row(part.split, target, numbers=numbers)
@@ -179,8 +181,8 @@ def check_different(found: Sequence[Part]) -> None:
 
 def told(settings: Settings, found: Facts) -> Iterator[tuple[str, bool]]:
     """Yield, in sentences, what of a table is read, and whether the user should look at it."""
-    read = [settings.text] if settings.text else found.features
-    what = f"the text of {settings.text}" if settings.text else f"the numbers of {listed(read)}"
+    read = settings.texts or found.features
+    what = f"the text of {' and '.join(read)}" if settings.text else f"the numbers of {listed(read)}"
     how = f"{len(found.classes)} classes ({listed(found.classes, 6)})" if found.classes else "numbers"
     yield f"Read: {what}; as label {settings.label}, {how}", False
     left = [name for name in found.columns if name not in (*read, settings.label)]
@@ -211,9 +213,9 @@ def _read_facts(settings: Settings) -> Facts:
             target = read_target(part, number, cells, settings)
             if settings.target == "class":
                 labels.add(str(target), part, number)
-            if settings.text:
-                read_text(part.file, number, cells, settings.text)
-            else:
+            for name in settings.texts:
+                read_text(part.file, number, cells, name)
+            if not settings.text:
                 columns.add(part.file, number, cells)
     if settings.target == "class":
         found.classes = labels.checked()

@@ -1,7 +1,8 @@
 """The trained net as a file for other programs, checked against the net's own answers.
 
 onnx: for onnxruntime and similar programs. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the
-weights with the configuration and the preprocessing, a folder. Only the net is exported: what turns text into numbers
+weights with the configuration and the preprocessing, a folder. huggingface: a folder for the package transformers, see
+`runner.inference.huggingface`. Only the net is exported: what turns text into numbers
 is written next to it, to `preprocessing.json`.
 """
 
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
 from runner.errors import UserError, first_line
+from runner.inference import huggingface
 from runner.inference.bundle import load_bundle
 from runner.inference.tensors import relative_distance, tensors_in
 from runner.tasks.base import FILES, Task
@@ -32,7 +34,7 @@ ROWS = (1, 2, 7, 32)  # batch sizes the exported net is checked with
 LONGEST = 50  # tokens of a row, if the data do not say how long a row may be
 TOLERANCE = 1e-4  # largest difference between an exported number and the net's own, relative to the largest number
 CHATTY = ("onnxscript", "onnx_ir", "torch.onnx._internal.exporter._registration")  # about what is not installed here
-ENDINGS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}
+ENDINGS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": "", "huggingface": ""}
 
 Batches = list[tuple[Tensor, ...]]
 Reader = Callable[[tuple[Tensor, ...]], list[Tensor]]  # from inputs to the outputs of an exported file
@@ -43,7 +45,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
 
     Args:
         bundle: the folder `model/` of a run.
-        form: onnx, torch_export or safetensors.
+        form: onnx, torch_export, safetensors or huggingface.
         target: the file, or the folder, to write.
     """
     task, data, _ = load_bundle(bundle)
@@ -52,6 +54,11 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
             f"{type(task.net).__name__} is an estimator, not a net: it cannot be exported. Use predict or serve"
         )
     target.parent.mkdir(parents=True, exist_ok=True)
+    if form == "huggingface":
+        task.net.cpu().eval()
+        inputs = [batch[:2] for batch in samples(task, data)]
+        apart, tokens = huggingface.write(task.net, data, inputs, target)
+        return [*said_of(target, apart, [[tuple(part.shape) for part in batch] for batch in inputs]), tokens]
     if form != "safetensors":
         shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))
     task.net.cpu().eval()

@@ -10,8 +10,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from runner.config.catalog import noted
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.batches import IGNORE, Features, Images, Stream, Texts, Windows
+from runner.datamodules.parts.batches import IGNORE, Features, Images, Stream, TextPairs, Texts, Windows
+from runner.datamodules.parts.text_pairs import PairInputs
 from runner.errors import UserError
 from runner.text.vocabulary import PAD
 
@@ -40,7 +42,10 @@ def batch(facts: Facts, read: set[str], rows: int, draw: torch.Generator, target
     """Texts (B, T) that end in padding, or numbers 0 .. 1 of the shape that the facts describe, with this target."""
     if "vocab_size" in read:
         stream, real = texts(facts, rows, draw)
-        return Texts(torch.where(real, stream[:, :-1], PAD), target)
+        tokens = torch.where(real, stream[:, :-1], PAD)
+        return (
+            TextPairs(tokens, halves(real), target) if "text_pairs" in noted(facts, "asks") else Texts(tokens, target)
+        )
     if "image_shape" in read:
         return Images(torch.rand(rows, *facts["image_shape"], generator=draw), target)
     if {"num_steps", "num_channels"} & read:
@@ -63,8 +68,17 @@ def texts(facts: Facts, rows: int, draw: torch.Generator) -> tuple[Tensor, Tenso
     return stream, torch.arange(length) < lengths[:, None]
 
 
+def halves(real: Tensor) -> Tensor:
+    """Segments (B, T) of rows of two texts: 1 for the second half of the real tokens, at least for the last one."""
+    place, half = torch.arange(real.size(1)), real.sum(dim=1, keepdim=True) // 2
+    return (real & (place >= half)).long()
+
+
 def of_length(data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
-    """Random inputs like the encoded rows of this data: `rows` of them and, if they are tokens, `length` long."""
+    """Random inputs like the encoded rows of this data: `rows` of them and, if they are tokens, `length` long.
+
+    Of pairs of texts, the last input says which text a token belongs to: 0 or 1.
+    """
     draw = torch.Generator().manual_seed(0)
     vocabulary = getattr(data.inputs, "vocabulary", None)
     made = []
@@ -73,7 +87,8 @@ def of_length(data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
         if example.is_floating_point():
             made.append(torch.randn((rows, *example.shape[1:]), generator=draw).to(example.dtype))
         else:
-            highest = len(vocabulary) if vocabulary is not None else int(example.max()) + 1
+            of_pairs = isinstance(data.inputs, PairInputs) and len(made) == 1
+            highest = 2 if of_pairs else len(vocabulary) if vocabulary is not None else int(example.max()) + 1
             shape = (rows, length, *example.shape[2:]) if example.ndim > 1 else (rows,)
-            made.append(torch.randint(1, max(highest, 2), shape, generator=draw))
+            made.append(torch.randint(0 if of_pairs else 1, max(highest, 2), shape, generator=draw))
     return tuple(made)

@@ -16,7 +16,7 @@ from torchmetrics import Metric
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import IGNORE
 from runner.datamodules.parts.codecs import TextInputs
-from runner.datamodules.parts.tags import Tagged, Tags, spans_of
+from runner.datamodules.parts.tags import Tagged, Tags, spans_of, words_of
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task
@@ -116,10 +116,10 @@ class Tagging(Task):
         """Return the tokens of each text, their tags, and the spans in words."""
         assert isinstance(data.inputs, TextInputs), "data of tagged texts"
         (tokens,) = self.encoded(rows, data)
-        found = targets_of(data).decode(self.net(tokens).argmax(dim=2))
+        said = self.net(tokens).argmax(dim=2)  # (B, T)
         answers = []
-        for words, tags in zip(data.inputs.tokens(rows), found, strict=True):
-            tags = tags[: len(words)]
+        for (words, places), numbers in zip(words_of(data.inputs, rows), said, strict=True):
+            (tags,) = targets_of(data).decode(numbers[places].unsqueeze(0))
             spans = [f"{span.kind}: {' '.join(words[span.start : span.end])}" for span in spans_of(tags)]
             answers.append({"tokens": " ".join(words), "tags": " ".join(tags), "spans": "; ".join(spans)})
         return answers
@@ -132,11 +132,14 @@ class Tagging(Task):
         """Add texts and their true tags to the metrics."""
         if truths is None:
             raise UserError("there are no tags to compare with: give a file with text and tags")
+        assert isinstance(data.inputs, TextInputs), "data of tagged texts"
         (tokens,) = self.encoded(rows, data)
-        for words, tags in zip((tokens != PAD).sum(dim=1).tolist(), truths, strict=True):
-            if words != len(tags):
-                raise UserError(f"a text has {words} tokens and {len(tags)} tags: {' '.join(tags)}")
-        batch = Tagged(tokens, targets_of(data).encode(truths).to(self.device))
+        target = torch.full_like(tokens, IGNORE)
+        for row, ((words, places), tags) in enumerate(zip(words_of(data.inputs, rows), truths, strict=True)):
+            if len(words) != len(tags):
+                raise UserError(f"a text has {len(words)} tokens and {len(tags)} tags: {' '.join(tags)}")
+            target[row, places] = targets_of(data).encode([tags])[0].to(self.device)
+        batch = Tagged(tokens, target)
         self.evaluation_means.add(self.evaluation_step(batch), self.rows(batch))
         self.evaluation_means.close()
 

@@ -13,11 +13,11 @@ class Export(OfModel):
 
     Args:
         format: onnx for onnxruntime and others; torch_export, a .pt2 program; safetensors, a folder with the weights,
-            the configuration and the preprocessing.
-        output: the file or folder to write; usually export/model... in the folder of the run.
+            the configuration and the preprocessing; huggingface, a folder that AutoModel of transformers reads.
+        output: the file or folder to write; usually export/model... or export/huggingface in the folder of the run.
     """
 
-    format: Literal["onnx", "torch_export", "safetensors"]
+    format: Literal["onnx", "torch_export", "safetensors", "huggingface"]
     output: File = None
 
     def __call__(self) -> int:
@@ -25,7 +25,8 @@ class Export(OfModel):
 
         need_packages(self.format)
         bundle, ending = self.bundle(), ENDINGS[self.format]
-        target = self.output or bundle.parent / "export" / f"model{ending}"
+        name = "huggingface" if self.format == "huggingface" else f"model{ending}"
+        target = self.output or bundle.parent / "export" / name
         if ending and target.suffix != ending:
             raise UserError(f"format={self.format} writes a file that ends in {ending}; received output={target}")
         for line in export_bundle(bundle, self.format, target):

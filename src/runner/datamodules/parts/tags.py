@@ -3,6 +3,9 @@
 Tags are BIO: B-KIND begins a span, I-KIND continues it, O is outside. O has the number 0, and the k-th of the kinds, in
 alphabetical order, has 2k - 1 for B and 2k for I, whether a file has both or not.
 
+Words may be cut into pieces: the first piece of a word then has its tag, the others have none (-100), as in Jacob
+Devlin et al., BERT, NAACL 2019, section 5.3.
+
 A prepared folder holds the tokens of all sentences one after another (`tokens.npy`, int32, with `offsets.npy`), their
 tags (`tags.npy`), the raw rows (`rows.jsonl`), the row numbers of each split, and `codecs.json`.
 
@@ -10,19 +13,21 @@ Shape letters: B batch, T tokens, N rows.
 """
 
 import json
+import sys
+from array import array
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from runner.datamodules.parts.batches import IGNORE, Subset, padded
-from runner.datamodules.parts.codecs import Codec, TextInputs
+from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.pairs import PairRows
 from runner.datamodules.parts.prepared import FoundRows, Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS
@@ -31,13 +36,15 @@ from runner.datamodules.parts.texts import TextSettings
 from runner.errors import UserError, closest
 from runner.files import cache
 from runner.files.cells import text_of
-from runner.text.vocabulary import Vocabulary
+from runner.text.pipeline import Pipeline, TokenSettings
+from runner.text.tokenizers import fingerprint
+from runner.text.vocabulary import SPECIALS, UNK, Vocabulary
 
 OUTSIDE = "O"
 
 
 class Tagged(NamedTuple):
-    """Token numbers (B, T), int64, padded with PAD; the tag of each (B, T), int64, -100 where there is no token."""
+    """Token numbers (B, T), int64, padded with PAD; the tag of each (B, T), int64, -100 where no tag is wanted."""
 
     tokens: Tensor
     target: Tensor
@@ -121,6 +128,58 @@ class Tags(Targets):
         return sum(one != other for one, other in pairs) / len(pairs), {"truth": " ".join(truth)}
 
 
+class PiecedWords(TextInputs):
+    """Words cut into pieces, between the marks of the vocabulary if it has some.
+
+    Args:
+        column: name of the raw column.
+        pipeline: cuts a word into pieces.
+        vocabulary: numbers of the pieces.
+        words: the function text -> words, by its name.
+    """
+
+    kind = "pieced_words"
+
+    def __init__(self, column: str, pipeline: Pipeline, vocabulary: Vocabulary, words: str):
+        super().__init__(column, pipeline, vocabulary)
+        self.cutter, self.cut = words, Pipeline(TokenSettings(words))
+
+    def pieces(self, words: Iterable[str]) -> tuple[list[str], list[int]]:
+        """Return the pieces of a text between its marks, as many as fit, and where each word that is kept begins."""
+        most = (self.max_len or sys.maxsize) - len(self.last)
+        pieces, places = list(self.first), []
+        for word in words:
+            found = self.pipeline.words(word) or [SPECIALS[UNK]]
+            if len(pieces) + len(found) > most:
+                break
+            places.append(len(pieces))
+            pieces += found
+        return [*pieces, *self.last], places
+
+    def tokens(self, rows: list[dict]) -> list[list[str]]:
+        return [self.pieces(words)[0] for words in self.words(rows)]
+
+    def words(self, rows: list[dict]) -> list[list[str]]:
+        """Return the words of each row."""
+        return [self.cut.words(str(text)) or [SPECIALS[UNK]] for text in cells(rows, self.column)]
+
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"words": self.cutter}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> Self:
+        vocabulary = Vocabulary(**state["vocabulary"])
+        return cls(state["column"], Pipeline.from_state(state), vocabulary, state["words"])
+
+
+def words_of(inputs: TextInputs, rows: list[dict]) -> list[tuple[list[str], list[int]]]:
+    """Return the words of each row that are kept, and which of its tokens has the tag of each."""
+    if not isinstance(inputs, PiecedWords):
+        return [(words, list(range(len(words)))) for words in inputs.tokens(rows)]
+    found = [(words, inputs.pieces(words)[1]) for words in inputs.words(rows)]
+    return [(words[: len(places)], places) for words, places in found]
+
+
 class TaggedSplit:
     """Tagged sentences; a batch is padded to its own longest one.
 
@@ -148,21 +207,24 @@ class TaggedSplit:
         return Tagged(tokens, tags.where(places < self.lengths()[index].unsqueeze(1), IGNORE))
 
 
-def prepare_tags(found: FoundRows[TaggedSentence], settings: TextSettings, splitting: SplitSettings) -> Prepared:
+def prepare_tags(
+    found: FoundRows[TaggedSentence], settings: TextSettings, splitting: SplitSettings, pieces: str | None = None
+) -> Prepared:
     """Return the splits of a dataset of tagged sentences, prepared now or earlier with the same settings.
 
     Args:
         found: the sentences.
         settings: how a text becomes tokens where it is not tagged; the vocabulary and the longest sentence.
         splitting: how sentences are divided.
+        pieces: what cuts each word into pieces; None = words stay whole.
     """
     key = {
         "digest": found.digest,
         "reading": found.reading,
         "settings": asdict(settings),
         "splitting": asdict(splitting),
-    }
-    folder = cache.prepared(found.name, key, lambda part: _write(part, list(found.rows()), settings, splitting))
+    } | ({} if pieces is None else {"pieces": fingerprint(pieces)})
+    folder = cache.prepared(found.name, key, lambda part: _write(part, list(found.rows()), settings, splitting, pieces))
     codecs = json.loads((folder / "codecs.json").read_text(encoding="utf-8"))
     index = {part: np.load(folder / f"{part}.npy") for part in PARTS}
     tokens, tags = (np.load(folder / f"{piece}.npy", mmap_mode="r") for piece in ("tokens", "tags"))
@@ -180,22 +242,32 @@ def prepare_tags(found: FoundRows[TaggedSentence], settings: TextSettings, split
     )
 
 
-def _write(folder: Path, rows: list[TaggedSentence], settings: TextSettings, splitting: SplitSettings) -> None:
+def _write(
+    folder: Path, rows: list[TaggedSentence], settings: TextSettings, splitting: SplitSettings, pieces: str | None
+) -> None:
     """Fill a prepared folder."""
     if not rows:
         raise UserError("The source has no sentences.")
     own = np.array([OWN[row.split] for row in rows], dtype=np.int8)
     splits = splitting(len(rows), None, own if own.any() else None)
-    counts = Counter(chain.from_iterable(rows[number].tokens for number in splits.train))
-    vocabulary = Vocabulary.build(counts, settings.vocab_size, settings.min_count)
-    inputs = TextInputs(settings.column, settings.pipeline(), vocabulary)
+    inputs = codec_of([rows[number].tokens for number in splits.train], settings, pieces)
     targets = Tags(tag_names(tag[2:] for row in rows for tag in row.tags if tag != OUTSIDE))
     numbers = {tag: number for number, tag in enumerate(targets.names)}
-    np.save(
-        folder / "tokens.npy", np.array(vocabulary.encode(chain.from_iterable(row.tokens for row in rows)), np.int32)
-    )
-    np.save(folder / "tags.npy", np.array([numbers[tag] for row in rows for tag in row.tags], dtype=np.int32))
-    np.save(folder / "offsets.npy", np.cumsum([0, *(len(row.tokens) for row in rows)]))
+    tokens, tags, offsets = array("i"), array("i"), [0]
+    for row in rows:
+        if isinstance(inputs, PiecedWords):
+            cut, places = inputs.pieces(row.tokens)
+            of_pieces = [IGNORE] * len(cut)
+            for place, tag in zip(places, row.tags, strict=False):  # what does not fit is left out
+                of_pieces[place] = numbers[tag]
+        else:
+            cut, of_pieces = row.tokens, [numbers[tag] for tag in row.tags]
+        tokens.extend(inputs.vocabulary.encode(cut))
+        tags.extend(of_pieces)
+        offsets.append(len(tokens))
+    np.save(folder / "tokens.npy", np.array(tokens, dtype=np.int32))
+    np.save(folder / "tags.npy", np.array(tags, dtype=np.int32))
+    np.save(folder / "offsets.npy", np.array(offsets))
     for part, index in zip(PARTS, splits, strict=True):
         np.save(folder / f"{part}.npy", index)
     with open(folder / "rows.jsonl", "w", encoding="utf-8") as file:
@@ -204,3 +276,21 @@ def _write(folder: Path, rows: list[TaggedSentence], settings: TextSettings, spl
             file.write(json.dumps(raw, ensure_ascii=False) + "\n")
     codecs = {"inputs": inputs.stored(), "targets": targets.stored()}
     (folder / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False), encoding="utf-8")
+
+
+def codec_of(sentences: list[list[str]], settings: TextSettings, pieces: str | None) -> TextInputs:
+    """Return what encodes texts, made from the sentences of the training split."""
+    if pieces is None:
+        counts = Counter(chain.from_iterable(sentences))
+        vocabulary = Vocabulary.build(counts, settings.vocab_size, settings.min_count)
+        return TextInputs(settings.column, settings.pipeline(), vocabulary)
+    cutting = TokenSettings(pieces)
+    if not cutting.learns:
+        raise UserError(
+            f"data.tokenizer={pieces} cuts texts into words, and these are given: type wordpiece, bpe, or the folder "
+            "of a run or of a pretrained model"
+        )
+    learned = cutting.learned_from((" ".join(words) for words in sentences), settings.vocab_size, settings.min_count)
+    vocabulary = Vocabulary(learned.tokens, getattr(learned, "specials", SPECIALS))
+    pipeline = Pipeline(cutting, settings.max_len, learned=learned.state())
+    return PiecedWords(settings.column, pipeline, vocabulary, settings.tokenizer)

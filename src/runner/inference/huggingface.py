@@ -1,0 +1,337 @@
+"""A net of this package as a folder in the Hugging Face layout: config.json, model.safetensors, and its tokeniser.
+
+Our BERT is theirs; our GPT is their GPT-2 or their Llama, as its settings say. The folder is written by the package
+transformers, read again with its Auto classes, and compared with the net.
+
+Shape letters: B batch, T tokens.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from runner.datamodules.base import DataModule
+from runner.datamodules.parts.tags import Tags
+from runner.errors import UserError
+from runner.inference.tensors import relative_distance, tensors_in
+from runner.models.bert import BERT, SEGMENTS
+from runner.models.gpt import GPT
+from runner.models.layers.blocks import EPS, Block, FeedForward, MultiHeadAttention
+from runner.models.layers.huggingface import transformers
+from runner.text.pretrained_pieces import numbered
+from runner.text.vocabulary import END, MASK, PAD, SPECIALS, START, UNK
+
+TOLERANCE = 1e-4  # largest difference between a number of theirs and ours, relative to the largest number
+Weights = dict[str, Tensor]
+
+
+class Layout(NamedTuple):
+    """A net in the words of the package transformers.
+
+    Args:
+        config: name of the class of its configuration.
+        model: name of its class.
+        settings: of the configuration.
+        weights: by their names.
+        pooler: whether AutoModel finds the layer that a text is summed up with.
+    """
+
+    config: str
+    model: str
+    settings: dict[str, Any]
+    weights: Weights
+
+
+def layout_of(net: nn.Module) -> Layout:
+    """Return a net in the words of the package transformers.
+
+    Raises:
+        UserError: the package has no such net.
+    """
+    for kind, layout in LAYOUTS.items():
+        if isinstance(net, kind):
+            return layout(net)
+    raise UserError(
+        f"format=huggingface is for {', '.join(kind.__name__.lower() for kind in LAYOUTS)}, not {type(net).__name__}: "
+        "the package transformers has no such net. Take format=safetensors"
+    )
+
+
+def write(net: nn.Module, data: DataModule, inputs: list[tuple[Tensor, ...]], folder: Path) -> tuple[float, str]:
+    """Write a net; return the largest difference to what AutoModel reads, and a line about its tokens.
+
+    Args:
+        net: in evaluation mode.
+        data: what it was trained on, whose tokens and classes the folder names.
+        inputs: batches to compare with.
+        folder: it is made if need be.
+
+    Raises:
+        UserError: there is no such net there, the package is missing, or what is read answers differently.
+    """
+    try:
+        package = transformers()
+    except ImportError as error:
+        raise UserError(str(error)) from error
+    layout = layout_of(net)
+    config = getattr(package, layout.config)(**layout.settings | labels(data))
+    made = getattr(package, layout.model)(config)
+    made.load_state_dict(layout.weights)
+    made.save_pretrained(folder)
+    said = write_tokenizer(package, data, folder, layout.settings)
+    read = getattr(package, layout.model).from_pretrained(folder, local_files_only=True).eval()
+    worst = 0.0
+    with torch.inference_mode():
+        for batch in inputs:
+            worst = max(worst, relative_distance(theirs(read, *batch), ours(net, *batch)))
+    if not worst <= TOLERANCE:
+        raise UserError(f"what is read from {folder} answers differently ({worst:.1e} apart); do not use it")
+    return worst, said
+
+
+def theirs(model: Any, tokens: Tensor, segments: Tensor | None = None) -> list[Tensor]:
+    """The logits of a model of the package transformers."""
+    given = {} if segments is None else {"token_type_ids": segments}
+    said = model(input_ids=tokens, attention_mask=(tokens != PAD).long(), **given)
+    if hasattr(said, "start_logits"):
+        return [torch.stack([said.start_logits, said.end_logits], dim=2)]
+    if hasattr(said, "prediction_logits"):
+        return [said.prediction_logits, said.seq_relationship_logits]
+    return [said.logits]
+
+
+def ours(net: nn.Module, *inputs: Tensor) -> list[Tensor]:
+    """The logits of our net."""
+    return tensors_in(net(*inputs))
+
+
+def labels(data: DataModule) -> dict[str, Any]:
+    """The names of classes or tags, as a configuration has them."""
+    names = data.targets.names if isinstance(data.targets, Tags) else data.class_names
+    if names is None:
+        return {} if data.target_names is None else {"num_labels": len(data.target_names), "problem_type": "regression"}
+    numbers = {name: number for number, name in enumerate(names)}
+    return {"id2label": {number: name for name, number in numbers.items()}, "label2id": numbers}
+
+
+def write_tokenizer(package: Any, data: DataModule, folder: Path, settings: Mapping[str, Any]) -> str:
+    """Write the tokeniser, where the package tokenizers has one that cuts as the data do; say so in a line."""
+    pieces = as_pieces(data)
+    if pieces is None:
+        (folder / "vocabulary.json").write_text(json.dumps(vocabulary_of(data)), encoding="utf-8")
+        return "its texts are not cut into pieces, so there is no tokeniser: vocabulary.json has the tokens by number"
+    from tokenizers import Tokenizer
+
+    names = {"pad": SPECIALS[PAD], "unk": SPECIALS[UNK], "cls": START, "sep": END, "mask": MASK}
+    known = set(vocabulary_of(data))
+    longest = settings.get("max_position_embeddings") or settings.get("n_positions")
+    package.PreTrainedTokenizerFast(
+        tokenizer_object=Tokenizer.from_str(json.dumps(pieces)),
+        model_max_length=longest,
+        model_input_names=[
+            "input_ids",
+            *(["token_type_ids"] if "type_vocab_size" in settings else []),
+            "attention_mask",
+        ],
+        **{f"{name}_token": token for name, token in names.items() if token in known},
+    ).save_pretrained(folder)
+    return "with its tokeniser"
+
+
+def vocabulary_of(data: DataModule) -> list[str]:
+    """The tokens by number."""
+    vocabulary = getattr(data.inputs, "vocabulary", None)
+    return [] if vocabulary is None else vocabulary.tokens
+
+
+def as_pieces(data: DataModule) -> dict | None:
+    """What cuts the texts, as the package tokenizers writes it; None = they are not cut into pieces."""
+    pipeline = getattr(data.inputs, "pipeline", None)
+    vocabulary = getattr(data.inputs, "vocabulary", None)
+    if pipeline is None or vocabulary is None or not pipeline.learned:
+        return None
+    return numbered(pipeline.learned, vocabulary.tokens, vocabulary.specials)
+
+
+# Our nets under their names.
+
+
+def within(name: str, layer: nn.Module) -> Weights:
+    """The weights of a layer under another name."""
+    return {f"{name}.{key}": value for key, value in layer.state_dict().items()}
+
+
+def thirds(attention: MultiHeadAttention) -> dict[str, Weights]:
+    """Weight and constants of what makes queries, keys and values."""
+    keys, values = {}, {}
+    for name, value in attention.key_value.state_dict().items():
+        keys[name], values[name] = value.chunk(2)
+    return {"query": attention.query.state_dict(), "key": keys, "value": values}
+
+
+def named(prefix: str, weights: Weights) -> Weights:
+    return {f"{prefix}.{name}": value for name, value in weights.items()}
+
+
+def bert_layout(net: BERT) -> Layout:
+    """Their BERT."""
+    trunk = net.encoder
+    blocks: list[Any] = list(trunk.blocks)
+    settings = {
+        "vocab_size": trunk.embedding.num_embeddings,
+        "hidden_size": trunk.embedding.embedding_dim,
+        "num_hidden_layers": len(blocks),
+        "num_attention_heads": blocks[0].attention.num_heads,
+        "intermediate_size": blocks[0].feed_forward.inner.out_features,
+        "hidden_act": "gelu",
+        "hidden_dropout_prob": net.dropout,
+        "attention_probs_dropout_prob": 0.0,
+        "max_position_embeddings": trunk.positions.num_embeddings,
+        "type_vocab_size": SEGMENTS,
+        "layer_norm_eps": EPS,
+        "pad_token_id": PAD,
+    }
+    weights = (
+        within("bert.embeddings.word_embeddings", trunk.embedding)
+        | within("bert.embeddings.position_embeddings", trunk.positions)
+        | within("bert.embeddings.token_type_embeddings", trunk.segments)
+        | within("bert.embeddings.LayerNorm", trunk.norm)
+    )
+    for number, block in enumerate(blocks):
+        layer = f"bert.encoder.layer.{number}"
+        for name, part in thirds(block.attention).items():
+            weights |= named(f"{layer}.attention.self.{name}", part)
+        weights |= (
+            within(f"{layer}.attention.output.dense", block.attention.output)
+            | within(f"{layer}.attention.output.LayerNorm", block.around_attention.norm)
+            | within(f"{layer}.intermediate.dense", block.feed_forward.inner)
+            | within(f"{layer}.output.dense", block.feed_forward.output)
+            | within(f"{layer}.output.LayerNorm", block.around_feed_forward.norm)
+        )
+    if net.head in ("text", "masked"):
+        weights |= within("bert.pooler.dense", net.pooler)
+    if net.head == "masked":
+        words = net.words
+        weights |= (
+            within("cls.predictions.transform.dense", words.inner)
+            | within("cls.predictions.transform.LayerNorm", words.norm)
+            | within("cls.predictions.decoder", words.output)
+            | {"cls.predictions.bias": words.output.bias.detach()}
+            | within("cls.seq_relationship", net.elsewhere)
+        )
+    else:
+        weights |= within("qa_outputs" if net.head == "spans" else "classifier", net.output)
+        settings["num_labels"] = net.output.out_features
+    return Layout("BertConfig", BERTS[net.head], settings, weights)
+
+
+BERTS = {
+    "masked": "BertForPreTraining",
+    "text": "BertForSequenceClassification",
+    "tags": "BertForTokenClassification",
+    "spans": "BertForQuestionAnswering",
+}
+
+
+def gpt_layout(net: GPT) -> Layout:
+    """Their GPT-2, or their Llama.
+
+    Raises:
+        UserError: it is neither.
+    """
+    blocks: list[Any] = list(net.blocks)
+    attention: MultiHeadAttention = blocks[0].attention
+    feed_forward: FeedForward = blocks[0].feed_forward
+    rms, gated = isinstance(net.norm, nn.RMSNorm), feed_forward.gate is not None
+    bias = attention.query.bias is not None
+    whole = attention.groups == attention.num_heads
+    both = {
+        "vocab_size": net.embedding.num_embeddings,
+        "tie_word_embeddings": net.output.weight is net.embedding.weight,
+        "pad_token_id": PAD,
+        **dict.fromkeys(("bos_token_id", "eos_token_id")),
+    }
+    if net.positions is not None and not rms and not gated and bias and whole:
+        return gpt2_layout(net, blocks, both)
+    if net.positions is None and rms and gated:
+        return llama_layout(net, blocks, both | {"attention_bias": bias, "mlp_bias": bias})
+    raise UserError(
+        "the package transformers has no such mixture. GPT-2: model.positions=learned model.norm=layer "
+        "model.activation=gelu, all heads with their own keys, bias=true. Llama: model.positions=rotary model.norm=rms "
+        "model.activation=swiglu. Take format=safetensors for others"
+    )
+
+
+def gpt2_layout(net: GPT, blocks: list[Block], both: dict[str, Any]) -> Layout:
+    """GPT-2, whose matrices stand the other way round."""
+    assert net.positions is not None
+    feed_forward = blocks[0].feed_forward
+    settings = both | {
+        "n_positions": net.max_len,
+        "n_embd": net.embedding.embedding_dim,
+        "n_layer": len(blocks),
+        "n_head": blocks[0].attention.num_heads,
+        "n_inner": feed_forward.inner.out_features,
+        "activation_function": "relu" if feed_forward.activation is nn.functional.relu else "gelu",
+        "layer_norm_epsilon": EPS,
+        **dict.fromkeys(("resid_pdrop", "embd_pdrop"), net.dropout),
+        "attn_pdrop": 0.0,
+    }
+    weights = (
+        within("transformer.wte", net.embedding)
+        | within("transformer.wpe", net.positions)
+        | within("transformer.ln_f", net.norm)
+        | within("lm_head", net.output)
+    )
+    for number, block in enumerate(blocks):
+        name = f"transformer.h.{number}"
+        parts = thirds(block.attention).values()
+        layers: dict[str, Mapping[str, Tensor]] = {
+            "attn.c_attn": {key: torch.cat([part[key] for part in parts]) for key in ("weight", "bias")},
+            "attn.c_proj": block.attention.output.state_dict(),
+            "mlp.c_fc": block.feed_forward.inner.state_dict(),
+            "mlp.c_proj": block.feed_forward.output.state_dict(),
+        }
+        for layer, part in layers.items():
+            weights |= {f"{name}.{layer}.weight": part["weight"].T, f"{name}.{layer}.bias": part["bias"]}
+        weights |= within(f"{name}.ln_1", block.around_attention.norm)
+        weights |= within(f"{name}.ln_2", block.around_feed_forward.norm)
+    return Layout("GPT2Config", "GPT2LMHeadModel", settings, weights)
+
+
+def llama_layout(net: GPT, blocks: list[Block], both: dict[str, Any]) -> Layout:
+    """Llama."""
+    attention = blocks[0].attention
+    settings = both | {
+        "hidden_size": net.embedding.embedding_dim,
+        "intermediate_size": blocks[0].feed_forward.inner.out_features,
+        "num_hidden_layers": len(blocks),
+        "num_attention_heads": attention.num_heads,
+        "num_key_value_heads": attention.groups,
+        "max_position_embeddings": net.max_len,
+        "rms_norm_eps": EPS,
+    }
+    weights = (
+        within("model.embed_tokens", net.embedding) | within("model.norm", net.norm) | within("lm_head", net.output)
+    )
+    for number, block in enumerate(blocks):
+        name, feed_forward = f"model.layers.{number}", block.feed_forward
+        assert feed_forward.gate is not None
+        for part, weight in thirds(block.attention).items():
+            weights |= named(f"{name}.self_attn.{part[0]}_proj", weight)
+        weights |= (
+            within(f"{name}.self_attn.o_proj", block.attention.output)
+            | within(f"{name}.mlp.up_proj", feed_forward.inner)
+            | within(f"{name}.mlp.gate_proj", feed_forward.gate)
+            | within(f"{name}.mlp.down_proj", feed_forward.output)
+            | within(f"{name}.input_layernorm", block.around_attention.norm)
+            | within(f"{name}.post_attention_layernorm", block.around_feed_forward.norm)
+        )
+    return Layout("LlamaConfig", "LlamaForCausalLM", settings, weights)
+
+
+LAYOUTS: dict[type[nn.Module], Callable[[Any], Layout]] = {BERT: bert_layout, GPT: gpt_layout}
