@@ -23,13 +23,13 @@ KEPT = (".json", ".txt", ".model")  # files of the folder that travel: how it is
 
 
 class Pretrained(nn.Module):
-    """Scores of texts from a pretrained encoder.
+    """Scores of texts, of pairs of texts, or of the tokens of a text, from a pretrained encoder.
 
     Args:
         path: folder in the Hugging Face layout, with weights in safetensors.
         vocab_size: distinct tokens of the data, padding (0) included; at most those of the encoder.
         max_len: longest text in tokens, its marks included; at most what the encoder has positions for.
-        num_outputs: numbers returned for each text: classes or targets.
+        num_outputs: numbers K returned for each text (classes or targets), or for each token (tags, or 2 of a span).
         pooling: what a text is: mean of its tokens, or its first one.
         dropout: share of the pooled features dropped in training, in [0, 1).
         num_layers: layers of the encoder that are used, the first so many; None = all.
@@ -37,6 +37,7 @@ class Pretrained(nn.Module):
         lora_rank: rank of the matrices that are trained in place of the encoder (LoRA); 0 = the encoder is trained.
         lora_alpha: how much these matrices count, above 0; divided by their rank.
         tokenizer: that of the data, which has to be the folder `path`; None = not checked.
+        head: what the scores are for: a text (or a pair) as a whole, or each token, of "tags" and of "spans".
 
     Raises:
         ValueError: a value out of range, or a folder that does not fit.
@@ -58,12 +59,14 @@ class Pretrained(nn.Module):
         lora_rank: int = 0,
         lora_alpha: int = 16,
         tokenizer: str | None = None,
+        head: Literal["text", "tags", "spans"] = "text",
     ):
         super().__init__()
         check_size(vocab_size=vocab_size, max_len=max_len, num_outputs=num_outputs)
         check_size(0, lora_rank=lora_rank)
         check_size(num_layers=1 if num_layers is None else num_layers)
         check_choice(("mean", "first"), pooling=pooling)
+        check_choice(("text", "tags", "spans"), head=head)
         check_share(dropout=dropout)
         if layer_decay <= 0 or lora_alpha <= 0:
             raise ValueError(f"layer_decay and lora_alpha must be above 0, received {layer_decay} and {lora_alpha}")
@@ -82,12 +85,13 @@ class Pretrained(nn.Module):
         if lora_rank:
             huggingface.add_lora(self.encoder, lora_rank, lora_alpha, dropout)
         self.knows_segments = getattr(config, "type_vocab_size", 1) > 1
+        self.head = head
         self.pooling, self.layer_decay = pooling, layer_decay
         self.dropout = nn.Dropout(dropout)
         self.output = nn.Linear(config.hidden_size, num_outputs)
 
     def forward(self, tokens: Tensor, segments: Tensor | None = None) -> Tensor:
-        """Tokens (B, T), int64, to (B, K). A text of padding alone is read as one token.
+        """Tokens (B, T), int64, to (B, K), or (B, T, K) for tags and spans. Padding alone is read as one token.
 
         Segments (B, T), int64, say which of two texts a token belongs to, 0 or 1; an encoder that knows no segments
         tells the texts apart by the mark between them.
@@ -95,6 +99,8 @@ class Pretrained(nn.Module):
         mask = torch.cat([torch.ones_like(tokens[:, :1]), (tokens[:, 1:] != 0).long()], dim=1)  # (B, T), 1 = keep
         which = {"token_type_ids": segments} if segments is not None and self.knows_segments else {}
         states = self.encoder(input_ids=self.ids[tokens], attention_mask=mask, **which).last_hidden_state  # (B, T, H)
+        if self.head != "text":
+            return self.output(self.dropout(states))  # (B, T, K)
         if self.pooling == "first":
             text = states[:, 0]  # (B, H)
         else:

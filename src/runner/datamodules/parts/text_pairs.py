@@ -114,29 +114,33 @@ class PairInputs(Codec):
 
     @classmethod
     def made(cls, names: Sequence[str], settings: TextSettings, texts: Iterable[str]) -> Self:
-        """Return the codec of two columns, with one vocabulary made from the texts of the training split.
+        """Return the codec of two columns, with one vocabulary made from the texts of the training split."""
+        return cls(names, *marked(settings, texts))
 
-        Raises:
-            UserError: the tokeniser of a pretrained model has no marks, or a row no room for two words.
-        """
-        if settings.max_len < ROOM + 2:
-            raise UserError(f"data.max_len={settings.max_len} is too small: three marks and two words make {ROOM + 2}")
-        tokens = TokenSettings(settings.tokenizer, settings.stopwords, settings.stem)
-        if not tokens.learns:
-            counts = Counter(chain.from_iterable(map(Pipeline(tokens), texts)))
-            vocabulary = Vocabulary.build(counts, settings.vocab_size, settings.min_count, MARKS)
-            return cls(names, settings.pipeline(), vocabulary)
-        there = isinstance(tokenizer(settings.tokenizer), InFolder)
-        size = settings.vocab_size if there else settings.vocab_size - len(MARKS) + len(SPECIALS)
-        learned = tokens.learned_from(texts, size, settings.min_count)
-        specials = getattr(learned, "specials", SPECIALS) if there else MARKS
-        if START not in specials or END not in specials:
-            raise UserError(
-                f"data.tokenizer={settings.tokenizer} has no marks for the beginning and the end of a text, such as "
-                "[CLS] and [SEP]: pairs of texts cannot be told apart with it"
-            )
-        vocabulary = Vocabulary([*specials, *learned.tokens[len(specials) if there else len(SPECIALS) :]], specials)
-        return cls(names, settings.pipeline(learned.state()), vocabulary)
+
+def marked(settings: TextSettings, texts: Iterable[str]) -> tuple[Pipeline, Vocabulary]:
+    """Return what cuts texts, and a vocabulary that has the two marks, made from the texts of the training split.
+
+    Raises:
+        UserError: the tokeniser of a pretrained model has no marks, or a row no room for two words.
+    """
+    if settings.max_len < ROOM + 2:
+        raise UserError(f"data.max_len={settings.max_len} is too small: three marks and two words make {ROOM + 2}")
+    tokens = TokenSettings(settings.tokenizer, settings.stopwords, settings.stem)
+    if not tokens.learns:
+        counts = Counter(chain.from_iterable(map(Pipeline(tokens), texts)))
+        return settings.pipeline(), Vocabulary.build(counts, settings.vocab_size, settings.min_count, MARKS)
+    there = isinstance(tokenizer(settings.tokenizer), InFolder)
+    size = settings.vocab_size if there else settings.vocab_size - len(MARKS) + len(SPECIALS)
+    learned = tokens.learned_from(texts, size, settings.min_count)
+    specials = getattr(learned, "specials", SPECIALS) if there else MARKS
+    if START not in specials or END not in specials:
+        raise UserError(
+            f"data.tokenizer={settings.tokenizer} has no marks for the beginning and the end of a text, such as "
+            "[CLS] and [SEP]: two texts cannot be told apart with it"
+        )
+    vocabulary = Vocabulary([*specials, *learned.tokens[len(specials) if there else len(SPECIALS) :]], specials)
+    return settings.pipeline(learned.state()), vocabulary
 
 
 def shares(first: int, second: int, room: int) -> tuple[int, int]:
