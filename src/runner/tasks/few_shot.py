@@ -97,7 +97,8 @@ class FewShot(Task):
         if data.is_set_up and not isinstance(data.train, EpisodeSplit):
             self.keep_support(data)
             assert data.prepared is not None, "data that is set up is prepared"
-            data.prepared = replace(data.prepared, **self.split_by_class(data))
+            found = self.split_by_class(data)
+            data.prepared = replace(data.prepared, train=found["train"], val=found["val"], test=found["test"])
 
     def fit(self, trainer: Trainer, data: DataModule, checkpoint: str | None = None) -> None:
         self.connect(data)
