@@ -32,10 +32,10 @@ def batch() -> FewShots:
 
 
 def test_losses():
-    chosen = FewShot(Says(), way=3).step(batch())
+    chosen = FewShot(Says(), 10, way=3).step(batch())
     assert chosen["loss"].item() == pytest.approx(F.cross_entropy(LOGITS, torch.arange(3)).item())
     assert chosen["accuracy"].item() == 1
-    pairs = FewShot(Says(), way=3, loss="pairs").step(batch())
+    pairs = FewShot(Says(), 10, way=3, loss="pairs").step(batch())
     same = torch.eye(3, dtype=torch.bool)
     of_same, of_different = -LOGITS.sigmoid().log()[same].mean(), -(-LOGITS).sigmoid().log()[~same].mean()
     assert pairs["loss"].item() == pytest.approx(((of_same + of_different) / 2).item()), "both kinds weigh the same"
@@ -73,7 +73,7 @@ class Data:
 
 @pytest.mark.parametrize("val_classes", [0, 2])
 def test_new_classes_are_never_trained_on(val_classes):
-    task = FewShot(Says(), way=2, new_classes=3, val_classes=val_classes)
+    task = FewShot(Says(), 10, way=2, new_classes=3, val_classes=val_classes)
     data = Data()
     splits = task.split_by_class(data)
     seen = {
@@ -84,7 +84,9 @@ def test_new_classes_are_never_trained_on(val_classes):
     assert bool(seen["val"] & seen["train"]) == (val_classes == 0)
     assert seen == {
         part: {int(data.targets[row]) for row in split.members.flatten().tolist()}
-        for part, split in FewShot(Says(), way=2, new_classes=3, val_classes=val_classes).split_by_class(data).items()
+        for part, split in FewShot(Says(), 10, way=2, new_classes=3, val_classes=val_classes)
+        .split_by_class(data)
+        .items()
     }, "the same classes every time"
 
 
@@ -94,15 +96,16 @@ def test_new_classes_are_never_trained_on(val_classes):
         ({"way": 1}, "task.way must be at least 2"),
         ({"loss": "all"}, "task.loss is choice or pairs"),
         ({"way": 6}, "task.new_classes=5 and"),
+        ({"train_way": 6}, "6 classes to train on are more than the 10"),
     ],
 )
 def test_settings_that_are_refused(settings, said):
     with pytest.raises(UserError, match=said):
-        FewShot(Says(), **settings)
+        FewShot(Says(), 10, **settings)
 
 
 def test_each_example_is_augmented_by_itself():
-    task = FewShot(Says(), way=3).train()
+    task = FewShot(Says(), 10, way=3).train()
     task.augment = Augmentation({"shift": Shift(1)})
     images = torch.rand(2, 3, 1, 1, 6, 6)
     changed = task.on_after_batch_transfer(FewShots(images.squeeze(2), images, torch.zeros(2, 3).long()), 0)
@@ -114,16 +117,16 @@ def test_texts_cannot_be_turned():
     data = Data()
     data.train = TensorSplit(Texts(torch.ones(len(data.targets), 5).long(), torch.from_numpy(data.targets)))
     with pytest.raises(UserError, match="is for images"):
-        FewShot(Says(), way=2, new_classes=2, turned=True).split_by_class(data)
+        FewShot(Says(), 10, way=2, new_classes=2, turned=True).split_by_class(data)
 
 
 def test_too_few_classes():
     with pytest.raises(UserError, match="train episodes need 5 classes with"):
-        FewShot(Says()).split_by_class(Data())
+        FewShot(Says(), 10).split_by_class(Data())
 
 
 def test_a_text_is_compared_with_the_examples_that_were_kept():
-    task = FewShot(Prototypical(vocab_size=9, latent_dim=4, embed_dim=3).eval(), way=2, new_classes=2)
+    task = FewShot(Prototypical(vocab_size=9, latent_dim=4, embed_dim=3).eval(), 4, way=2, new_classes=2)
     task.support, task.known = torch.tensor([[[1, 2, 3]], [[4, 5, 0]]]), [0, 2]
     data = SimpleNamespace(class_names=["a", "b", "c"], encode=lambda rows: (torch.tensor([[1, 2, 3, 0, 0]]),))
     (answer,) = task.answer([{"text": "x"}], data)

@@ -42,6 +42,7 @@ class FewShot(Task):
 
     Args:
         net: maps examples (B, Q, ...) and what to compare them with (B, N, K, ...) to logits (B, Q, N).
+        num_outputs: number of classes of the data.
         way: classes of a validation or test episode, N, at least 2.
         shots: examples of each class that are shown, K, at least 1.
         queries: examples of each class that are in question, at least 1; Q = N times as many.
@@ -61,6 +62,7 @@ class FewShot(Task):
     def __init__(
         self,
         net: nn.Module,
+        num_outputs: int,
         way: int = 5,
         shots: int = 1,
         queries: int = 1,
@@ -83,6 +85,12 @@ class FewShot(Task):
             raise UserError(
                 f"an episode has task.way={way} classes: task.new_classes={new_classes} and "
                 f"task.val_classes={val_classes} have to be as many or more (val_classes may be 0)"
+            )
+        fewest = -(-(train_way or way) // (QUARTERS if turned else 1))
+        if new_classes + val_classes + fewest > num_outputs:
+            raise UserError(
+                f"task.new_classes={new_classes}, task.val_classes={val_classes} and {fewest} classes to train on are more "
+                f"than the {num_outputs} of the data: lower them, task.way or task.train_way"
             )
         self.way, self.shots, self.queries, self.loss = way, shots, queries, loss
         self.train_way, self.turned = train_way or way, turned
