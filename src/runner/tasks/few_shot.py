@@ -89,8 +89,8 @@ class FewShot(Task):
         fewest = -(-(train_way or way) // (QUARTERS if turned else 1))
         if new_classes + val_classes + fewest > num_outputs:
             raise UserError(
-                f"task.new_classes={new_classes}, task.val_classes={val_classes} and {fewest} classes to train on are more "
-                f"than the {num_outputs} of the data: lower them, task.way or task.train_way"
+                f"task.new_classes={new_classes}, task.val_classes={val_classes} and {fewest} classes to train on are "
+                f"more than the {num_outputs} of the data: lower them, task.way or task.train_way"
             )
         self.way, self.shots, self.queries, self.loss = way, shots, queries, loss
         self.train_way, self.turned = train_way or way, turned
