@@ -104,10 +104,12 @@ def test_a_prompt_longer_than_the_window_loses_its_beginning():
 
 
 def test_labels_that_cannot_be_told_apart_are_refused():
-    net = made()
-    net.name_classes(["good", "good"])
     with pytest.raises(ValueError, match="does not tell the labels good, good apart"):
-        net.predict_proba(["a"])
+        made().name_classes(["good", "good"])
+    lm = Letters()
+    lm.window = 3
+    with pytest.raises(ValueError, match="too few for the labels"):
+        made(lm)
 
 
 @pytest.fixture(scope="module")

@@ -81,8 +81,13 @@ class PromptLM:
         self.chosen: list[tuple[str, int]] = []  # texts and their classes
 
     def name_classes(self, names: Sequence[str]) -> None:
-        """Take what the K classes are called in the prompt, in their order."""
+        """Take what the K classes are called in the prompt, in their order.
+
+        Raises:
+            ValueError: the language model does not tell them apart, or has no room for them.
+        """
         self.names = list(names)
+        self.tokens_of("")
 
     def fit(self, X: Sequence[str], y: ArrayLike) -> "PromptLM":
         """Choose examples from N texts and their class numbers (N,): as many of each class as possible."""
@@ -137,8 +142,13 @@ class PromptLM:
         labels = [row[start:] for row in whole]
         if not all(labels) or len(set(map(tuple, labels))) < len(labels):
             raise ValueError(f"the language model does not tell the labels {', '.join(self.names)} apart: rename them")
-        room = None if self.lm.window is None else self.lm.window - max(map(len, labels)) + 1
-        return whole[0][:start][-room:] if room is not None else whole[0][:start], labels
+        prompt_tokens = whole[0][:start]
+        if self.lm.window is not None:
+            room = self.lm.window - max(map(len, labels)) + 1
+            if room < 1:
+                raise ValueError(f"the language model looks back on {self.lm.window} tokens, too few for the labels")
+            prompt_tokens = prompt_tokens[-room:]
+        return prompt_tokens, labels
 
     # What the model says.
 

@@ -4,13 +4,13 @@ Source: Jake Snell, Kevin Swersky and Richard Zemel, Prototypical Networks for F
 arXiv:1703.05175, equations 1 and 2 with the squared Euclidean distance. Departures: two convolutions instead of four
 and a dense layer after them, for images of 28 x 28; texts too.
 
-Shape letters: B examples in question, N classes, K examples of each, E numbers of a place.
+Shape letters: B episodes, Q examples in question, N classes, K examples of each, E numbers of a place.
 """
 
 from torch import Tensor, nn
 
+from runner.models.fasttext import FastText
 from runner.models.layers.embedder import embedder
-from runner.models.layers.embeddings import load_vectors
 
 
 class Prototypical(nn.Module):
@@ -41,10 +41,10 @@ class Prototypical(nn.Module):
         self.encoder = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
 
     def forward(self, query: Tensor, support: Tensor) -> Tensor:
-        """Examples (B, ...) and those of N classes to compare them with (B, N, K, ...) to logits (B, N)."""
-        examples = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3])  # (B, N, K, E)
-        prototypes = examples.mean(dim=2)  # (B, N, E)
-        return -(self.encoder(query).unsqueeze(1) - prototypes).square().sum(dim=2)
+        """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to logits (B, Q, N)."""
+        asked = self.encoder(query.flatten(0, 1)).unflatten(0, query.shape[:2])  # (B, Q, E)
+        prototypes = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3]).mean(dim=2)  # (B, N, E)
+        return -(asked.unsqueeze(2) - prototypes.unsqueeze(1)).square().sum(dim=3)
 
     def embed(self, examples: Tensor) -> Tensor:
         """Examples (B, ...) to their places (B, E)."""
@@ -56,6 +56,6 @@ class Prototypical(nn.Module):
         Raises:
             ValueError: the examples are images, or the vectors do not have the length embed_dim.
         """
-        if not hasattr(self.encoder, "embedding"):
+        if not isinstance(self.encoder, FastText):
             raise ValueError("this net reads images and cannot use word vectors")
-        load_vectors(self.encoder.embedding, matrix)
+        self.encoder.load_vectors(matrix)

@@ -6,16 +6,18 @@ chapter 13, compares by the Euclidean distance. Departures: two convolutions wit
 28 x 28 instead of 105 x 105; no sigmoid after the last layer of the net; texts too. The sigmoid over the result is part
 of the loss.
 
-Shape letters: B examples in question, N classes, K examples of each, E numbers of a place.
+Shape letters: B episodes, Q examples in question, N classes, K examples of each, E numbers of a place.
 """
 
 from typing import Literal
 
 from torch import Tensor, nn
 
+from runner.models.fasttext import FastText
 from runner.models.layers.embedder import embedder
-from runner.models.layers.embeddings import load_vectors
 from runner.models.ranges import check_choice
+
+TINY = 1e-8  # keeps the gradient of a root finite
 
 
 class Siamese(nn.Module):
@@ -28,7 +30,7 @@ class Siamese(nn.Module):
         num_filters: filters of each convolution over images.
         embed_dim: length of a word vector.
         dropout: share of the features dropped in training, in [0, 1).
-        distance: how two descriptions are compared: difference (of each number, with a weight for each) or euclidean.
+        distance: how two descriptions are compared: euclidean, or difference (of each number, with a weight for each).
 
     Raises:
         ValueError: neither or both of image_shape and vocab_size, a value out of range, or an unknown distance.
@@ -42,23 +44,23 @@ class Siamese(nn.Module):
         num_filters: list[int] | tuple[int, ...] = (16, 32),
         embed_dim: int = 100,
         dropout: float = 0.0,
-        distance: Literal["difference", "euclidean"] = "difference",
+        distance: Literal["euclidean", "difference"] = "euclidean",
     ):
         super().__init__()
         check_choice(("difference", "euclidean"), distance=distance)
         self.encoder = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
         self.distance = distance
         self.output = nn.Linear(latent_dim if distance == "difference" else 1, 1)
-        nn.init.constant_(self.output.weight, -1 / self.output.in_features)  # the farther, the less the same
+        nn.init.constant_(self.output.weight, -(self.output.in_features**-0.5))  # the farther, the less the same
 
     def forward(self, query: Tensor, support: Tensor) -> Tensor:
-        """Examples (B, ...) and those of N classes to compare them with (B, N, K, ...) to logits (B, N)."""
-        apart = self.encoder(query)[:, None, None] - self.encoder(support.flatten(0, 2)).unflatten(
-            0, support.shape[:3]
-        )  # (B, N, K, E)
+        """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to logits (B, Q, N)."""
+        asked = self.encoder(query.flatten(0, 1)).unflatten(0, query.shape[:2])  # (B, Q, E)
+        shown = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3])  # (B, N, K, E)
+        apart = asked[:, :, None, None] - shown.unsqueeze(1)  # (B, Q, N, K, E)
         if self.distance == "euclidean":
-            apart = (apart.square().sum(dim=3, keepdim=True) + 1e-8).sqrt()  # (B, N, K, 1), with a gradient at 0
-        return self.output(apart.abs()).squeeze(3).mean(dim=2)  # the mean of the K comparisons
+            apart = (apart.square().sum(dim=4, keepdim=True) + TINY).sqrt()  # (B, Q, N, K, 1)
+        return self.output(apart.abs()).squeeze(4).mean(dim=3)  # the mean of the K comparisons
 
     def embed(self, examples: Tensor) -> Tensor:
         """Examples (B, ...) to their places (B, E)."""
@@ -70,6 +72,6 @@ class Siamese(nn.Module):
         Raises:
             ValueError: the examples are images, or the vectors do not have the length embed_dim.
         """
-        if not hasattr(self.encoder, "embedding"):
+        if not isinstance(self.encoder, FastText):
             raise ValueError("this net reads images and cannot use word vectors")
-        load_vectors(self.encoder.embedding, matrix)
+        self.encoder.load_vectors(matrix)

@@ -1,13 +1,14 @@
 """Few examples of each class: learn to compare, so that classes that were never trained on can be told apart.
 
-The net maps examples in question (B, ...) and K examples of each of N classes (B, N, K, ...) to logits (B, N); the
-largest is the answer. Some classes are set aside: training never sees them, and the test episodes are of them alone.
-Beside the accuracy stands `naive_accuracy`, that of the nearest example without any learning, in the same episodes.
+The net maps examples in question (B, Q, ...) and K examples of each of N classes (B, N, K, ...) to logits (B, Q, N);
+the largest is the answer. Some classes are set aside: training never sees them, and the test episodes are of them
+alone. Beside the accuracy stands `naive_accuracy`, that of the nearest example without any learning, in the same
+episodes.
 
 Sources: Gregory Koch et al. 2015 (each comparison is a decision of its own, same or different); Oriol Vinyals et al.
 2016, arXiv:1606.04080, and Jake Snell et al. 2017, arXiv:1703.05175 (one class of N is chosen).
 
-Shape letters: B episodes, N classes of an episode, K examples of each, C classes.
+Shape letters: B episodes, Q examples in question, N classes of an episode, K examples of each, C classes.
 """
 
 import logging
@@ -24,7 +25,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.episodes import EpisodeSplit, FewShots
+from runner.datamodules.parts.episodes import QUARTERS, EpisodeSplit, FewShots
 from runner.datamodules.parts.splits import PARTS
 from runner.errors import UserError
 from runner.tasks import examples
@@ -34,19 +35,21 @@ from runner.tasks.means import Scalars
 
 log = logging.getLogger(__name__)
 LOSSES = ("choice", "pairs")
-AT_ONCE = 4096  # examples that new ones are compared with at once
 
 
 class FewShot(Task):
     """Loss and accuracy of finding the class of an example among N of which K examples are shown.
 
     Args:
-        net: maps examples (B, ...) and what to compare them with (B, N, K, ...) to logits (B, N).
+        net: maps examples (B, Q, ...) and what to compare them with (B, N, K, ...) to logits (B, Q, N).
+        num_outputs: number of classes of the data.
         way: classes of a validation or test episode, N, at least 2.
-        shots: examples of each class, K, at least 1.
-        train_way: classes of a training episode, at least 2; None = `way`. With the loss pairs, 2 shows as many pairs
-            of the same class as of different ones.
-        loss: choice (cross-entropy over the N classes) or pairs (of each comparison: same class or not).
+        shots: examples of each class that are shown, K, at least 1.
+        queries: examples of each class that are in question, at least 1; Q = N times as many.
+        train_way: classes of a training episode, at least 2; None = `way`.
+        turned: whether images turned by 90, 180 and 270 degrees are classes of their own in training.
+        loss: choice (cross-entropy over the N classes) or pairs (of each comparison: same class or not; both kinds of
+            pairs have the same weight).
         new_classes: classes that are not trained on and that the test episodes are of, at least 2; drawn by
             data.split_seed.
         val_classes: classes that the validation episodes are of, drawn likewise, at least 0; 0 = those of training,
@@ -59,21 +62,23 @@ class FewShot(Task):
     def __init__(
         self,
         net: nn.Module,
+        num_outputs: int,
         way: int = 5,
         shots: int = 1,
+        queries: int = 1,
         train_way: int | None = None,
+        turned: bool = False,
         loss: Literal["choice", "pairs"] = "choice",
         new_classes: int = 5,
         val_classes: int = 0,
-        episodes: int = 1000,
+        episodes: int = 500,
     ):
         super().__init__(net)
-        for name, value, least in (
-            ("way", way, 2), ("train_way", train_way or way, 2), ("shots", shots, 1), ("new_classes", new_classes, 2),
-            ("val_classes", val_classes, 0), ("episodes", episodes, 1),
-        ):  # fmt: skip
-            if value < least:
-                raise UserError(f"task.{name} must be at least {least}, received {value}")
+        least = {"way": 2, "train_way": 2, "shots": 1, "queries": 1, "new_classes": 2, "val_classes": 0, "episodes": 1}
+        given = (way, train_way or way, shots, queries, new_classes, val_classes, episodes)
+        for (name, smallest), value in zip(least.items(), given, strict=True):
+            if value < smallest:
+                raise UserError(f"task.{name} must be at least {smallest}, received {value}")
         if loss not in LOSSES:
             raise UserError(f"task.loss is {' or '.join(LOSSES)}, received {loss!r}")
         if new_classes < way or 0 < val_classes < way:
@@ -81,7 +86,14 @@ class FewShot(Task):
                 f"an episode has task.way={way} classes: task.new_classes={new_classes} and "
                 f"task.val_classes={val_classes} have to be as many or more (val_classes may be 0)"
             )
-        self.way, self.shots, self.train_way, self.loss = way, shots, train_way or way, loss
+        fewest = -(-(train_way or way) // (QUARTERS if turned else 1))
+        if new_classes + val_classes + fewest > num_outputs:
+            raise UserError(
+                f"task.new_classes={new_classes}, task.val_classes={val_classes} and {fewest} classes to train on are "
+                f"more than the {num_outputs} of the data: lower them, task.way or task.train_way"
+            )
+        self.way, self.shots, self.queries, self.loss = way, shots, queries, loss
+        self.train_way, self.turned = train_way or way, turned
         self.new_classes, self.val_classes, self.episodes = new_classes, val_classes, episodes
         self.register_buffer("support", None, persistent=False)
         self.known: list[int] = []  # the classes that `support` has examples of
@@ -93,7 +105,8 @@ class FewShot(Task):
         if data.is_set_up and not isinstance(data.train, EpisodeSplit):
             self.keep_support(data)
             assert data.prepared is not None, "data that is set up is prepared"
-            data.prepared = replace(data.prepared, **self.split_by_class(data))
+            found = self.split_by_class(data)
+            data.prepared = replace(data.prepared, train=found["train"], val=found["val"], test=found["test"])
 
     def fit(self, trainer: Trainer, data: DataModule, checkpoint: str | None = None) -> None:
         self.connect(data)
@@ -114,7 +127,10 @@ class FewShot(Task):
         if absent:
             raise UserError(f"few_shot needs training, validation and test examples; {data.source} has no {absent[0]}")
         targets = {part: np.asarray(data.targets_of(part)) for part in PARTS}
-        often = {part: np.bincount(found, minlength=len(names)) > self.shots for part, found in targets.items()}
+        often = {
+            part: np.bincount(found, minlength=len(names)) >= self.shots + self.queries
+            for part, found in targets.items()
+        }
         order = np.random.default_rng(data.split_seed).permutation(len(names)).tolist()
         test = [number for number in order if often["test"][number]][: self.new_classes]
         rest = [number for number in order if number not in test]
@@ -125,57 +141,77 @@ class FewShot(Task):
             "val": sorted(val) or [number for number in train if often["val"][number]],
             "test": sorted(test),
         }
-        wanted = {"train": self.train_way, "val": max(self.way, self.val_classes), "test": self.new_classes}
+        if self.turned and len(data.train.gather(torch.zeros(1, dtype=torch.int64), torch.Generator())[0].shape) < 4:
+            raise UserError("task.turned=true is for images: leave it out")
+        turns = QUARTERS if self.turned else 1
+        wanted = {
+            "train": -(-self.train_way // turns),
+            "val": max(self.way, self.val_classes),
+            "test": self.new_classes,
+        }
         for part in PARTS:
             if len(kept[part]) < wanted[part]:
                 raise UserError(
-                    f"the {part} episodes need {wanted[part]} classes with more than task.shots={self.shots} examples "
-                    f"in their split; {data.source} leaves {len(kept[part])} of {len(names)}. Lower task.way, "
-                    "task.new_classes, task.val_classes or task.shots"
+                    f"the {part} episodes need {wanted[part]} classes with task.shots + task.queries = "
+                    f"{self.shots + self.queries} examples or more in their split; {data.source} leaves "
+                    f"{len(kept[part])} of {len(names)}. Lower task.way, task.train_way, task.new_classes, "
+                    "task.val_classes or task.shots"
                 )
         log.info(
             "Never trained on: %s; trained on: %d classes",
             ", ".join(names[number] for number in kept["test"]), len(train),
         )  # fmt: skip
-        sizes = {"train": int(np.isin(targets["train"], train).sum()), "val": self.episodes, "test": self.episodes}
+        rows = int(np.isin(targets["train"], train).sum())
+        sizes = {"train": -(-rows // (self.train_way * self.queries)), "val": self.episodes, "test": self.episodes}
         way = {"train": self.train_way, "val": self.way, "test": self.way}
         return {
-            part: EpisodeSplit(getattr(data, part), targets[part], kept[part], way[part], self.shots, sizes[part])
+            part: EpisodeSplit(
+                getattr(data, part), targets[part], kept[part], way[part], self.shots, self.queries, sizes[part],
+                turned=self.turned and part == "train",
+            )
             for part in PARTS
-        }
+        }  # fmt: skip
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> FewShots:
-        classes = torch.arange(rows) % self.way
-        queries = examples.batch(facts, read, rows, draw, classes)[0]  # (B, ...)
-        shape = (rows, self.way, self.shots, *queries.shape[1:])
-        others = queries[torch.randint(rows, shape[:3], generator=draw)]
-        own = torch.arange(self.way) == classes.unsqueeze(1)  # (B, N)
-        return FewShots(queries, others.where(own.view(*own.shape, *[1] * (len(shape) - 2)), others.flip(0)), classes)
+        count = rows * self.way * (self.shots + 1)
+        drawn = examples.batch(facts, read, count, draw, torch.zeros(count))[0]
+        found = drawn.unflatten(0, (rows, self.way, -1))  # (B, N, K + 1, ...)
+        target = torch.arange(self.way).expand(rows, -1)
+        return FewShots(found[:, :, -1], found[:, :, :-1], target)
 
     # Training and measuring.
 
     def step(self, batch: FewShots) -> Scalars:
-        logits = self.logits(batch.query, batch.support)  # (B, N)
+        logits = self.logits(batch.query, batch.support)  # (B, Q, N)
         if self.loss == "pairs":
-            same = F.one_hot(batch.target, logits.size(1)).float()
-            loss = F.binary_cross_entropy_with_logits(logits, same)
+            same = F.one_hot(batch.target, logits.size(2)).float()
+            others = torch.tensor(logits.size(2) - 1.0, device=logits.device)  # for each pair of the same class
+            loss = F.binary_cross_entropy_with_logits(logits, same, pos_weight=others) * logits.size(2) / (2 * others)
         else:
-            loss = F.cross_entropy(logits, batch.target)
-        return {"loss": loss, "accuracy": (logits.argmax(dim=1) == batch.target).float().mean()}
+            loss = F.cross_entropy(logits.flatten(0, 1), batch.target.flatten())
+        return {"loss": loss, "accuracy": (logits.argmax(dim=2) == batch.target).float().mean()}
 
     def evaluation_step(self, batch: FewShots) -> Scalars:
         naive = nearest(batch.query, batch.support) == batch.target
         return self.step(batch) | {"naive_accuracy": naive.float().mean()}
 
     def logits(self, query: Tensor, support: Tensor) -> Tensor:
-        """Answers of the net (B, N)."""
-        found = self.net(query, support)
-        if found.shape != support.shape[:2]:
+        """Answers of the net (B, Q, N)."""
+        found, wanted = self.net(query, support), (*query.shape[:2], support.size(1))
+        if found.shape != wanted:
             raise UserError(
-                f"few_shot needs logits of shape {tuple(support.shape[:2])}, one for each class of an episode; "
+                f"few_shot needs logits of shape {wanted}, one for each example in question and each class; "
                 f"{type(self.net).__name__} returned {tuple(found.shape)}"
             )
         return found
+
+    def on_after_batch_transfer(self, batch: FewShots, dataloader_idx: int) -> FewShots:
+        """Let the augmentation change each example by itself."""
+        if self.augment is None or not self.training:
+            return batch
+        query, support = batch.query.flatten(0, 1), batch.support.flatten(0, 2)
+        changed = self.augment(FewShots(query, support, batch.target.flatten()[:0]))
+        return FewShots(changed.query.view_as(batch.query), changed.support.view_as(batch.support), batch.target)
 
     # Answering: a class is one of those of which the training split has examples, trained on or not.
 
@@ -192,12 +228,9 @@ class FewShot(Task):
         if self.support is None:
             raise UserError("there are no examples to compare with: train first")
         (query,) = self.encoded(rows, data)
-        support, found = self.support, torch.zeros(len(query), len(class_names(data)))
-        logits = [
-            self.logits(some, support.expand(len(some), *support.shape))
-            for some in query.split(max(AT_ONCE // len(support.flatten(0, 1)), 1))
-        ]
-        found[:, self.known] = torch.cat(logits).float().softmax(dim=1).cpu()
+        found = torch.zeros(len(query), len(class_names(data)))
+        logits = self.logits(query.unsqueeze(0), self.support.to(query.device).unsqueeze(0))[0]
+        found[:, self.known] = logits.float().softmax(dim=1).cpu()
         return found
 
     @torch.inference_mode()
@@ -231,29 +264,28 @@ class FewShot(Task):
             self.support, self.known = state["support"], state["known"].tolist()
 
     def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
-        (query,) = super().export_inputs(data, rows, length)
-        compared = query.flip(0)[:, None, None].expand(-1, self.way, self.shots, *query.shape[1:])
-        return query, compared.contiguous()
+        (found,) = super().export_inputs(data, rows * self.way * (self.shots + 1), length)
+        found = found.unflatten(0, (rows, self.way, -1))
+        return found[:, :, -1], found[:, :, :-1].contiguous()
 
 
 @torch.no_grad()
 def nearest(query: Tensor, support: Tensor) -> Tensor:
-    """The class (B,) of the most similar example, without learning: by pixels, or by the words that two texts share.
+    """The classes (B, Q) of the most similar examples, without learning: by pixels, or by words that texts share.
 
     Images are compared by the Euclidean distance of their pixels, texts by the cosine of log(1 + how often a word is
     there).
 
     Args:
-        query: examples in question (B, ...).
+        query: examples in question (B, Q, ...).
         support: what to compare them with (B, N, K, ...).
     """
-    rows = torch.cat([query, support.flatten(0, 2)])
+    rows = torch.cat([query.flatten(0, 1), support.flatten(0, 2)])
     if rows.dtype == torch.int64:
         words, places = rows.unique(return_inverse=True)
         counts = torch.zeros(len(rows), len(words), device=rows.device)
         rows = F.normalize(counts.scatter_add_(1, places, (rows != 0).float()).log1p(), dim=1)
-    else:
-        rows = rows.flatten(1)
-    ones, others = rows[: len(query), None], rows[len(query) :].unflatten(0, (len(query), -1))
-    apart = torch.cdist(ones, others).view(support.shape[:3])  # (B, N, K)
-    return apart.amin(dim=2).argmin(dim=1)
+    asked = rows[: query.size(0) * query.size(1)].view(*query.shape[:2], -1)  # (B, Q, F)
+    shown = rows[query.size(0) * query.size(1) :].view(len(query), support.size(1) * support.size(2), -1)
+    apart = torch.cdist(asked, shown).unflatten(2, support.shape[1:3])  # (B, Q, N, K)
+    return apart.amin(dim=3).argmin(dim=2)

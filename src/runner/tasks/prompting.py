@@ -53,7 +53,10 @@ class Prompting(Estimator):
     def connect(self, data: DataModule) -> None:
         super().connect(data)
         names = class_names(data)
-        self.net.name_classes(self.labels or self.descriptions or [in_words(name) for name in names])
+        try:
+            self.net.name_classes(self.labels or self.descriptions or [in_words(name) for name in names])
+        except ValueError as error:
+            raise UserError(f"{error} (task.descriptions, or labels= of a finished run)") from error
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Any:
         """Return texts that say which class they are of, in the words of the class."""

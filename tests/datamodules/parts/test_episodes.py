@@ -3,37 +3,53 @@
 import numpy as np
 import torch
 
-from runner.datamodules.parts.batches import Features, Loader, TensorSplit
+from runner.datamodules.parts.batches import Features, Images, Loader, TensorSplit
 from runner.datamodules.parts.episodes import EpisodeSplit
 
 CLASSES = np.array([0] * 6 + [1] * 4 + [2] * 9 + [3] * 3 + [4] * 20)
 
 
-def split(size: int = 40, kept: tuple[int, ...] = (0, 1, 2, 3), way: int = 3, shots: int = 2) -> EpisodeSplit:
+def split(kept: tuple[int, ...] = (0, 1, 2, 3), way: int = 3, shots: int = 2, queries: int = 1) -> EpisodeSplit:
     numbers = torch.arange(len(CLASSES))
     rows = TensorSplit(Features(numbers.float().unsqueeze(1), torch.from_numpy(CLASSES)))
-    return EpisodeSplit(rows, CLASSES, kept, way, shots, size)
+    return EpisodeSplit(rows, CLASSES, kept, way, shots, queries, 40)
 
 
-def test_an_episode_has_different_classes_and_examples_and_the_query_is_none_of_them():
-    batch = split().gather(torch.arange(500), torch.Generator().manual_seed(0))
-    assert batch.query.shape == (500, 1) and batch.support.shape == (500, 3, 2, 1) and batch.target.shape == (500,)
-    rows = batch.support.squeeze(3).long().numpy()
-    classes = CLASSES[rows]  # (500, 3, 2)
-    assert (classes[:, :, 0] == classes[:, :, 1]).all(), "the examples of a class are of one class"
+def test_an_episode_has_different_classes_and_examples():
+    batch = split(queries=1).gather(torch.arange(500), torch.Generator().manual_seed(0))
+    assert batch.query.shape == (500, 3, 1) and batch.support.shape == (500, 3, 2, 1)
+    assert batch.target.tolist() == [[0, 1, 2]] * 500
+    rows = torch.cat([batch.support.squeeze(3), batch.query], dim=2).long().numpy()  # (500, 3, 3)
+    classes = CLASSES[rows]
+    assert (classes == classes[:, :, :1]).all(), "all examples of a class are of one class"
     assert all(len(set(episode)) == 3 for episode in classes[:, :, 0].tolist())
     assert 4 not in classes, "a class that is not kept is never drawn"
-    query = batch.query.squeeze(1).long().numpy()
-    assert (CLASSES[query] == classes[np.arange(500), batch.target.numpy(), 0]).all()
-    every = np.concatenate([rows.reshape(500, -1), query[:, None]], axis=1)
-    assert all(len(set(episode)) == 7 for episode in every.tolist())
+    assert all(len(set(episode)) == 9 for episode in rows.reshape(500, -1).tolist()), "no example is there twice"
 
 
-def test_classes_and_places_are_equally_likely():
-    batch = split().gather(torch.arange(4000), torch.Generator().manual_seed(1))
-    share = np.bincount(CLASSES[batch.query.squeeze(1).long().numpy()], minlength=4) / 4000
-    assert np.abs(share - 0.25).max() < 0.03, "a class with many examples is drawn no more often"
-    assert np.abs(np.bincount(batch.target.numpy()) / 4000 - 1 / 3).max() < 0.03
+def test_classes_are_equally_likely():
+    batch = split(way=2).gather(torch.arange(3000), torch.Generator().manual_seed(1))
+    share = np.bincount(CLASSES[batch.query.flatten().long().numpy()], minlength=4) / 6000
+    assert np.abs(share - 0.25).max() < 0.02, "a class with many examples is drawn no more often"
+
+
+def test_several_examples_of_a_class_are_in_question():
+    batch = split(kept=(0, 2, 4), queries=4).gather(torch.arange(2), torch.Generator().manual_seed(0))
+    assert batch.query.shape == (2, 12, 1) and batch.target[1].tolist() == [0] * 4 + [1] * 4 + [2] * 4
+
+
+def test_turned_images_are_classes_of_their_own():
+    image = torch.arange(4.0).view(1, 1, 2, 2).expand(12, 1, 2, 2)
+    classes = np.array([0] * 6 + [1] * 6)
+    rows = TensorSplit(Images(image + 10 * torch.arange(12).view(12, 1, 1, 1), torch.from_numpy(classes)))
+    batch = EpisodeSplit(rows, classes, [0, 1], 8, 1, 1, 10, turned=True).gather(
+        torch.arange(10), torch.Generator().manual_seed(0)
+    )
+    assert batch.support.shape == (10, 8, 1, 1, 2, 2)
+    for shown, asked in zip(batch.support[0, :, 0], batch.query[0], strict=True):
+        assert torch.equal(shown % 10, asked % 10), "both examples of a class are turned alike"
+    kinds = {(int(shown.amin() >= 60), *(shown % 10).flatten().tolist()) for shown in batch.support[0, :, 0]}
+    assert len(kinds) == 8, "two classes in four positions"
 
 
 def test_a_resumed_epoch_draws_the_same_episodes():
