@@ -213,7 +213,10 @@ def own(tmp_path, monkeypatch):
         ("model=either data=both", []),
         ("model=either data=imdb", []),
         ("model=mine data=both", [["model=mine cannot read data=both: that is for", "read twins: either, twins."]]),
-        ("model=twins data=imdb", [["needs twins, which imdb does not have", "read by", "twins can read: both, twins."]]),
+        (
+            "model=twins data=imdb",
+            [["needs twins, which imdb does not have", "read by", "twins can read: both, twins."]],
+        ),
         ("model=twins data=twins data.gives=[5]", [["it needs twins"], ["expected text or a list of text or null"]]),
         ("+extra=one extra.a=2", []),
         ("+callbacks.mine._target_=own_check_code.Callback +callbacks.mine.every=3", []),

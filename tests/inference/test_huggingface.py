@@ -9,6 +9,7 @@ from runner.errors import UserError
 from runner.inference import huggingface
 from runner.models.bert import BERT
 from runner.models.gpt import GPT
+from runner.models.pretrained import Pretrained
 from runner.models.textcnn import TextCNN
 
 transformers = pytest.importorskip("transformers", reason='pip install "runner[pretrained]"')
@@ -65,6 +66,16 @@ def test_a_bert_and_its_tokens(folder, tmp_path) -> None:
         segments = torch.zeros_like(tokens)
         torch.testing.assert_close(states(**given).last_hidden_state, net.encoder(tokens, segments), rtol=0, atol=1e-5)
         torch.testing.assert_close(words(**given).logits, net(tokens)[0], rtol=0, atol=1e-5)
+
+
+def test_what_is_written_is_a_pretrained_encoder_here(folder, tmp_path) -> None:
+    data = corpus(folder, "masked")
+    net = BERT(V, V, "masked", 24, 24, 16, 4).eval()
+    huggingface.write(net, data, batches(), tmp_path)
+    ours = Pretrained(str(tmp_path), V, 24, 2, dropout=0.0).eval()
+    (tokens,) = data.encode([{"text": "The music"}])
+    states = net.encoder(tokens, torch.zeros_like(tokens))
+    torch.testing.assert_close(ours(tokens), ours.output(states.mean(dim=1)), rtol=0, atol=1e-5)
 
 
 def test_a_tagger_names_its_tags(tmp_path) -> None:

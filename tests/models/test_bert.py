@@ -70,7 +70,7 @@ def test_a_new_head_takes_the_trunk_of_a_pretrained_net(head) -> None:
 
 
 @pytest.mark.parametrize(
-    "overrides", [["data=corpus", "task=masked_lm"], ["data=conll2003"]], ids=["masked_lm", "tagging"]
+    "overrides", [["data=corpus", "task=masked_lm"], ["data=conll2003"], ["data=squad"], ["data=rte"]]
 )
 def test_contracts_of_other_objectives(overrides, subtests: pytest.Subtests) -> None:
     """Those of classification are tested with all models."""
