@@ -6,7 +6,7 @@ from torchs_blocks import draw_all
 
 from runner.contracts import nets as contracts
 from runner.contracts.tiny import compose_tiny
-from runner.inference.huggingface import layout_of, theirs
+from runner.inference.hub_folder import layout_of, theirs
 from runner.models.bert import BERT
 from runner.training.warm_start import take
 
