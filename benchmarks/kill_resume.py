@@ -1,6 +1,6 @@
 """Kill -9 runs at chosen file operations, resume them, and compare everything with an uninterrupted run.
 
-    python benchmarks/kill_resume.py --jobs 2              # 190 kills, about 20 minutes on two cores
+    python benchmarks/kill_resume.py --jobs 2              # 200 kills, about 20 minutes on two cores
     python benchmarks/kill_resume.py --only ddp commit     # some of the cases
     python benchmarks/kill_resume.py --only mlp            # what the suite does
 
@@ -73,6 +73,17 @@ MODELS = {
         "model.embed_dim=8",
         "model.hidden_dim=12",
     ],
+    "lora": [
+        "model=pretrained",
+        "data=movie_reviews",
+        "data.max_len=24",
+        "data.batch_size=8",
+        "model.num_layers=1",
+        "model.lora_rank=4",
+        "optim.lr=0.001",
+        "schedule=linear",
+        "schedule.warmup=0.1",
+    ],
 }
 
 
@@ -117,6 +128,7 @@ CASES = {
     "soft attention": Case("attention", "training", "self", 10),
     "hard attention": Case("attention", "training", "self", 10, ["model.hard=true"]),
     "bert": Case("bert", "training", "self", 10),
+    "lora": Case("lora", "training", "self", 10),
     "resumed": Case("mlp", "training", "self", 10, twice=True),
     "ddp": Case("textcnn", "training", "self", 10, TWO),
     "ddp, all": Case("textcnn", "training", "all", 5, TWO),

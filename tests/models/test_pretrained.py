@@ -9,6 +9,8 @@ import torch
 from small_runs import KillAt, outcome, resumed, settings, stopped
 from tiny_encoder import needs_transformers, write_encoder
 
+from runner.contracts import nets as contracts
+from runner.contracts.tiny import compose_tiny
 from runner.datamodules.parts.codecs import TextInputs
 from runner.inference.predictor import Predictor
 from runner.models.pretrained import Pretrained
@@ -52,6 +54,21 @@ def test_it_equals_the_model_of_transformers(folder):
             torch.testing.assert_close(net(row[None]), net.output(mean), rtol=1e-5, atol=1e-5)
         here = net.ids[row[: there["input_ids"].size(1)]]
         assert here.tolist() == there["input_ids"][0].tolist(), "the encoder is given the numbers it was trained with"
+
+
+@pytest.mark.parametrize("head", ["tags", "spans"])
+def test_each_token_has_its_scores_for_tags_and_spans(folder, head):
+    net = made(folder, head=head).eval()
+    (tokens,) = inputs_of(folder).encode([{"text": text} for text in TEXTS])
+    segments = (torch.arange(tokens.size(1)) > 3).long() * (tokens != 0)
+    with torch.inference_mode():
+        scores = net(tokens, segments)
+        for row, found in enumerate(scores):
+            length = int((tokens[row] != 0).sum())
+            numbers, which = net.ids[tokens[row, :length]], segments[row, :length]
+            states = net.encoder(input_ids=numbers[None], token_type_ids=which[None]).last_hidden_state[0]
+            torch.testing.assert_close(found[:length], net.output(states), rtol=1e-5, atol=1e-5)
+    assert scores.shape == (4, tokens.size(1), 3)
 
 
 def test_marks_stay_when_a_text_is_cut(folder):
@@ -121,6 +138,15 @@ def test_only_safetensors_are_read_and_all_weights_have_to_be_there(folder, tmp_
     (copy / "model.safetensors").rename(copy / "pytorch_model.bin")
     with pytest.raises(ValueError, match="no weights in safetensors"):
         made(copy)
+
+
+@pytest.mark.parametrize("data", ["rte", "conll2003", "squad"])
+def test_contracts_with_pairs_tags_and_spans(data, subtests: pytest.Subtests):
+    """Those of single texts are tested with all models."""
+    for name, check in contracts.contracts(compose_tiny(["model=pretrained", f"data={data}"])).items():
+        if name in ("answers", "gradients", "no_mixing", "padding", "save_load"):
+            with subtests.test(name):
+                check()
 
 
 # A run.

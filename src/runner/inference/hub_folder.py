@@ -316,7 +316,9 @@ def llama_layout(net: GPT, blocks: list[Block], both: dict[str, Any]) -> Layout:
         "rms_norm_eps": EPS,
     }
     weights = (
-        layer_as("model.embed_tokens", net.embedding) | layer_as("model.norm", net.norm) | layer_as("lm_head", net.output)
+        layer_as("model.embed_tokens", net.embedding)
+        | layer_as("model.norm", net.norm)
+        | layer_as("lm_head", net.output)
     )
     for number, block in enumerate(blocks):
         name, feed_forward = f"model.layers.{number}", block.feed_forward
