@@ -46,7 +46,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pretrained", type=Path, help="the folder of a run of experiment=ch12_bert; else one is made")
     parser.add_argument("--heads", nargs="+", choices=METRICS, default=list(METRICS))
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--rte", type=Path, help="rte.zip of NLTK, unless it is where NLTK keeps it")
     parser.add_argument("--set", nargs="*", default=[], help="further settings of every fine-tuning")
     parser.add_argument("--output", type=Path, default=Path(tempfile.mkdtemp()), help="where the runs go")
@@ -58,7 +58,7 @@ def main() -> None:
         shown = {name: round(value, 4) for name, value in found.items() if name.startswith("test/")}
         print(f"pre-training, {found['cpu_seconds']} s: {shown}", flush=True)
     results: dict[str, dict[str, list[dict]]] = {head: {"pre-trained": [], "not": []} for head in arguments.heads}
-    for seed in range(1, arguments.seeds + 1):
+    for seed in arguments.seeds:
         for head in arguments.heads:
             for start in results[head]:
                 begin = pretrained if start == "pre-trained" else "null"

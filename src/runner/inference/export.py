@@ -57,7 +57,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
     if form == "huggingface":
         task.net.cpu().eval()
         inputs = [batch[:2] for batch in samples(task, data)]
-        apart, tokens = hub_folder.write(task.net, data, inputs, target)
+        apart, tokens = hub_folder.write_folder(task.net, data, inputs, target)
         return [*said_of(target, apart, [[tuple(part.shape) for part in batch] for batch in inputs]), tokens]
     if form != "safetensors":
         shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))

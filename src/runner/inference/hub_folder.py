@@ -61,7 +61,7 @@ def layout_of(net: nn.Module) -> Layout:
     )
 
 
-def write(net: nn.Module, data: DataModule, inputs: list[tuple[Tensor, ...]], folder: Path) -> tuple[float, str]:
+def write_folder(net: nn.Module, data: DataModule, inputs: list[tuple[Tensor, ...]], folder: Path) -> tuple[float, str]:
     """Write a net; return the largest difference to what AutoModel reads, and a line about its tokens.
 
     Args:
