@@ -1,6 +1,6 @@
 """Kill -9 runs at chosen file operations, resume them, and compare everything with an uninterrupted run.
 
-    python benchmarks/kill_resume.py --jobs 2              # 180 kills, about 20 minutes on two cores
+    python benchmarks/kill_resume.py --jobs 2              # 200 kills, about 20 minutes on two cores
     python benchmarks/kill_resume.py --only ddp commit     # some of the cases
     python benchmarks/kill_resume.py --only mlp            # what the suite does
 
@@ -54,6 +54,17 @@ MODELS = {
     "dcgan": ["model=dcgan", "model.num_filters=[8, 4, 4]", "model.discriminator_filters=[4, 4]", "task.judged=0"],
     "aae": ["model=aae", "model.hidden_dims=[32, 16]", "model.discriminator_dims=[8]"],
     "dqn": ["model=dqn", "data.steps=60", "data.longest=50", "task.warm_up=60", "task.memory_size=150"],
+    "bert": [
+        "model=bert",
+        "data=corpus",
+        "task=masked_lm",
+        "data.max_words=8000",
+        "data.tokenizer=wordpiece",
+        "data.vocab_size=300",
+        "data.batch_size=8",
+        "model.embed_dim=8",
+        "model.num_heads=2",
+    ],
     "char_rnn": ["model=char_rnn", "data.max_chars=6000", "model.hidden_dim=16", "task.sample_len=10"],
     "attention": [
         "model=attention_seq2seq",
@@ -116,6 +127,7 @@ CASES = {
     "char_rnn": Case("char_rnn", "training", "self", 10),
     "soft attention": Case("attention", "training", "self", 10),
     "hard attention": Case("attention", "training", "self", 10, ["model.hard=true"]),
+    "bert": Case("bert", "training", "self", 10),
     "lora": Case("lora", "training", "self", 10),
     "resumed": Case("mlp", "training", "self", 10, twice=True),
     "ddp": Case("textcnn", "training", "self", 10, TWO),

@@ -106,7 +106,7 @@ def test_words_say_what_no_key_says(tmp_path):
 
 
 def test_data_that_ask_for_a_kind_of_model_are_offered_to_no_other():
-    assert BUILT_IN.readers("rte") == ["pretrained"], "plain nets know of no segments"
+    assert BUILT_IN.readers("rte") == ["bert", "pretrained"], "plain nets know of no segments"
     assert not {"conll2003", "conll", "aspect_terms", "trees", "rte"} & set(BUILT_IN.readable("textcnn"))
     assert {"lstm_tagger"} <= set(BUILT_IN.readers("conll2003")) and "movie_reviews" in BUILT_IN.readable("pretrained")
     assert BUILT_IN.readers("trees") == ["recursive_nn", "tree_lstm"]

@@ -9,7 +9,7 @@ import torch
 import runner.datamodules.conll as module
 from runner.datamodules.conll import ColumnFiles, Conll2003
 from runner.datamodules.parts.codecs import Codec
-from runner.datamodules.parts.tags import words_of
+from runner.datamodules.parts.tags import tagged_words
 from runner.errors import UserError
 
 TEXT = """-DOCSTART- -X- -X- O
@@ -55,7 +55,7 @@ def test_the_first_piece_of_a_word_has_its_tag(tmp_path) -> None:
     pieces = data.inputs.vocabulary.decode(batch.tokens[row].tolist())
     tagged = {piece: tag for piece, tag in zip(pieces, batch.target[row].tolist(), strict=True) if tag != -100}
     assert tagged == {"p": 5, "b": 6} and len([piece for piece in pieces if piece != "<pad>"]) > 8
-    ((words, places),) = words_of(data.inputs, [{"text": "Peter Blackburn"}])
+    ((words, places),) = tagged_words(data.inputs, [{"text": "Peter Blackburn"}])
     assert words == ["Peter", "Blackburn"] and [pieces[place] for place in places] == ["p", "b"]
     (tokens,) = data.encode([{"text": "Peter Blackburn"}])
     assert tokens[0].tolist() == batch.tokens[row, : tokens.size(1)].tolist()
@@ -68,7 +68,7 @@ def test_a_long_sentence_keeps_whole_words(tmp_path) -> None:
     file.write_text(TEXT * 10)
     data = ColumnFiles(path=str(file), num_tags=7, tokenizer="wordpiece", vocab_size=24, max_len=8, folds=5)
     data.setup()
-    ((words, _),) = words_of(data.inputs, [{"text": "Peter Blackburn"}])
+    ((words, _),) = tagged_words(data.inputs, [{"text": "Peter Blackburn"}])
     assert words == ["Peter"]  # the pieces of Blackburn do not all fit
     with pytest.raises(UserError, match=r"data\.tokenizer=regex cuts texts into words"):
         ColumnFiles(path=str(file), num_tags=7, tokenizer="regex").setup()

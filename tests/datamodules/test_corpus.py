@@ -129,3 +129,24 @@ def test_a_folder_without_such_files_and_a_text_without_words(tmp_path):
     (tmp_path / "a.txt").write_text("... !\n\n")
     with pytest.raises(UserError, match="no words"):
         read(tmp_path)
+
+
+def test_two_sentences_with_hidden_words(lines):
+    data = read(lines, view="masked", batch_size=16, masks={"share": 0.3})
+    tokens = data.inputs.vocabulary.tokens
+    assert tokens[:5] == ["<pad>", "<unk>", "<start>", "<end>", "<mask>"]
+    assert data.sizes["train"] == len(data.members["train"])  # each document has two sentences
+    one, again = (list(data.train_dataloader()) for _ in range(2))
+    assert all(torch.equal(a, b) for rows in zip(one, again, strict=True) for a, b in zip(*rows, strict=True))
+    loader = data.train_dataloader()
+    loader.set_epoch(1)
+    assert not torch.equal(next(iter(loader)).tokens, one[0].tokens)
+    rows = data.val.gather(torch.arange(len(data.val)), torch.Generator().manual_seed(0))
+    assert (rows.tokens == data.inputs.vocabulary.mask).any() and (rows.tokens[:, 0] == 2).all()
+    words = {data.inputs.vocabulary.tokens[number] for number in rows.tokens.flatten().tolist()}
+    training = {word for row in data.raw("train") for word in row["text"].split()}
+    assert words <= {*tokens[:5], *training}, "the rows of validation have no word that training lacks"
+    (encoded,) = data.encode([{"text": "The <mask> is here."}])
+    assert data.inputs.vocabulary.decode(encoded[0].tolist()) == ["<start>", "the", "<mask>", "is", "here", "<end>"]
+    restored = Codec.restored(data.inputs.stored())
+    assert restored.encode([{"text": "The <mask> is here."}])[0].equal(encoded)

@@ -8,7 +8,7 @@ import torch
 from runner.datamodules.corpus import Document
 from runner.datamodules.parts.batches import IGNORE
 from runner.datamodules.parts.codecs import Codec
-from runner.datamodules.squad import Squad, made_questions
+from runner.datamodules.squad import Squad, name_questions
 from runner.errors import UserError
 
 TEXT = "Anna Lee lived in Rome. In 1990 she met Tom, a painter of walls, and moved to a village near Bern."
@@ -97,7 +97,7 @@ def test_questions_that_are_made():
     review = ["It was fine.", "The part of the old king is played by Tom Lee in his usual way, with a smile.",
               "Later we see much more of the town and of all who live there, among them the friends of the king.",
               "In the end all of them go home."]  # fmt: skip
-    (found,) = made_questions([Document(["Too short."]), Document(review), Document(review)], 1, 0)
+    (found,) = name_questions([Document(["Too short."]), Document(review), Document(review)], 1, 0)
     assert found.question == "The part of the old king is played by which name in his usual way, with a smile."
     assert found.answers == ["Tom Lee"] and found.text == " ".join(review) and found.origin == 1
     assert found.text[found.start :].startswith("Tom Lee")

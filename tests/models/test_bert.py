@@ -6,7 +6,7 @@ from torchs_blocks import draw_all
 
 from runner.contracts import nets as contracts
 from runner.contracts.tiny import compose_tiny
-from runner.inference.huggingface import layout_of, theirs
+from runner.inference.hub_folder import layout_of, theirs
 from runner.models.bert import BERT
 from runner.training.warm_start import take
 
@@ -70,7 +70,7 @@ def test_a_new_head_takes_the_trunk_of_a_pretrained_net(head) -> None:
 
 
 @pytest.mark.parametrize(
-    "overrides", [["data=corpus", "task=masked_lm"], ["data=conll2003"]], ids=["masked_lm", "tagging"]
+    "overrides", [["data=corpus", "task=masked_lm"], ["data=conll2003"], ["data=squad"], ["data=rte"]]
 )
 def test_contracts_of_other_objectives(overrides, subtests: pytest.Subtests) -> None:
     """Those of classification are tested with all models."""

@@ -11,7 +11,7 @@ says nothing of all this can read nothing.
 
 import importlib.util
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cached_property
 from itertools import takewhile
@@ -228,7 +228,7 @@ def needed(node: Any, group: str) -> set[str]:
     return matches(node, rf"\$\{{{group}\.(\w+)")
 
 
-def noted(node: dict[str, Any], key: str) -> set[str]:
+def noted(node: Mapping[str, Any], key: str) -> set[str]:
     """Return the words of one of NOTES in a node: one word, or a list of them; one to be inferred is not known yet."""
     words = node.get(key) or []
     return {word for word in ([words] if isinstance(words, str) else words) if "${" not in str(word)}

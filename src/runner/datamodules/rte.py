@@ -116,13 +116,11 @@ def entailments(content: bytes, where: str, split: str) -> Iterator[PairedRow]:
     except ElementTree.ParseError as error:
         raise UserError(f"{where} is not XML: {error}") from error
     for pair in root.iter("pair"):
-        texts = [
-            " ".join("".join(pair.find(tag).itertext()).split()) if pair.find(tag) is not None else "" for tag in "th"
-        ]
+        first, second = (" ".join((pair.findtext(tag) or "").split()) for tag in "th")
         label = CLASSES.get(str(pair.get("entailment", pair.get("value"))).upper())
-        if label is None or not all(texts):
+        if label is None or not (first and second):
             raise UserError(
                 f"{where}, pair {pair.get('id')}: expected <t>, <h>, and entailment or value as one of "
                 f"{', '.join(CLASSES)}"
             )
-        yield PairedRow(*texts, label, split)
+        yield PairedRow(first, second, label, split)

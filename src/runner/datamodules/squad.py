@@ -77,7 +77,7 @@ class Squad(DataModule):
             how = {"made": self.made, "seed": self.split_seed}
             return FoundRows(
                 "made_spans",
-                lambda: made_questions(found.documents(), **how),
+                lambda: name_questions(found.documents(), **how),
                 f"{self.made} questions made here from {found.source}",
                 found.digest,
                 how,
@@ -89,7 +89,7 @@ class Squad(DataModule):
         digest = hashlib.sha256("".join(map(cache.file_digest, files)).encode()).hexdigest()
         names = [file.name for file in files]
         source = f"questions {', '.join(names)} of {self.path}"
-        return FoundRows("squad", lambda: questions_in(files), source, digest, {"files": names})
+        return FoundRows("squad", lambda: squad_questions(files), source, digest, {"files": names})
 
     def prepare(self) -> Prepared:
         return prepare_spans(self.find_questions(), self.text_settings, self.splitting)
@@ -100,7 +100,7 @@ class Squad(DataModule):
         return SpanInputs(settings.pipeline(), words), AnswerTexts([])
 
 
-def questions_in(files: list[Path]) -> Iterator[RawSpan]:
+def squad_questions(files: list[Path]) -> Iterator[RawSpan]:
     """Yield the questions of files in the format of SQuAD; an article belongs to one split.
 
     Raises:
@@ -140,7 +140,7 @@ def span_of(text: str, asked: dict[str, Any], origin: int, split: str | None, fi
     return RawSpan(question, text, answers, start, origin, split)
 
 
-def made_questions(documents: Iterable[Document], made: int, seed: int) -> Iterator[RawSpan]:
+def name_questions(documents: Iterable[Document], made: int, seed: int) -> Iterator[RawSpan]:
     """Yield questions about passages of documents, one of each at most, see the top of this file.
 
     Args:
@@ -154,7 +154,7 @@ def made_questions(documents: Iterable[Document], made: int, seed: int) -> Itera
             return
         passage = first_sentences(document.sentences)
         text = " ".join(passage)
-        found = [(sentence, name) for sentence in passage for name in names_of(sentence) if text.count(name) == 1]
+        found = [(sentence, name) for sentence in passage for name in names_in(sentence) if text.count(name) == 1]
         if found:
             sentence, name = draw.choice(found)
             yield RawSpan(sentence.replace(name, ASKED, 1), text, [name], text.index(name), origin)
@@ -172,6 +172,6 @@ def first_sentences(sentences: Iterable[str]) -> list[str]:
     return passage if sum(len(sentence.split()) for sentence in passage) >= PASSAGE[0] else []
 
 
-def names_of(sentence: str) -> list[str]:
+def names_in(sentence: str) -> list[str]:
     """Return the names in a sentence that is neither too short nor too long to be asked about."""
     return NAME.findall(sentence) if QUESTION[0] <= len(sentence.split()) <= QUESTION[1] else []

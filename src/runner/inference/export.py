@@ -2,7 +2,7 @@
 
 onnx: for onnxruntime and similar programs. torch_export: a .pt2 program, read by `torch.export.load`. safetensors: the
 weights with the configuration and the preprocessing, a folder. huggingface: a folder for the package transformers, see
-`runner.inference.huggingface`. Only the net is exported: what turns text into numbers
+`runner.inference.hub_folder`. Only the net is exported: what turns text into numbers
 is written next to it, to `preprocessing.json`.
 """
 
@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
 from runner.errors import UserError, first_line
-from runner.inference import huggingface
+from runner.inference import hub_folder
 from runner.inference.bundle import load_bundle
 from runner.inference.tensors import relative_distance, tensors_in
 from runner.tasks.base import FILES, Task
@@ -57,7 +57,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
     if form == "huggingface":
         task.net.cpu().eval()
         inputs = [batch[:2] for batch in samples(task, data)]
-        apart, tokens = huggingface.write(task.net, data, inputs, target)
+        apart, tokens = hub_folder.write_folder(task.net, data, inputs, target)
         return [*said_of(target, apart, [[tuple(part.shape) for part in batch] for batch in inputs]), tokens]
     if form != "safetensors":
         shutil.copyfile(bundle / "preprocessing.json", target.with_name("preprocessing.json"))

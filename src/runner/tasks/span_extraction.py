@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import IGNORE
-from runner.datamodules.parts.spans import SpanInputs, SpanTexts, StoredQuestions, Window
+from runner.datamodules.parts.spans import SpanInputs, SpanTexts, StoredQuestions, TextWindow
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task
@@ -112,7 +112,7 @@ class SpanExtraction(Task):
             data: what encodes them.
             known: scores (B, T, 2) that the net has given already, right for texts of one window.
         """
-        windows = [codec_of(data).windows(row) for row in rows]
+        windows = [span_codec(data).windows(row) for row in rows]
         asked = [(row, window) for row, some in enumerate(windows) if known is None or len(some) > 1 for window in some]
         found: dict[int, tuple[float, int, int]] = {}
         if known is not None:
@@ -120,7 +120,7 @@ class SpanExtraction(Task):
             self.keep_best(found, [(row, windows[row][0]) for row in single], known[single])
         for start in range(0, len(asked), ROWS):
             part = asked[start : start + ROWS]
-            inputs = codec_of(data).tensors([window for _, window in part])
+            inputs = span_codec(data).tensors([window for _, window in part])
             self.keep_best(found, part, self.net(*(tensor.to(self.device) for tensor in inputs)))
         return [
             {"answer": str(row["text"])[start:end], "probability": sure, "start": start}
@@ -128,7 +128,7 @@ class SpanExtraction(Task):
         ]
 
     def keep_best(
-        self, found: dict[int, tuple[float, int, int]], asked: Sequence[tuple[int, Window]], logits: Tensor
+        self, found: dict[int, tuple[float, int, int]], asked: Sequence[tuple[int, TextWindow]], logits: Tensor
     ) -> None:
         """Add to `found`, by question, how sure the best span of its windows is, and the characters that it covers."""
         logits = logits.float()
@@ -173,24 +173,24 @@ def best(score: Any, answer: str, truths: Sequence[str]) -> float:
 
 def exact_match(answer: str, truth: str) -> float:
     """1 if both have the same words, in small letters, without articles and punctuation."""
-    return float(words_of(answer) == words_of(truth))
+    return float(answer_words(answer) == answer_words(truth))
 
 
 def f1(answer: str, truth: str) -> float:
     """The harmonic mean of the shares of the words of each that the other has too; 0 .. 1."""
-    one, other = words_of(answer), words_of(truth)
+    one, other = answer_words(answer), answer_words(truth)
     if not one or not other:
         return float(one == other)
     common = (Counter(one) & Counter(other)).total()
     return 2 * common / (len(one) + len(other))
 
 
-def words_of(text: str) -> list[str]:
+def answer_words(text: str) -> list[str]:
     """The words of an answer as SQuAD compares them."""
     return ARTICLES.sub(" ", text.lower().translate(MARKS)).split()
 
 
-def codec_of(data: DataModule) -> SpanInputs:
+def span_codec(data: DataModule) -> SpanInputs:
     """What encodes questions and texts."""
     assert isinstance(data.inputs, SpanInputs), "data of questions"
     return data.inputs

@@ -16,7 +16,7 @@ from torchmetrics import Metric
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import IGNORE
 from runner.datamodules.parts.codecs import TextInputs
-from runner.datamodules.parts.tags import Tagged, Tags, spans_of, words_of
+from runner.datamodules.parts.tags import Tagged, Tags, spans_of, tagged_words
 from runner.errors import UserError
 from runner.tasks import examples
 from runner.tasks.base import Task
@@ -118,7 +118,7 @@ class Tagging(Task):
         (tokens,) = self.encoded(rows, data)
         said = self.net(tokens).argmax(dim=2)  # (B, T)
         answers = []
-        for (words, places), numbers in zip(words_of(data.inputs, rows), said, strict=True):
+        for (words, places), numbers in zip(tagged_words(data.inputs, rows), said, strict=True):
             (tags,) = targets_of(data).decode(numbers[places].unsqueeze(0))
             spans = [f"{span.kind}: {' '.join(words[span.start : span.end])}" for span in spans_of(tags)]
             answers.append({"tokens": " ".join(words), "tags": " ".join(tags), "spans": "; ".join(spans)})
@@ -135,7 +135,7 @@ class Tagging(Task):
         assert isinstance(data.inputs, TextInputs), "data of tagged texts"
         (tokens,) = self.encoded(rows, data)
         target = torch.full_like(tokens, IGNORE)
-        for row, ((words, places), tags) in enumerate(zip(words_of(data.inputs, rows), truths, strict=True)):
+        for row, ((words, places), tags) in enumerate(zip(tagged_words(data.inputs, rows), truths, strict=True)):
             if len(words) != len(tags):
                 raise UserError(f"a text has {len(words)} tokens and {len(tags)} tags: {' '.join(tags)}")
             target[row, places] = targets_of(data).encode([tags])[0].to(self.device)

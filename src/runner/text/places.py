@@ -30,20 +30,20 @@ def placed(cut: Tokenizer, text: str) -> list[Placed]:
     if (pieces := getattr(cut, "pieces", None)) is not None:
         found = pieces.encode(text, add_special_tokens=False)
         return [Placed(token, *place) for token, place in zip(found.tokens, found.offsets, strict=True)]
-    letters = [(letter, place) for place, large in enumerate(text) for letter in plain(large)]
+    letters = [(letter, place) for place, large in enumerate(text) for letter in small_letters(large)]
     small, places, after = "".join(letter for letter, _ in letters), list[Placed](), 0
     for token in cut(text):
-        start = small.find(plain(token), after)
+        start = small.find(small_letters(token), after)
         if start < 0:
             raise UserError(
                 f"the token {token!r} is not a part of the text {text[:60]!r}, so the place of an answer is not known: "
                 "take data.tokenizer=word, regex, penn, wordpiece, bpe or the folder of a pretrained model"
             )
-        after = start + len(plain(token))
+        after = start + len(small_letters(token))
         places.append(Placed(token, letters[start][1], letters[after - 1][1] + 1))
     return places
 
 
-def plain(text: str) -> str:
+def small_letters(text: str) -> str:
     """Return a text in small letters, with straight apostrophes; it may be longer."""
     return text.lower().replace("\u2019", "'")

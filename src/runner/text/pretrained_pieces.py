@@ -154,11 +154,11 @@ def numbered(learned: dict, tokens: Sequence[str], specials: Sequence[str]) -> d
         for token in specials
     ]
     marked = START in specials and END in specials
-    made["post_processor"] = around(numbers) if marked else None
+    made["post_processor"] = marks_around(numbers) if marked else None
     return made
 
 
-def around(numbers: dict[str, int]) -> dict:
+def marks_around(numbers: dict[str, int]) -> dict:
     """Return, as the package tokenizers writes it, how marks are put around a text and between two."""
 
     def mark(token: str, segment: int) -> dict:

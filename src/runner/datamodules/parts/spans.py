@@ -74,7 +74,7 @@ class RawSpan(NamedTuple):
     split: str | None = None
 
 
-class Window(NamedTuple):
+class TextWindow(NamedTuple):
     """A row: its token numbers, where the text begins, and the characters that each token of the text covers."""
 
     numbers: list[int]
@@ -114,7 +114,7 @@ class SpanInputs(Codec):
     def columns(self) -> dict[str, str]:
         return dict.fromkeys(COLUMNS, "string")
 
-    def windows(self, row: dict) -> list[Window]:
+    def windows(self, row: dict) -> list[TextWindow]:
         """Return the rows in which the question is asked: one, or several if the text is long."""
         question, text = (str(cells([row], name)[0]) for name in COLUMNS)
         asked = self.pipeline.words(question)
@@ -128,10 +128,10 @@ class SpanInputs(Codec):
         for first in range(0, max(len(found) - size + step, 1), step):
             part = found[first : first + size]
             numbers = [*before, *self.vocabulary.encode(each.token for each in part), end]
-            windows.append(Window(numbers, len(before), [(each.start, each.end) for each in part]))
+            windows.append(TextWindow(numbers, len(before), [(each.start, each.end) for each in part]))
         return windows
 
-    def tensors(self, windows: Sequence[Window]) -> tuple[Tensor, Tensor]:
+    def tensors(self, windows: Sequence[TextWindow]) -> tuple[Tensor, Tensor]:
         """Return token numbers and segments of rows, both (B, T), int64."""
         longest = max((len(window.numbers) for window in windows), default=1)
         padded_rows = [window.numbers + [PAD] * (longest - len(window.numbers)) for window in windows]

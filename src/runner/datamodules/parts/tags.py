@@ -172,7 +172,7 @@ class PiecedWords(TextInputs):
         return cls(state["column"], Pipeline.from_state(state), vocabulary, state["words"])
 
 
-def words_of(inputs: TextInputs, rows: list[dict]) -> list[tuple[list[str], list[int]]]:
+def tagged_words(inputs: TextInputs, rows: list[dict]) -> list[tuple[list[str], list[int]]]:
     """Return the words of each row that are kept, and which of its tokens has the tag of each."""
     if not isinstance(inputs, PiecedWords):
         return [(words, list(range(len(words)))) for words in inputs.tokens(rows)]
@@ -250,7 +250,7 @@ def _write(
         raise UserError("The source has no sentences.")
     own = np.array([OWN[row.split] for row in rows], dtype=np.int8)
     splits = splitting(len(rows), None, own if own.any() else None)
-    inputs = codec_of([rows[number].tokens for number in splits.train], settings, pieces)
+    inputs = tagged_codec([rows[number].tokens for number in splits.train], settings, pieces)
     targets = Tags(tag_names(tag[2:] for row in rows for tag in row.tags if tag != OUTSIDE))
     numbers = {tag: number for number, tag in enumerate(targets.names)}
     tokens, tags, offsets = array("i"), array("i"), [0]
@@ -278,7 +278,7 @@ def _write(
     (folder / "codecs.json").write_text(json.dumps(codecs, ensure_ascii=False), encoding="utf-8")
 
 
-def codec_of(sentences: list[list[str]], settings: TextSettings, pieces: str | None) -> TextInputs:
+def tagged_codec(sentences: list[list[str]], settings: TextSettings, pieces: str | None) -> TextInputs:
     """Return what encodes texts, made from the sentences of the training split."""
     if pieces is None:
         counts = Counter(chain.from_iterable(sentences))

@@ -61,7 +61,7 @@ def layout_of(net: nn.Module) -> Layout:
     )
 
 
-def write(net: nn.Module, data: DataModule, inputs: list[tuple[Tensor, ...]], folder: Path) -> tuple[float, str]:
+def write_folder(net: nn.Module, data: DataModule, inputs: list[tuple[Tensor, ...]], folder: Path) -> tuple[float, str]:
     """Write a net; return the largest difference to what AutoModel reads, and a line about its tokens.
 
     Args:
@@ -78,7 +78,7 @@ def write(net: nn.Module, data: DataModule, inputs: list[tuple[Tensor, ...]], fo
     except ImportError as error:
         raise UserError(str(error)) from error
     layout = layout_of(net)
-    config = getattr(package, layout.config)(**layout.settings | labels(data))
+    config = getattr(package, layout.config)(**layout.settings | label_names(data))
     made = getattr(package, layout.model)(config)
     made.load_state_dict(layout.weights)
     made.save_pretrained(folder)
@@ -109,7 +109,7 @@ def ours(net: nn.Module, *inputs: Tensor) -> list[Tensor]:
     return tensors_in(net(*inputs))
 
 
-def labels(data: DataModule) -> dict[str, Any]:
+def label_names(data: DataModule) -> dict[str, Any]:
     """The names of classes or tags, as a configuration has them."""
     names = data.targets.names if isinstance(data.targets, Tags) else data.class_names
     if names is None:
@@ -122,12 +122,12 @@ def write_tokenizer(package: Any, data: DataModule, folder: Path, settings: Mapp
     """Write the tokeniser, where the package tokenizers has one that cuts as the data do; say so in a line."""
     pieces = as_pieces(data)
     if pieces is None:
-        (folder / "vocabulary.json").write_text(json.dumps(vocabulary_of(data)), encoding="utf-8")
+        (folder / "vocabulary.json").write_text(json.dumps(tokens_by_number(data)), encoding="utf-8")
         return "its texts are not cut into pieces, so there is no tokeniser: vocabulary.json has the tokens by number"
     from tokenizers import Tokenizer
 
     names = {"pad": SPECIALS[PAD], "unk": SPECIALS[UNK], "cls": START, "sep": END, "mask": MASK}
-    known = set(vocabulary_of(data))
+    known = set(tokens_by_number(data))
     longest = settings.get("max_position_embeddings") or settings.get("n_positions")
     package.PreTrainedTokenizerFast(
         tokenizer_object=Tokenizer.from_str(json.dumps(pieces)),
@@ -142,7 +142,7 @@ def write_tokenizer(package: Any, data: DataModule, folder: Path, settings: Mapp
     return "with its tokeniser"
 
 
-def vocabulary_of(data: DataModule) -> list[str]:
+def tokens_by_number(data: DataModule) -> list[str]:
     """The tokens by number."""
     vocabulary = getattr(data.inputs, "vocabulary", None)
     return [] if vocabulary is None else vocabulary.tokens
@@ -160,7 +160,7 @@ def as_pieces(data: DataModule) -> dict | None:
 # Our nets under their names.
 
 
-def within(name: str, layer: nn.Module) -> Weights:
+def layer_as(name: str, layer: nn.Module) -> Weights:
     """The weights of a layer under another name."""
     return {f"{name}.{key}": value for key, value in layer.state_dict().items()}
 
@@ -173,7 +173,7 @@ def thirds(attention: MultiHeadAttention) -> dict[str, Weights]:
     return {"query": attention.query.state_dict(), "key": keys, "value": values}
 
 
-def named(prefix: str, weights: Weights) -> Weights:
+def prefixed(prefix: str, weights: Weights) -> Weights:
     return {f"{prefix}.{name}": value for name, value in weights.items()}
 
 
@@ -196,35 +196,35 @@ def bert_layout(net: BERT) -> Layout:
         "pad_token_id": PAD,
     }
     weights = (
-        within("bert.embeddings.word_embeddings", trunk.embedding)
-        | within("bert.embeddings.position_embeddings", trunk.positions)
-        | within("bert.embeddings.token_type_embeddings", trunk.segments)
-        | within("bert.embeddings.LayerNorm", trunk.norm)
+        layer_as("bert.embeddings.word_embeddings", trunk.embedding)
+        | layer_as("bert.embeddings.position_embeddings", trunk.positions)
+        | layer_as("bert.embeddings.token_type_embeddings", trunk.segments)
+        | layer_as("bert.embeddings.LayerNorm", trunk.norm)
     )
     for number, block in enumerate(blocks):
         layer = f"bert.encoder.layer.{number}"
         for name, part in thirds(block.attention).items():
-            weights |= named(f"{layer}.attention.self.{name}", part)
+            weights |= prefixed(f"{layer}.attention.self.{name}", part)
         weights |= (
-            within(f"{layer}.attention.output.dense", block.attention.output)
-            | within(f"{layer}.attention.output.LayerNorm", block.around_attention.norm)
-            | within(f"{layer}.intermediate.dense", block.feed_forward.inner)
-            | within(f"{layer}.output.dense", block.feed_forward.output)
-            | within(f"{layer}.output.LayerNorm", block.around_feed_forward.norm)
+            layer_as(f"{layer}.attention.output.dense", block.attention.output)
+            | layer_as(f"{layer}.attention.output.LayerNorm", block.around_attention.norm)
+            | layer_as(f"{layer}.intermediate.dense", block.feed_forward.inner)
+            | layer_as(f"{layer}.output.dense", block.feed_forward.output)
+            | layer_as(f"{layer}.output.LayerNorm", block.around_feed_forward.norm)
         )
     if net.head in ("text", "masked"):
-        weights |= within("bert.pooler.dense", net.pooler)
+        weights |= layer_as("bert.pooler.dense", net.pooler)
     if net.head == "masked":
         words = net.words
         weights |= (
-            within("cls.predictions.transform.dense", words.inner)
-            | within("cls.predictions.transform.LayerNorm", words.norm)
-            | within("cls.predictions.decoder", words.output)
+            layer_as("cls.predictions.transform.dense", words.inner)
+            | layer_as("cls.predictions.transform.LayerNorm", words.norm)
+            | layer_as("cls.predictions.decoder", words.output)
             | {"cls.predictions.bias": words.output.bias.detach()}
-            | within("cls.seq_relationship", net.elsewhere)
+            | layer_as("cls.seq_relationship", net.elsewhere)
         )
     else:
-        weights |= within("qa_outputs" if net.head == "spans" else "classifier", net.output)
+        weights |= layer_as("qa_outputs" if net.head == "spans" else "classifier", net.output)
         settings["num_labels"] = net.output.out_features
     return Layout("BertConfig", BERTS[net.head], settings, weights)
 
@@ -282,10 +282,10 @@ def gpt2_layout(net: GPT, blocks: list[Block], both: dict[str, Any]) -> Layout:
         "attn_pdrop": 0.0,
     }
     weights = (
-        within("transformer.wte", net.embedding)
-        | within("transformer.wpe", net.positions)
-        | within("transformer.ln_f", net.norm)
-        | within("lm_head", net.output)
+        layer_as("transformer.wte", net.embedding)
+        | layer_as("transformer.wpe", net.positions)
+        | layer_as("transformer.ln_f", net.norm)
+        | layer_as("lm_head", net.output)
     )
     for number, block in enumerate(blocks):
         name = f"transformer.h.{number}"
@@ -298,8 +298,8 @@ def gpt2_layout(net: GPT, blocks: list[Block], both: dict[str, Any]) -> Layout:
         }
         for layer, part in layers.items():
             weights |= {f"{name}.{layer}.weight": part["weight"].T, f"{name}.{layer}.bias": part["bias"]}
-        weights |= within(f"{name}.ln_1", block.around_attention.norm)
-        weights |= within(f"{name}.ln_2", block.around_feed_forward.norm)
+        weights |= layer_as(f"{name}.ln_1", block.around_attention.norm)
+        weights |= layer_as(f"{name}.ln_2", block.around_feed_forward.norm)
     return Layout("GPT2Config", "GPT2LMHeadModel", settings, weights)
 
 
@@ -316,20 +316,22 @@ def llama_layout(net: GPT, blocks: list[Block], both: dict[str, Any]) -> Layout:
         "rms_norm_eps": EPS,
     }
     weights = (
-        within("model.embed_tokens", net.embedding) | within("model.norm", net.norm) | within("lm_head", net.output)
+        layer_as("model.embed_tokens", net.embedding)
+        | layer_as("model.norm", net.norm)
+        | layer_as("lm_head", net.output)
     )
     for number, block in enumerate(blocks):
         name, feed_forward = f"model.layers.{number}", block.feed_forward
         assert feed_forward.gate is not None
         for part, weight in thirds(block.attention).items():
-            weights |= named(f"{name}.self_attn.{part[0]}_proj", weight)
+            weights |= prefixed(f"{name}.self_attn.{part[0]}_proj", weight)
         weights |= (
-            within(f"{name}.self_attn.o_proj", block.attention.output)
-            | within(f"{name}.mlp.up_proj", feed_forward.inner)
-            | within(f"{name}.mlp.gate_proj", feed_forward.gate)
-            | within(f"{name}.mlp.down_proj", feed_forward.output)
-            | within(f"{name}.input_layernorm", block.around_attention.norm)
-            | within(f"{name}.post_attention_layernorm", block.around_feed_forward.norm)
+            layer_as(f"{name}.self_attn.o_proj", block.attention.output)
+            | layer_as(f"{name}.mlp.up_proj", feed_forward.inner)
+            | layer_as(f"{name}.mlp.gate_proj", feed_forward.gate)
+            | layer_as(f"{name}.mlp.down_proj", feed_forward.output)
+            | layer_as(f"{name}.input_layernorm", block.around_attention.norm)
+            | layer_as(f"{name}.post_attention_layernorm", block.around_feed_forward.norm)
         )
     return Layout("LlamaConfig", "LlamaForCausalLM", settings, weights)
 
