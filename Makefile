@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test setup lint bench clean
+.PHONY: run test setup lint bench docs docs-serve clean
 
 run: setup
 	$(BIN)/runner model=textcnn data=movie_reviews
@@ -17,7 +17,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[data,rl,pretrained,export,sweep,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[data,rl,pretrained,export,sweep,docs,dev]"
 	touch $(STAMP)
 
 lint: setup
@@ -28,5 +28,13 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/train_loop.py
 
+# The site, in site/: a warning or a broken link is an error.
+docs: setup
+	$(BIN)/mkdocs build --strict --quiet
+	@echo "open site/index.html"
+
+docs-serve: setup
+	$(BIN)/mkdocs serve
+
 clean:
-	rm -rf .venv build dist outputs
+	rm -rf .venv build dist outputs site

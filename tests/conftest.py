@@ -47,7 +47,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         without = importlib.util.find_spec("transformers") is None
         skip = pytest.mark.skipif(without, reason='the extra "pretrained" is not installed')
         metafunc.parametrize(
-            "model", [pytest.param(name, marks=skip if name == "pretrained" else ()) for name in names]
+            "model", [pytest.param(name, marks=skip if name in ("pretrained", "zero_shot") else ()) for name in names]
         )
 
 

@@ -58,7 +58,7 @@ BROKEN = [
     ("evaluate last", ["run= is missing, for example run=last"]),
     ("export run=mlp-iris format=onx", ["format is onnx, torch_export or safetensors", 'Did you mean "onnx"?']),
     ("predict run=mlp-iris resume=yes", ["resume is true or false, received 'yes'"]),
-    ("evaluate rum=last", ["run= is missing, for example run=last"]),
+    ("evaluate rum=last", ["run= is missing, for example run=last", 'Did you mean "run"?']),
     ("evaluate run=mlp-iris split=train", ["split is test or val, received 'train'"]),
     ("evaluate run=mlp-iris split=valid", ["split is test or val, received 'valid'"]),
     ("evaluate run=mlp-iris output=x.csv", ["output= goes with input=FILE"]),

@@ -18,7 +18,8 @@ PACKAGE = ROOT / "runner"
 
 # From the bottom to the top: each may import those before it.
 ROOMS = ("errors", "models", "figures", "files", "config", "tracking", "text", "optim", "augment", "datamodules.parts",
-         "datamodules", "tasks", "build", "inference", "training", "contracts", "sweep", "verbs", "cli")  # fmt: skip
+         "datamodules", "tasks", "build", "inference", "training", "contracts", "sweep", "verbs", "api",
+         "cli")  # fmt: skip
 ALONE = ("models",)  # which import nothing of runner
 MOST_NAMES = 22  # in src/runner
 
@@ -39,6 +40,8 @@ SAME_MODULE = {
     "table": "of a user, of a sweep",
 }
 SAME_NAME = {
+    "Copy": "a verb, and pairs of which a net learns to copy the source",
+    "run": "one job, for Hydra and from Python",
     "main": "what a program does when it is started",
     "Quadratic": "a function as data and as a net",
 }

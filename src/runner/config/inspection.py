@@ -25,6 +25,7 @@ SUPPLIED = {
     "optim": {"params"},
     "task.optimizers.*": {"params"},
     "schedule": {"optimizer", "total_steps", "steps_per_epoch"},
+    "task.metrics.*": {"task", "num_classes", "num_outputs"},
     "trainer": {"logger", "callbacks", "plugins", "default_root_dir", "enable_progress_bar"}
     | {"enable_model_summary", "num_sanity_val_steps", "enable_checkpointing"},
 }

@@ -24,8 +24,9 @@ from runner.errors import UserError
 
 # Modules whose classes may be named. All of torch, or of runner, would be too much: parts of them start processes or
 # load pickles.
-OWN = ("augment", "datamodules", "models", "optim", "tasks", "text.vectors", "training.baselines", "training.callbacks",
-       "training.checkpoint", "training.lightning", "training.sharding")  # fmt: skip
+OWN = ("augment", "datamodules", "inference.language_model", "models", "optim", "tasks", "text.vectors",
+       "training.baselines", "training.callbacks", "training.checkpoint", "training.lightning",
+       "training.sharding")  # fmt: skip
 CLASSES = (
     *(f"runner.{part}" for part in OWN), "torch.nn", "torch.optim", "torch.distributions", "torchmetrics",
     *(f"{lightning}.{part}" for lightning in ("pytorch_lightning", "lightning.pytorch")

@@ -445,6 +445,8 @@ def contracts(cfg: DictConfig) -> dict[str, Callable[[], None]]:
         with suppress(Exception):  # what is wrong with the training is found by the contracts about it
             train_on(tried, Repeated(batch, 3))  # a net may answer 0 before its first steps, whatever it is given
     else:
+        for each in (task, twin, other, tried):
+            each.connect(data)  # some are told the names of the classes
         for each in (task, twin, tried):
             each.net.fit(*batch)
     checks: dict[str, Callable[[], None]] = {

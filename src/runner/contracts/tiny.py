@@ -105,7 +105,7 @@ def tiny_data(cfg: DictConfig) -> DataModule:
 def codecs(facts: Mapping[str, Any], read: set[str]) -> tuple[Codec, Targets]:
     """What encodes raw rows of such facts, and their targets."""
     inputs: Codec
-    if "vocab_size" in read:
+    if {"vocab_size", "max_len"} & read:  # a pretrained model has a vocabulary of its own
         words = [chr(ord("a") + number) for number in range(facts["vocab_size"] - len(SPECIALS))]
         pipeline = Pipeline(TokenSettings("word"), facts.get("max_len"), sentence_len=facts.get("sentence_len"))
         inputs = TextInputs("text", pipeline, Vocabulary([*SPECIALS, *words]))

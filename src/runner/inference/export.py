@@ -135,7 +135,7 @@ def export_net(
 
 def samples(task: Task, data: DataModule) -> Batches:
     """Return inputs of the net of several batch sizes and, for tokens, several lengths."""
-    longest = getattr(data, "context_len", None) or getattr(data.inputs, "max_len", None) or LONGEST
+    longest = task.longest_input(data) or LONGEST
     sizes = zip(ROWS, (1, 3, 11, longest), strict=True)
     return [task.export_inputs(data, rows, min(length, longest)) for rows, length in sizes]
 

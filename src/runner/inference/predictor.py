@@ -19,6 +19,7 @@ from runner.config import safety
 from runner.errors import UserError
 from runner.files.cells import number_of, text_of
 from runner.inference.bundle import load_bundle
+from runner.inference.pipelines import pipeline
 
 BATCH = 256  # rows answered at once; an answer may depend on it in the last digit, so it is the same everywhere
 
@@ -30,11 +31,19 @@ class Predictor:
         bundle: the folder `model/` of a finished run.
         device: where the net answers, such as cpu or cuda; None = the GPU if there is one.
         changed: settings of the objective that replace those it was trained with, such as {"temperature": 0.5}.
+        question: what the model is asked, a name of `runner.inference.pipelines`; None = what its objective answers.
     """
 
-    def __init__(self, bundle: Path | str, device: str | None = None, changed: Mapping[str, Any] | None = None):
+    def __init__(
+        self,
+        bundle: Path | str,
+        device: str | None = None,
+        changed: Mapping[str, Any] | None = None,
+        question: str | None = None,
+    ):
         self.bundle = Path(bundle)
         self.task, self.data, self.cfg = load_bundle(self.bundle, changed)
+        self.answer = pipeline(question, self.task) if question else self.task.answer
         self.task.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @property
@@ -63,7 +72,7 @@ class Predictor:
         Raises:
             UserError: an answer is not a finite number.
         """
-        found = self.task.answer([row for _, row in rows], self.data)
+        found = self.answer([row for _, row in rows], self.data)
         for (place, _), answer in zip(rows, found, strict=True):
             for name, value in answer.items():
                 if isinstance(value, float) and not math.isfinite(value):

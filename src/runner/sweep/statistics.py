@@ -65,3 +65,51 @@ def summaries(jobs: list[Job], metrics: Iterable[str]) -> dict[str, Summary]:
     """Return {metric: summary} of a group, for the metrics that all its jobs have."""
     shared = [metric for metric in metrics if all(metric in job.values for job in jobs)]
     return {metric: summarise(job.values[metric] for job in jobs) for metric in shared}
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How one setting differs from another, measured on the same seeds and folds.
+
+    Args:
+        summary: of the differences, one for each seed and fold that both have.
+        p: of Wilcoxon's signed-rank test, two-sided and exact: how likely such differences are if neither is better. It
+            cannot be below 2 / 2^n for n pairs, so that fewer than six never reach 0.05.
+    """
+
+    summary: Summary
+    p: float
+
+
+def best_settings(state: SweepState) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Return {setting: the best setting on the same data}, by the mean of the metric that picks the best job."""
+    keys, metric, direction = setting_keys(state.keys), state.metrics[0], state.directions[0]
+    place = keys.index("data") if "data" in keys else None
+    means = {setting: fmean(job.values[metric] for job in jobs) for setting, jobs in groups(state).items()
+             if all(metric in job.values for job in jobs)}  # fmt: skip
+    best: dict[str, tuple[str, ...]] = {}
+    for setting in sorted(means, key=means.__getitem__, reverse=direction == "max"):
+        best.setdefault("" if place is None else setting[place], setting)
+    return {setting: best["" if place is None else setting[place]] for setting in means}
+
+
+def difference(jobs: list[Job], others: list[Job], keys: Iterable[str], metric: str) -> Difference | None:
+    """Return how a metric of one setting differs from that of another one; None with fewer than two pairs.
+
+    Args:
+        jobs: those of the first setting.
+        others: those of the second one.
+        keys: what varies in the sweep; jobs with the same values of those that repeat are a pair.
+        metric: what is compared.
+    """
+    from scipy.stats import wilcoxon
+
+    repeats = [key for key in keys if key in REPEATS]
+    ours, theirs = (
+        {tuple(map(job.value, repeats)): job.values[metric] for job in some if metric in job.values}
+        for some in (jobs, others)
+    )
+    pairs = [value - theirs[repeat] for repeat, value in ours.items() if repeat in theirs]
+    if len(pairs) < 2:
+        return None
+    return Difference(summarise(pairs), float(wilcoxon(pairs, method="exact").pvalue) if any(pairs) else 1.0)

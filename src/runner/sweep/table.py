@@ -4,11 +4,12 @@ import csv
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from runner.sweep.state import JobState, SweepState
-from runner.sweep.statistics import Summary, are_repeated, groups, setting_keys, summaries
+from runner.sweep.statistics import Summary, are_repeated, best_settings, difference, groups, setting_keys, summaries
 
 LATEX = str.maketrans({"\\": r"\textbackslash{}", "±": r"$\pm$"} | {sign: rf"\{sign}" for sign in "_%&#${}"})
 
@@ -114,10 +115,28 @@ def setting_table(state: SweepState, columns: list[str], paper: bool) -> ResultT
     return ResultTable(f"{state.name}{over}", header, rows, bold)
 
 
+def difference_table(state: SweepState, columns: list[str]) -> ResultTable:
+    """How far each setting is from the one that the sweep picks, in pairs of runs with the same seed and fold."""
+    found, rows = groups(state), []
+    for setting, best in best_settings(state).items() if state.metrics else ():
+        compared = [difference(found[setting], found[best], state.keys, name) for name in columns]
+        if setting != best and any(compared):
+            cells = [(mean_text(one.summary), number_text(one.p)) if one else ("", "") for one in compared]
+            rows.append([*map(short, setting), ", ".join(map(short, best)), *chain.from_iterable(cells)])
+    header = [*setting_keys(state.keys), "minus", *chain.from_iterable((name, "p") for name in columns)]
+    return ResultTable(f"{state.name}: differences between runs of the same seed and fold", header, rows)
+
+
 def closing_tables(state: SweepState, columns: list[str]) -> list[ResultTable]:
-    """All jobs, preceded by the settings with their intervals if there are repetitions."""
-    repeated = [setting_table(state, columns, paper=False)] if are_repeated(state.keys) and groups(state) else []
-    return [*repeated, job_table(state, columns)]
+    """All jobs, preceded by the settings with their intervals and differences if there are repetitions."""
+    if not are_repeated(state.keys) or not groups(state):
+        return [job_table(state, columns)]
+    compared = difference_table(state, columns)
+    return [
+        setting_table(state, columns, paper=False),
+        *([compared] if compared.rows else []),
+        job_table(state, columns),
+    ]
 
 
 def direction_of(state: SweepState, name: str) -> str | None:

@@ -24,7 +24,7 @@ from runner.tasks.image_codes import STEPS, number_of_samples, two_ends, written
 from runner.tasks.judge import ImageJudge, judged
 from runner.tasks.means import Scalars
 
-COMPARED = 2000  # real images, at most, with which the samples are compared
+COMPARED = 2000  # real images, at most, with which the samples are compared; at random, since files may be sorted
 
 
 class Adversarial(Task):
@@ -129,9 +129,9 @@ class Adversarial(Task):
         found = super().evaluate(trainer, data, split)
         if split != "test" or not self.judged or data.class_names is None:
             return found
-        sizes = {part: torch.arange(min(data.sizes[part], COMPARED)) for part in ("train", "test")}
-        draw = torch.Generator()
-        seen, real = (getattr(data, part).gather(rows, draw) for part, rows in sizes.items())
+        draw = torch.Generator().manual_seed(0)
+        rows = [torch.randperm(data.sizes[part], generator=draw)[:COMPARED] for part in ("train", "test")]
+        seen, real = data.train.gather(rows[0], draw), data.test.gather(rows[1], draw)
         judge = ImageJudge(data.train, self.image_shape, len(data.class_names), self.device)
         self.eval()
         noise = torch.randn(self.judged, self.net.latent_dim, generator=draw.manual_seed(0)).to(self.device)

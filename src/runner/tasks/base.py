@@ -208,6 +208,10 @@ class Task(Loop):
         """Return inputs of the net, `rows` examples of `length` tokens, with which an export traces it."""
         return examples.of_length(data, rows, length)
 
+    def longest_input(self, data: DataModule) -> int | None:
+        """Tokens of a row of the net's inputs at most, if the data say so; an export without free lengths has this."""
+        return getattr(data, "context_len", None) or getattr(data.inputs, "max_len", None)
+
     def programs(self, inputs: list[tuple[Tensor, ...]]) -> dict[str, tuple[nn.Module, list[tuple[Tensor, ...]]]]:
         """Return what an export writes, by name, with inputs to trace and check it; usually the net, without a name.
 

@@ -5,6 +5,7 @@ The net returns logits (B, K); the target holds class numbers, int64 (B,).
 
 import math
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -32,6 +33,7 @@ from runner.tasks.base import Task
 from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.tasks.means import Scalars
+from runner.tasks.own_metrics import add_metrics
 
 
 class Classification(Task):
@@ -47,6 +49,7 @@ class Classification(Task):
             list of them (see `runner.tasks.imbalance`).
         threshold: how one of two classes is chosen: by the larger logit ("argmax"), or by the probability with the
             best balanced accuracy on the validation split ("validation").
+        metrics: further ones, {name: node with `_target_`}; they are given probabilities (B, K) and classes (B,).
     """
 
     class_weights: Tensor | None  # (K,)
@@ -59,6 +62,7 @@ class Classification(Task):
         label_smoothing: float = 0.0,
         imbalance: Remedy | list[Remedy] = "none",
         threshold: Literal["argmax", "validation"] = "argmax",
+        metrics: Mapping[str, Any] | None = None,
     ):
         super().__init__(net)
         if num_outputs < 2:
@@ -86,6 +90,8 @@ class Classification(Task):
         )
         if self.threshold is not None:  # known only after the epoch, too late for a mean over batches
             self.metrics.add_metrics({"accuracy": MulticlassAccuracy(num_outputs, average="micro")})
+        facts = {"task": "multiclass", "num_classes": num_outputs}
+        add_metrics(self.metrics, metrics, facts, torch.eye(num_outputs), torch.arange(num_outputs))
         self.confusion = MulticlassConfusionMatrix(num_outputs)
         self.mistakes = Mistakes()
 

@@ -21,6 +21,7 @@ from runner.tasks.answers import value_names
 from runner.tasks.base import Task
 from runner.tasks.losses import ValueLoss, mean_loss, value_loss
 from runner.tasks.means import Scalars
+from runner.tasks.own_metrics import add_metrics
 
 
 def explained(actual: Tensor, predicted: Tensor) -> float:
@@ -40,6 +41,7 @@ class Regression(Task):
         net: returns (B, D).
         num_outputs: number of targets D.
         loss: of the standardised targets: mse, mae, huber, the dotted path of a function, or a node with `_target_`.
+        metrics: further ones, {name: node with `_target_`}; they are given values (B, D) in the data's own units.
     """
 
     target_mean: Tensor  # (D,)
@@ -50,6 +52,7 @@ class Regression(Task):
         net: nn.Module,
         num_outputs: int,
         loss: ValueLoss | DottedPath = "mse",
+        metrics: Mapping[str, Any] | None = None,
     ):
         super().__init__(net)
         self.num_targets = num_outputs
@@ -63,6 +66,8 @@ class Regression(Task):
                 "mae": MeanAbsoluteError(),
             }
         )
+        drawn = torch.arange(4 * num_outputs).view(4, num_outputs).float()  # (4, D)
+        add_metrics(self.metrics, metrics, {"num_outputs": num_outputs}, drawn.square(), drawn)
         self.predicted, self.actual = CatMetric(), CatMetric()
         self.unit = ""  # of the targets
 

@@ -257,6 +257,9 @@ class SequenceToSequence(Task):
         known = len(source_codec(data).vocabulary)
         return (torch.randint(1, known, (rows, length), generator=torch.Generator().manual_seed(0)),)
 
+    def longest_input(self, data: DataModule) -> int | None:
+        return source_codec(data).max_len  # whatever a target may have
+
     def programs(self, inputs: list[tuple[Tensor, ...]]) -> dict[str, tuple[nn.Module, list[tuple[Tensor, ...]]]]:
         return two_programs(self.net, [src for (src,) in inputs], self.first)
 

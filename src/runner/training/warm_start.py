@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from io import StringIO
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
@@ -91,11 +91,17 @@ def warm_start(which: str, task: "Task", data: "DataModule", uri: str | None, ou
     log.info("init_from: weights of %s\n%s", which, drawn(rows))
     there = folder / "preprocessing.json"
     here = json.loads(json.dumps(data.state()))
-    if there.exists() and json.loads(there.read_text(encoding="utf-8"))["state"].get("inputs") != here.get("inputs"):
+    if there.exists() and as_numbers(json.loads(there.read_text(encoding="utf-8"))["state"]) != as_numbers(here):
         log.warning(
             "init_from: that run encodes its inputs in another way (words, scale): weights of the first layer that "
             "were taken belong to its encoding, not to this one"
         )
+
+
+def as_numbers(state: Mapping) -> Any:
+    """What says which numbers stand for what: the vocabulary of texts, or all that is stored of other inputs."""
+    inputs = state.get("inputs") or {}
+    return inputs.get("vocabulary", inputs)
 
 
 def take(net: "nn.Module", found: Mapping[str, "Tensor"]) -> list[tuple[str, str, str, str]]:

@@ -285,7 +285,8 @@ def parse(verb: type[V], arguments: list[str]) -> V:
         given |= read_words(words_of, words, verb)
     for key, option in by_key.items():
         if option.required and option.field not in given:
-            raise UserError(f"{key}= is missing, for example {key}={example(option)}")
+            near = next((meant for each in arguments if (meant := closest(each.partition("=")[0], [key]))), "")
+            raise UserError(f"{key}= is missing, for example {key}={example(option)}.{near}".rstrip("."))
     return verb(**given)
 
 

@@ -28,6 +28,8 @@ class Predict(OfTask):
         input: a file of rows: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
         output: the file of answers, .csv, .tsv or .jsonl; usually they are printed.
         resume: continue an output that was cut off.
+        task: what the model is asked if not its usual question: features (the vector that it makes of a row), or a name
+            such as fill_mask, generate or zero_shot, which is refused if the model does not fit.
         explain: show which words of the text mattered, and draw them.
         figure: the file that explain=true draws, .png, .pdf or .svg; usually explanation.png.
     """
@@ -36,6 +38,7 @@ class Predict(OfTask):
     input: File = None
     output: File = None
     resume: bool = False
+    task: Annotated[str | None, Typed("NAME")] = None
     explain: bool = False
     figure: File = None
 
@@ -61,7 +64,7 @@ class Predict(OfTask):
             raise UserError("resume=true continues an output file: it needs input=FILE and output=FILE")
         if (self.explain or self.figure) and not (self.explain and typed and not self.output):
             raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
-        predictor = Predictor(bundle, changed=self.changed)
+        predictor = Predictor(bundle, changed=self.changed, question=self.task)
         if not typed:
             rows = read_rows(file) if file else typed_rows(sys.stdin)
             self.write(lambda done: predictor.answers(islice(rows, done, None)), file)
@@ -92,7 +95,8 @@ class Predict(OfTask):
             for one in answers(0):
                 print(json.dumps(one, ensure_ascii=False), flush=sys.stdout.isatty())
             return
-        job = {"run": self.info.id, **(stamp(file) if file else {}), **self.changed}
+        asked = {"task": self.task} if self.task else {}
+        job = {"run": self.info.id, **asked, **(stamp(file) if file else {}), **self.changed}
         with Output(self.output, job, self.resume) as sink:
             if not sink.complete:
                 for one in answers(sink.rows):

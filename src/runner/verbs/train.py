@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +31,11 @@ class Train(Verb):
     arguments: Annotated[tuple[str, ...], Typed("[model=NAME] [data=NAME] [KEY=VALUE ...]", form="rest")] = ()
 
     def __call__(self) -> int:
+        self.start(run_job)
+        return 0
+
+    def start(self, job: Callable[["DictConfig"], float | None]) -> None:
+        """Check the settings, compose them and call the job with them; a sweep calls it once for each of its runs."""
         import hydra
         from hydra.errors import HydraException
         from omegaconf.errors import OmegaConfBaseException
@@ -55,13 +61,12 @@ class Train(Verb):
         sys.argv = [sys.argv[0], *arguments]
         os.environ.setdefault("HYDRA_FULL_ERROR", "1")  # raise what Hydra would print
         try:
-            hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(run_job)()
+            hydra.main(config_path=str(config_path()), config_name="config", version_base="1.3")(job)()
         except (HydraException, OmegaConfBaseException, OSError, ValueError) as error:
             frames = {frame.f_code for frame, _ in walk_tb(error.__traceback__)}
             if isinstance(error, UserError) or run_job.__code__ in frames:
                 raise
             raise before_the_job(error) from error
-        return 0
 
     def resumed(self, arguments: list[str]) -> list[str]:
         """Replace resume= or resume_sweep= by the command that the run or the sweep began with."""

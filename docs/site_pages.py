@@ -1,0 +1,90 @@
+"""The pages of the site that are made while it is built: start page, notebook, one page for each group of choices.
+
+mkdocs calls `on_files` with the pages of this folder; see mkdocs.yml.
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+
+from runner.config.catalog import Catalog, folders
+from runner.config.signatures import signature
+
+ROOT = Path(__file__).parents[1]
+GROUPS = {
+    "models": "model",
+    "data": "data",
+    "tasks": "task",
+    "optimizers": "optim",
+    "schedules": "schedule",
+    "experiments": "experiment",
+}
+OF_THE_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+INDENTED = re.compile(r"^(?: {4}runner .*\n)+", flags=re.MULTILINE)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the pages that are made."""
+    made = {name: of_the_root(ROOT / source) for name, source in OF_THE_ROOT.items()}
+    made["from-python.md"] = notebook(ROOT / "docs" / "from-python.ipynb")
+    made |= {f"reference/{title}.md": reference(title, group) for title, group in GROUPS.items()}
+    for name, content in made.items():
+        files.append(File.generated(config, name, content=content))
+    return files
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """Point links to files of the repository at the pages made of them; mark commands as such."""
+    return of_the_site(INDENTED.sub(lambda lines: f"```sh\n{re.sub('^    ', '', lines[0], flags=re.M)}```\n", markdown))
+
+
+def of_the_root(path: Path) -> str:
+    """A page that stands outside docs, with its links as they are from inside."""
+    return of_the_site(path.read_text(encoding="utf-8").replace("](docs/", "]("))
+
+
+def of_the_site(markdown: str) -> str:
+    """Links to what has another name on the site."""
+    for name, source in OF_THE_ROOT.items():
+        markdown = re.sub(rf"\]\((?:\.\./)?{re.escape(source)}\)", f"]({name})", markdown)
+    return markdown.replace(".ipynb)", ".md)").replace("](LICENSE)", "](index.md)")
+
+
+def notebook(path: Path) -> str:
+    """The cells of a notebook with what they printed and drew."""
+    parts = []
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+        text = "".join(cell["source"])
+        parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+        for output in cell.get("outputs", []):
+            shown = output.get("data", {})
+            if "image/png" in shown:
+                parts.append(f"![](data:image/png;base64,{''.join(shown['image/png']).strip()})")
+            elif text := "".join(output.get("text", shown.get("text/plain", ""))):
+                parts.append(f"```text\n{text.rstrip()}\n```")
+    return "\n\n".join(parts) + "\n"
+
+
+def reference(title: str, group: str) -> str:
+    """What there is of a group: for each choice its meaning, its source, its command and its settings."""
+    catalog = Catalog(folders())
+    parts = [f"# {title.capitalize()}", f"`{group}=NAME` chooses one. `runner list {title}` prints this list."]
+    return "\n\n".join([*parts, *(choice(catalog, group, name) for name in catalog.choices(group))]) + "\n"
+
+
+def choice(catalog: Catalog, group: str, name: str) -> str:
+    """One choice."""
+    found = signature(str(catalog.node(group, name).get("_target_", "")))
+    parts = [f"## {name}", catalog.summary(group, name), f"```sh\n{catalog.example(group, name)}\n```"]
+    if found is not None and found.target.startswith("runner.") and group in ("model", "task"):
+        parts.append(re.split(r"^(?:Args|Raises|Shape letters):?", found.module_doc, maxsplit=1, flags=re.M)[0].strip())
+        parts.append(f"Code: `{Path(found.file).relative_to(ROOT) if found.file else found.target}`")
+    if group == "model":
+        parts.append(f"Reads: {', '.join(f'`{each}`' for each in catalog.readable(name)) or 'nothing here'}")
+    if group == "data":
+        parts.append(f"Read by: {', '.join(f'`{each}`' for each in catalog.readers(name)) or 'no model here'}")
+    return "\n\n".join([*parts, f"```yaml\n{catalog.path(group, name).read_text(encoding='utf-8').rstrip()}\n```"])

@@ -1,0 +1,38 @@
+"""A net that places an image or a text in a space in which examples are compared."""
+
+from torch import nn
+
+from runner.models.cnn import CNN
+from runner.models.fasttext import FastText
+from runner.models.ranges import check_size
+
+
+def embedder(
+    image_shape: list[int] | tuple[int, ...] | None,
+    vocab_size: int | None,
+    latent_dim: int,
+    num_filters: list[int] | tuple[int, ...],
+    embed_dim: int,
+    dropout: float,
+) -> nn.Module:
+    """Return a net from images (B, C, H, W) to places (B, E), or one from tokens (B, T): the mean of their vectors.
+
+    Args:
+        image_shape: channels, height and width; None = the examples are texts.
+        vocab_size: distinct tokens; None = the examples are images.
+        latent_dim: numbers of a place, E.
+        num_filters: filters of each convolution over images.
+        embed_dim: length of a word vector.
+        dropout: share of the features dropped in training, before the last layer.
+
+    Raises:
+        ValueError: neither or both of image_shape and vocab_size, or a size below 1.
+    """
+    check_size(latent_dim=latent_dim, embed_dim=embed_dim)
+    if image_shape is not None and vocab_size is None:
+        return CNN(image_shape, latent_dim, num_filters, 3, 2 * latent_dim, dropout, batch_norm=True)
+    if vocab_size is not None and image_shape is None:
+        return FastText(vocab_size, latent_dim, embed_dim, max_ngram=1, dropout=dropout)
+    raise ValueError(
+        f"one of image_shape (images) and vocab_size (texts) is needed, received {image_shape} and {vocab_size}"
+    )

@@ -1,0 +1,61 @@
+"""Prototypical net: a class is the mean of its few examples, and the nearest class is the answer.
+
+Source: Jake Snell, Kevin Swersky and Richard Zemel, Prototypical Networks for Few-shot Learning, NIPS 2017,
+arXiv:1703.05175, equations 1 and 2 with the squared Euclidean distance. Departures: two convolutions instead of four
+and a dense layer after them, for images of 28 x 28; texts too.
+
+Shape letters: B episodes, Q examples in question, N classes, K examples of each, E numbers of a place.
+"""
+
+from torch import Tensor, nn
+
+from runner.models.fasttext import FastText
+from runner.models.layers.embedder import embedder
+
+
+class Prototypical(nn.Module):
+    """How near an example is to each class, as logits.
+
+    Args:
+        image_shape: channels, height and width of an image; None = the examples are texts.
+        vocab_size: distinct tokens of texts, padding (0) included; None = the examples are images.
+        latent_dim: numbers of a place, E.
+        num_filters: filters of each convolution over images.
+        embed_dim: length of a word vector.
+        dropout: share of the features dropped in training, in [0, 1).
+
+    Raises:
+        ValueError: neither or both of image_shape and vocab_size, or a value out of range.
+    """
+
+    def __init__(
+        self,
+        image_shape: list[int] | tuple[int, ...] | None = None,
+        vocab_size: int | None = None,
+        latent_dim: int = 64,
+        num_filters: list[int] | tuple[int, ...] = (16, 32),
+        embed_dim: int = 100,
+        dropout: float = 0.0,
+    ):
+        super().__init__()
+        self.encoder = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
+
+    def forward(self, query: Tensor, support: Tensor) -> Tensor:
+        """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to logits (B, Q, N)."""
+        asked = self.encoder(query.flatten(0, 1)).unflatten(0, query.shape[:2])  # (B, Q, E)
+        prototypes = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3]).mean(dim=2)  # (B, N, E)
+        return -(asked.unsqueeze(2) - prototypes.unsqueeze(1)).square().sum(dim=3)
+
+    def embed(self, examples: Tensor) -> Tensor:
+        """Examples (B, ...) to their places (B, E)."""
+        return self.encoder(examples)
+
+    def load_vectors(self, matrix: Tensor) -> None:
+        """Start with these word vectors (V, E).
+
+        Raises:
+            ValueError: the examples are images, or the vectors do not have the length embed_dim.
+        """
+        if not isinstance(self.encoder, FastText):
+            raise ValueError("this net reads images and cannot use word vectors")
+        self.encoder.load_vectors(matrix)

@@ -1,0 +1,77 @@
+"""Siamese net: one net looks at two examples, and what it sees of them is compared.
+
+Source: Gregory Koch, Richard Zemel and Ruslan Salakhutdinov, Siamese Neural Networks for One-shot Image Recognition,
+ICML deep learning workshop 2015, section 3: the sum of the differences, each with a weight, decides. The course book,
+chapter 13, compares by the Euclidean distance. Departures: two convolutions with batch normalisation, for images of
+28 x 28 instead of 105 x 105; no sigmoid after the last layer of the net; texts too. The sigmoid over the result is part
+of the loss.
+
+Shape letters: B episodes, Q examples in question, N classes, K examples of each, E numbers of a place.
+"""
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from runner.models.fasttext import FastText
+from runner.models.layers.embedder import embedder
+from runner.models.ranges import check_choice
+
+TINY = 1e-8  # keeps the gradient of a root finite
+
+
+class Siamese(nn.Module):
+    """How sure the net is that an example is of the same class as others, as logits.
+
+    Args:
+        image_shape: channels, height and width of an image; None = the examples are texts.
+        vocab_size: distinct tokens of texts, padding (0) included; None = the examples are images.
+        latent_dim: numbers with which an example is described, E.
+        num_filters: filters of each convolution over images.
+        embed_dim: length of a word vector.
+        dropout: share of the features dropped in training, in [0, 1).
+        distance: how two descriptions are compared: euclidean, or difference (of each number, with a weight for each).
+
+    Raises:
+        ValueError: neither or both of image_shape and vocab_size, a value out of range, or an unknown distance.
+    """
+
+    def __init__(
+        self,
+        image_shape: list[int] | tuple[int, ...] | None = None,
+        vocab_size: int | None = None,
+        latent_dim: int = 128,
+        num_filters: list[int] | tuple[int, ...] = (16, 32),
+        embed_dim: int = 100,
+        dropout: float = 0.0,
+        distance: Literal["euclidean", "difference"] = "euclidean",
+    ):
+        super().__init__()
+        check_choice(("difference", "euclidean"), distance=distance)
+        self.encoder = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
+        self.distance = distance
+        self.output = nn.Linear(latent_dim if distance == "difference" else 1, 1)
+        nn.init.constant_(self.output.weight, -(self.output.in_features**-0.5))  # the farther, the less the same
+
+    def forward(self, query: Tensor, support: Tensor) -> Tensor:
+        """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to logits (B, Q, N)."""
+        asked = self.encoder(query.flatten(0, 1)).unflatten(0, query.shape[:2])  # (B, Q, E)
+        shown = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3])  # (B, N, K, E)
+        apart = asked[:, :, None, None] - shown.unsqueeze(1)  # (B, Q, N, K, E)
+        if self.distance == "euclidean":
+            apart = (apart.square().sum(dim=4, keepdim=True) + TINY).sqrt()  # (B, Q, N, K, 1)
+        return self.output(apart.abs()).squeeze(4).mean(dim=3)  # the mean of the K comparisons
+
+    def embed(self, examples: Tensor) -> Tensor:
+        """Examples (B, ...) to their places (B, E)."""
+        return self.encoder(examples)
+
+    def load_vectors(self, matrix: Tensor) -> None:
+        """Start with these word vectors (V, E).
+
+        Raises:
+            ValueError: the examples are images, or the vectors do not have the length embed_dim.
+        """
+        if not isinstance(self.encoder, FastText):
+            raise ValueError("this net reads images and cannot use word vectors")
+        self.encoder.load_vectors(matrix)
