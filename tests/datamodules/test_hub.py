@@ -9,6 +9,9 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import torch
+
+from runner.datamodules.hub import HubTexts
 
 REVISION = "a" * 40
 FILES = {
@@ -93,3 +96,23 @@ def test_a_dataset_that_is_not_there(tmp_path, hub):
     done = load(tmp_path, hub, "data.path=me/nothing", "data.text=text", "data.label=label")
     assert done.returncode == 1
     assert 'The dataset "me/nothing" could not be loaded' in done.stderr and "Three ways" in done.stderr
+
+
+def test_two_texts_in_a_row_and_a_test_split_whose_labels_are_hidden(tmp_path, monkeypatch):
+    """As in the tasks of GLUE."""
+    from datasets import ClassLabel, Dataset, Features, Value
+
+    monkeypatch.setenv("RUNNER_CACHE", str(tmp_path / "cache"))
+    kinds = Features({"one": Value("string"), "two": Value("string"), "label": ClassLabel(names=["yes", "no"])})
+    for name, rows, label in (("train", 40, None), ("validation", 4, None), ("test", 6, -1)):
+        columns = {
+            "one": [f"{name} {row}" for row in range(rows)],
+            "two": ["a text"] * rows,
+            "label": [row % 2 if label is None else label for row in range(rows)],
+        }
+        Dataset.from_dict(columns, features=kinds).to_parquet(tmp_path / f"{name}.parquet")
+    data = HubTexts(path=str(tmp_path), text="one", text_pair="two", label="label")
+    data.setup()
+    assert data.class_names == ["yes", "no"] and data.sizes == {"train": 36, "val": 4, "test": 4}
+    assert data.raw("val", 1) == [{"one": "validation 0", "two": "a text"}]
+    assert data.val.gather(torch.arange(4), torch.Generator()).segments[0].tolist() == [0, 0, 0, 0, 1, 1, 1]

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,13 @@ from runner.files import cache, progress, sources
 from runner.files.cells import text_of
 from runner.files.rows import SPLIT_NAMES
 from runner.files.tables import no_column
+
+log = logging.getLogger(__name__)
+
+
+def hidden_labels(rows: Any, label: str) -> bool:
+    """Whether a split has the class -1 everywhere, as the test splits of GLUE and other competitions have."""
+    return hasattr(rows.features.get(label), "names") and rows.unique(label) == [-1]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -53,8 +61,12 @@ class HubTexts(TextData):
     def prepare(self) -> Prepared:
         splits = {}
         for name, rows in sources.hub(self.path, self.revision, self.subset).items():
-            if name in SPLIT_NAMES:
-                splits[SPLIT_NAMES[name]] = rows
+            if name not in SPLIT_NAMES:
+                continue
+            if self.target == "class" and hidden_labels(rows, self.label):
+                log.warning("The labels of the %s split of %s are hidden, so it is left out", name, self.path)
+                continue
+            splits[SPLIT_NAMES[name]] = rows
         if "train" not in splits:
             raise UserError(f'The dataset "{self.path}" has no train split, so a model cannot be trained.')
         names = splits["train"].column_names
