@@ -17,7 +17,7 @@ from runner.errors import UserError
 from runner.inference import export
 from runner.inference.tensors import tensors_in
 
-LONGEST = 4  # tokens of a row: a recurrent layer is written out step by step
+LONGEST = 3  # tokens of a row: a recurrent layer is written out step by step
 ONE_TABLE = functools.cache(ONNXRegistry.from_torchlib)
 PAGE = (ROOT / "docs" / "interop.md").read_text(encoding="utf-8")
 
