@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hydra.utils import get_class
 from pages import ROOT
 from torch import nn
 from torch.onnx._internal.exporter._registration import ONNXRegistry
@@ -15,7 +16,7 @@ from runner.config.catalog import choices
 from runner.contracts.tiny import compose_tiny, tiny, tiny_data
 from runner.errors import UserError
 from runner.inference import export
-from runner.inference.tensors import tensors_in
+from runner.inference.tensors import relative_distance, tensors_in
 
 LONGEST = 3  # tokens of a row: a recurrent layer is written out step by step
 ONE_TABLE = functools.cache(ONNXRegistry.from_torchlib)
@@ -31,25 +32,28 @@ def one_table_of_operators(monkeypatch):
 def row_of(name: str, folders: list[Path], folder: Path) -> str:
     """What the table says of a model: what is exported of it, and which sizes it takes as .pt2 and as ONNX."""
     cfg = compose_tiny([f"model={name}"], folders)
-    (task, _), data = tiny(cfg), tiny_data(cfg)
-    task.connect(data)
+    kind, objective = get_class(cfg.model._target_), get_class(cfg.task._target_)
     try:
-        export.refuse(task.net, estimator=not task.by_gradient)
+        export.refuse(kind.__new__(kind), estimator=not objective.by_gradient)
     except UserError as why:
         return f"| {name} | - | {why} | |"
+    (task, _), data = tiny(cfg), tiny_data(cfg)
+    task.connect(data)
     batches = export.samples(task, data, LONGEST)
     assert export.export_net(task.net, batches, "safetensors", folder / "weights")[0] == 0
-    taken: dict[str, set[str]] = {"torch_export": set(), "onnx": set()}
-    programs = task.programs(batches)
+    programs, taken = task.programs(batches), {"torch_export": set(), "onnx": set()}
     for part, (program, inputs) in programs.items():
-        traced = export.follow(program.eval(), inputs)
-        for form, sizes in taken.items():
-            file = folder / f"net{part}{export.ENDINGS[form]}"
-            apart, shapes = export.export_net(program, inputs, form, file, traced_as=traced)
-            assert apart < 1e-5 and file.exists()
-            assert [shape[0][0] for shape in shapes] == [len(batch[0]) for batch in inputs]  # any number of rows
-            lengths = export.lengths_taken(inputs, shapes)
-            sizes |= {"one length" if len(lengths) == 1 else "any length"} if lengths else set()
+        traced, followed = export.follow(program.eval(), inputs)
+        with torch.inference_mode():  # files of this form are read again in test_export.py
+            pairs = [(tensors_in(traced.module()(*batch)), tensors_in(program(*batch))) for batch in followed]
+        assert all(relative_distance(*pair) < 1e-5 for pair in pairs)
+        apart, shapes = export.export_net(
+            program, inputs, "onnx", folder / f"{part}.onnx", traced_as=(traced, followed)
+        )
+        assert apart < 1e-5 and [shape[0][0] for shape in shapes] == [len(batch[0]) for batch in inputs]
+        for form, checked in (("torch_export", [[batch[0].shape] for batch in followed]), ("onnx", shapes)):
+            lengths = export.lengths_taken(inputs, checked)
+            taken[form] |= {"one length" if len(lengths) == 1 else "any length"} if lengths else set()
     parts = ", ".join(programs) if len(programs) > 1 else "net"
     return f"| {name} | {parts} | {' | '.join(', '.join(sizes) or 'any rows' for sizes in taken.values())} |"
 
