@@ -138,6 +138,9 @@ class Adversarial(Task):
         scores = judged(self.net, noise, judge, (real[0].to(self.device), real[-1]), seen[0].to(self.device))
         return found | {f"{split}/{name}": float(value) for name, value in scores.items()}
 
+    def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
+        return (self.seeded_noise(rows, 0),)
+
     # Questions and figures.
 
     @torch.inference_mode()
