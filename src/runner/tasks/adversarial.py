@@ -127,7 +127,7 @@ class Adversarial(Task):
 
     def evaluate(self, trainer: Trainer, data: DataModule, split: str) -> dict[str, float]:
         found = super().evaluate(trainer, data, split)
-        if split != "test" or not self.judged or data.class_names is None:
+        if split != "test" or data.test is None or not self.judged or data.class_names is None:
             return found
         draw = torch.Generator().manual_seed(0)
         rows = [torch.randperm(data.sizes[part], generator=draw)[:COMPARED] for part in ("train", "test")]
