@@ -49,10 +49,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
         target: the file, or the folder, to write.
     """
     task, data, _ = load_bundle(bundle)
-    if not task.by_gradient:
-        raise UserError(
-            f"{type(task.net).__name__} is an estimator, not a net: it cannot be exported. Use predict or serve"
-        )
+    refuse(task.net, estimator=not task.by_gradient)
     target.parent.mkdir(parents=True, exist_ok=True)
     if form == "huggingface":
         task.net.cpu().eval()
@@ -70,12 +67,36 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
         file = target.with_stem(f"{target.stem}_{name}") if name else target
         apart, shapes = export_net(program, batches, form, file)
         said += said_of(file, apart, shapes)
-        lengths = {shape[1] for shape, *_ in shapes if len(shape) > 1}
-        if any(tensor.dtype == torch.int64 and tensor.ndim == 2 for tensor in batches[0][:1]) and len(lengths) == 1:
+        lengths = lengths_taken(batches, shapes)
+        if len(lengths) == 1:
             said.append(
                 f"it takes rows of exactly {lengths.pop()} tokens, padded with 0: the export unrolls recurrent layers"
             )
     return said
+
+
+def refuse(net: Any, estimator: bool = False) -> None:
+    """Refuse what cannot be exported, whatever the format.
+
+    Args:
+        net: what was trained.
+        estimator: whether it is one, not a net.
+
+    Raises:
+        UserError: saying why.
+    """
+    if estimator:
+        raise UserError(f"{type(net).__name__} is an estimator, not a net: it cannot be exported. Use predict or serve")
+    if hasattr(net, "no_export"):
+        raise UserError(f"{type(net).__name__} cannot be exported, since {net.no_export}. Use predict or serve")
+
+
+def lengths_taken(batches: Batches, shapes: list[list[tuple[int, ...]]]) -> set[int]:
+    """Return the numbers of tokens of a row that an exported net was checked with; empty if there is but one number."""
+    first = [batch[0] for batch in batches]
+    if first[0].dtype != torch.int64 or first[0].ndim != 2 or len({tensor.shape[1] for tensor in first}) == 1:
+        return set()
+    return {shape[1] for shape, *_ in shapes}
 
 
 def said_of(file: Path, apart: float, shapes: list[list[tuple[int, ...]]]) -> list[str]:
@@ -92,7 +113,12 @@ def need_packages(form: str) -> None:
 
 
 def export_net(
-    net: nn.Module, batches: Batches, form: str, target: Path, bundle: Path | None = None
+    net: nn.Module,
+    batches: Batches,
+    form: str,
+    target: Path,
+    bundle: Path | None = None,
+    traced_as: tuple[torch.export.ExportedProgram, Batches] | None = None,
 ) -> tuple[float, list[list[tuple[int, ...]]]]:
     """Write a net and check it; return (largest relative difference, shapes of the inputs it was checked with).
 
@@ -102,6 +128,7 @@ def export_net(
         form: onnx, torch_export or safetensors.
         target: the file, or the folder, to write.
         bundle: the folder `model/` of the run; safetensors copies its other files.
+        traced_as: what `follow` returned for this net and these batches; None = it is followed now.
 
     Raises:
         UserError: the net cannot be exported, or the exported one answers differently.
@@ -110,7 +137,7 @@ def export_net(
     if form == "safetensors":
         reader = write_safetensors(net, target, bundle)
     else:
-        program, followed = follow(net, batches)
+        program, followed = traced_as or follow(net, batches)
         whole = write_recurrent_onnx(net, target, batches) if followed is not batches and form == "onnx" else None
         batches = batches if whole else followed
         reader = whole or WRITERS[form](program, target, batches[-1])
@@ -133,9 +160,15 @@ def export_net(
     return worst, [[tuple(tensor.shape) for tensor in batch] for batch in batches]
 
 
-def samples(task: Task, data: DataModule) -> Batches:
-    """Return inputs of the net of several batch sizes and, for tokens, several lengths."""
-    longest = task.longest_input(data) or LONGEST
+def samples(task: Task, data: DataModule, longest: int | None = None) -> Batches:
+    """Return inputs of the net of several batch sizes and, for tokens, several lengths.
+
+    Args:
+        task: the objective.
+        data: what encodes the inputs.
+        longest: tokens of the longest row; None = as many as the data give.
+    """
+    longest = longest or task.longest_input(data) or LONGEST
     sizes = zip(ROWS, (1, 3, 11, longest), strict=True)
     return [task.export_inputs(data, rows, min(length, longest)) for rows, length in sizes]
 
@@ -146,26 +179,45 @@ def follow(net: nn.Module, batches: Batches) -> tuple[torch.export.ExportedProgr
     torch.export unrolls torch's recurrent layers, so that a program with one takes rows of one length only; the
     returned batches then all have this length.
     """
-    if hasattr(net, "no_export"):
-        raise UserError(f"{type(net).__name__} cannot be exported, since {net.no_export}. Use predict or serve")
+    refuse(net)
     axes = [changing([batch[place] for batch in batches]) for place in range(len(batches[-1]))]
-    try:
-        program = traced(net, batches[-1], axes)
-        takes = program.module()
-        for batch in batches:  # a program may refuse by a guard what it was said to take
-            takes(*batch)
-        return program, batches
-    except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
-        reason = error
-    if any(len(free) > 1 for free in axes):
+    any_length = any(len(free) > 1 for free in axes)
+    reason: Exception | None = None
+    if not (any_length and loops_over_steps(net, batches[-1])):
+        try:
+            program = traced(net, batches[-1], axes)
+            takes = program.module()
+            for batch in batches:  # a program may refuse by a guard what it was said to take
+                takes(*batch)
+            return program, batches
+        except Exception as error:  # torch.export raises many kinds, its own and those of the net's code
+            reason = error
+    if any_length:
         try:
             program = traced(net, batches[-1], [free[:1] for free in axes])
         except Exception as error:
             reason = error
         else:
             return program, [tuple(tensor[:rows] for tensor in batches[-1]) for rows in ROWS]
-    text = str(reason).strip().splitlines()[0]
-    raise UserError(f"torch.export cannot follow {type(net).__name__}: {text}") from reason
+    assert reason is not None, "it has been tried at least once"
+    raise UserError(f"torch.export cannot follow {type(net).__name__}: {first_line(reason)}") from reason
+
+
+def loops_over_steps(net: nn.Module, batch: tuple[Tensor, ...]) -> bool:
+    """Return whether one of torch's recurrent layers reads several steps: torch.export writes each of them out."""
+    read: list[int] = []
+    layers = [layer for layer in net.modules() if isinstance(layer, nn.RNNBase)]
+    hooks = [
+        layer.register_forward_pre_hook(lambda its, given: read.append(given[0].shape[1 if its.batch_first else 0]))
+        for layer in layers
+    ]
+    try:
+        with torch.inference_mode():
+            net(*batch)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return max(read, default=0) > 1
 
 
 def traced(net: nn.Module, example: tuple[Tensor, ...], free: list[list[int]]) -> torch.export.ExportedProgram:

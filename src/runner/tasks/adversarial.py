@@ -127,7 +127,7 @@ class Adversarial(Task):
 
     def evaluate(self, trainer: Trainer, data: DataModule, split: str) -> dict[str, float]:
         found = super().evaluate(trainer, data, split)
-        if split != "test" or not self.judged or data.class_names is None:
+        if split != "test" or data.test is None or not self.judged or data.class_names is None:
             return found
         draw = torch.Generator().manual_seed(0)
         rows = [torch.randperm(data.sizes[part], generator=draw)[:COMPARED] for part in ("train", "test")]
@@ -137,6 +137,9 @@ class Adversarial(Task):
         noise = torch.randn(self.judged, self.net.latent_dim, generator=draw.manual_seed(0)).to(self.device)
         scores = judged(self.net, noise, judge, (real[0].to(self.device), real[-1]), seen[0].to(self.device))
         return found | {f"{split}/{name}": float(value) for name, value in scores.items()}
+
+    def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
+        return (self.seeded_noise(rows, 0),)
 
     # Questions and figures.
 

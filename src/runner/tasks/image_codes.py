@@ -51,6 +51,10 @@ class ImageCodes(Task):
     def inputs(self, batch: Any) -> tuple[Tensor, ...]:
         return tuple(batch) if self.net.conditional else (batch[0],)
 
+    def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
+        known = (torch.arange(rows) % self.net.decoder.num_classes,) if self.net.conditional else ()
+        return (*super().export_inputs(data, rows, length)[:1], *known)
+
     # Measuring.
 
     def collect(self, batch: Any, codes: Tensor) -> None:

@@ -254,14 +254,14 @@ class SequenceToSequence(Task):
     # For other programs.
 
     def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
-        known = len(source_codec(data).vocabulary)
-        return (torch.randint(1, known, (rows, length), generator=torch.Generator().manual_seed(0)),)
+        known, draw = (len(codec(data).vocabulary) for codec in (source_codec, target_codec)), torch.Generator()
+        return tuple(torch.randint(1, most, (rows, length), generator=draw.manual_seed(0)) for most in known)
 
     def longest_input(self, data: DataModule) -> int | None:
         return source_codec(data).max_len  # whatever a target may have
 
     def programs(self, inputs: list[tuple[Tensor, ...]]) -> dict[str, tuple[nn.Module, list[tuple[Tensor, ...]]]]:
-        return two_programs(self.net, [src for (src,) in inputs], self.first)
+        return two_programs(self.net, [src for src, *_ in inputs], self.first)
 
     # Figures.
 

@@ -242,6 +242,9 @@ class TextPriorMatching(CodeGame):
         """Codes drawn from the prior, (rows, Z)."""
         return torch.randn(rows, self.net.latent_dim, generator=torch.Generator().manual_seed(seed))
 
+    def export_inputs(self, data: DataModule, rows: int, length: int) -> tuple[Tensor, ...]:
+        return self.inputs(super().export_inputs(data, rows, length))
+
     def programs(self, inputs: list[tuple[Tensor, ...]]) -> dict[str, Any]:
         """Encoder, whose first output is the code, and one step of the decoder."""
         return two_programs(self.net, [tokens for tokens, *_ in inputs], FIRST)
