@@ -36,7 +36,10 @@ def test_what_the_autoencoder_minimises(asked):
     torch.testing.assert_close(found["reconstruction"].value, -(said + ends) / tokens)
     assert found["reconstruction"].weight == tokens
     game = F.softplus(-task.net.discriminator(codes)).mean()
-    torch.testing.assert_close(found["autoencoder_loss"], found["reconstruction"].value + 0.5 * game)
+    of_code = task.net.words(codes).log_softmax(dim=1).unsqueeze(1).expand(-1, 12, -1)  # (B, T, V)
+    bag = -of_code.gather(2, batch[0].unsqueeze(2)).squeeze(2)[words].mean()
+    torch.testing.assert_close(found["bag"].value, bag)
+    torch.testing.assert_close(found["autoencoder_loss"], found["reconstruction"].value + bag + 0.5 * game)
 
 
 def test_words_are_left_out_and_hidden_in_training_alone(asked, monkeypatch):

@@ -3,8 +3,10 @@
 Sources: Makhzani et al., Adversarial Autoencoders, 2016, arXiv:1511.05644 (the discriminator of codes); Shen et al.,
 Educating Text Autoencoders: Latent Representation Guidance via Denoising, ICML 2020, arXiv:1905.12777 (for sentences, a
 recurrent encoder and decoder); Bowman et al., Generating Sentences from a Continuous Space, 2016, arXiv:1511.06349 (the
-decoder); Kim 2014, arXiv:1408.5882 (the convolutional encoder). Departures: GRU instead of LSTM; the code is an input
-of every step of the decoder too; the recurrent encoder pools its states instead of taking the last one.
+decoder); Zhao, Zhao and Eskenazi 2017, arXiv:1703.10960 (the words are said by the code, too, not only one after
+another); Kim 2014, arXiv:1408.5882 (the convolutional encoder). Departures: GRU instead of LSTM; the code is an input
+of every step of the decoder too, and batch normalisation makes its numbers as wide as the prior; the recurrent encoder
+pools its states instead of taking the last one.
 
 Token 0, the padding, never stands inside a sentence: it begins and ends what is written.
 
@@ -76,6 +78,8 @@ class TextAAE(nn.Module):
             else SentenceWindows(embed_dim, num_filters, kernel_sizes)
         )
         self.project = nn.Linear(self.encoder.output_dim, latent_dim)
+        self.norm = nn.BatchNorm1d(latent_dim, affine=False)
+        self.words = nn.Linear(latent_dim, vocab_size)
         self.decoder = stateful(embed_dim + latent_dim, hidden_dim, "gru")
         self.bridge = Bridge(latent_dim, self.decoder)
         self.output = nn.Linear(hidden_dim, vocab_size)
@@ -88,7 +92,7 @@ class TextAAE(nn.Module):
 
     def codes(self, tokens: Tensor) -> Tensor:
         """Sentences, int64 (B, T) with padding 0 at the end, to their codes (B, Z)."""
-        return self.project(self.dropout(self.encoder(tokens, self.embedding)))
+        return self.norm(self.project(self.dropout(self.encoder(tokens, self.embedding))))
 
     def forward(self, tokens: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
         """Sentences (B, T) and what is written so far, which token 0 begins, (B, L), both int64.

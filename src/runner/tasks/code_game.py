@@ -42,6 +42,10 @@ class CodeGame(Task):
         """Return how far what is recovered is from the batch, as "reconstruction", and the codes (B, Z)."""
         raise NotImplementedError(f"{type(self).__name__} has to define reconstruction(batch)")
 
+    def minimised(self, parts: Scalars) -> Tensor:
+        """What the autoencoder minimises besides the game, of what `reconstruction` returned."""
+        return value_of(parts["reconstruction"])
+
     def discriminator_loss(self, codes: Tensor) -> Tensor:
         """Whether prior and codes (B, Z) are told apart."""
         prior = torch.randn_like(codes)
@@ -51,7 +55,7 @@ class CodeGame(Task):
         """What the autoencoder minimises, with its parts, and the codes (B, Z)."""
         parts, codes = self.reconstruction(batch)
         game = self.game.generator(self.net.discriminator(codes))
-        return {"autoencoder_loss": value_of(parts["reconstruction"]) + self.weight * game, **parts}, codes
+        return {"autoencoder_loss": self.minimised(parts) + self.weight * game, **parts}, codes
 
     def step(self, batch: Any) -> Scalars:
         losses, codes = self.autoencoder_losses(batch)

@@ -1,10 +1,12 @@
 """Prior matching for sentences: write a sentence again from its code, which a discriminator cannot tell from N(0, 1).
 
-The net has what `runner.tasks.code_game` asks for, and `latent_dim`, `codes(tokens)`, `start_from(codes)` and `step`
-(see `runner.tasks.decoding`); called with sentences and what is written so far it returns logits and the codes.
+The net has what `runner.tasks.code_game` asks for, and `latent_dim`, `codes(tokens)`, `start_from(codes)`, `step`
+(see `runner.tasks.decoding`) and `words(codes)`, logits (B, V); called with sentences and what is written so far it
+returns logits and the codes.
 
 Sources: Makhzani et al. 2016, arXiv:1511.05644, section 2; words left out of what the encoder reads: Shen et al. 2020,
-arXiv:1905.12777; words hidden from the decoder: Bowman et al. 2016, arXiv:1511.06349, section 3.1.
+arXiv:1905.12777; words hidden from the decoder: Bowman et al. 2016, arXiv:1511.06349, section 3.1; the words
+of the sentence from the code alone: Zhao et al. 2017, arXiv:1703.10960, section 3.3.
 
 Shape letters: B batch, N sentences of a split, T tokens, L = T + 1 places of what is written, V vocabulary, Z latent.
 """
@@ -30,8 +32,8 @@ from runner.tasks.code_game import CodeGame
 from runner.tasks.decoding import Decoding, decode
 from runner.tasks.games import GameName
 from runner.tasks.image_codes import distance_from_prior, neighbours_agree, number_of_samples, two_ends
-from runner.tasks.linear_probe import codes_of_bags, probe_accuracy
-from runner.tasks.means import Mean, Scalars
+from runner.tasks.linear_probe import bags, codes_of_bags, probe_accuracy
+from runner.tasks.means import Mean, Scalars, value_of
 from runner.tasks.next_tokens import cross_entropy
 from runner.tasks.two_programs import two_programs
 from runner.text.vocabulary import PAD, UNK
@@ -51,6 +53,7 @@ class TextPriorMatching(CodeGame):
         weight: of the game in what the autoencoder minimises, at least 0.
         loss: what is played for: minimax, non_saturating, wasserstein or hinge.
         discriminator_steps: discriminator updates for each update of the autoencoder, at least 1.
+        bag_weight: of the cross-entropy of the words when the code says them in no order, at least 0.
         left_out: share of the words left out of the sentences that the encoder reads in training, in [0, 1).
         hidden: share of the words written so far that the decoder sees as unknown in training, in [0, 1).
         bag_epochs: epochs in which an autoencoder of bags of words learns, for comparison with the probe, at least 0; 0
@@ -75,6 +78,7 @@ class TextPriorMatching(CodeGame):
         weight: float = 1.0,
         loss: GameName = "non_saturating",
         discriminator_steps: int = 1,
+        bag_weight: float = 1.0,
         left_out: float = 0.3,
         hidden: float = 0.3,
         bag_epochs: int = 10,
@@ -86,7 +90,7 @@ class TextPriorMatching(CodeGame):
     ):
         super().__init__(net)
         self.play(weight, loss, discriminator_steps)
-        self.num_classes, self.bag_epochs = num_classes, bag_epochs
+        self.num_classes, self.bag_epochs, self.bag_weight = num_classes, bag_epochs, bag_weight
         self.nearest, self.sample_seed = nearest, sample_seed
         self.leave_out, self.hidden = Drop(left_out), hidden
         self.how = Decoding(
@@ -114,7 +118,12 @@ class TextPriorMatching(CodeGame):
         logits, codes = self.net(tokens, written)
         target = what_follows(batch[0])
         error = cross_entropy(logits, target)
-        return {"reconstruction": Mean(error, (target != IGNORE).sum())}, codes
+        counts = bags(batch[0], logits.size(2))  # (B, V)
+        bag = -(counts * self.net.words(codes).log_softmax(dim=1)).sum() / counts.sum().clamp(min=1)
+        return {"reconstruction": Mean(error, (target != IGNORE).sum()), "bag": Mean(bag, counts.sum())}, codes
+
+    def minimised(self, parts: Scalars) -> Tensor:
+        return value_of(parts["reconstruction"]) + self.bag_weight * value_of(parts["bag"])
 
     def evaluation_step(self, batch: Any) -> Scalars:
         losses, codes = self.autoencoder_losses(batch)
