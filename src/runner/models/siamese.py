@@ -17,6 +17,7 @@ from runner.models.fasttext import FastText
 from runner.models.layers.embedder import embedder
 from runner.models.ranges import check_choice
 
+STEEP, USUAL = 5.0, 0.6  # how the probability falls with the mean distance, and the distance where it begins at 1/2
 TINY = 1e-8  # keeps the gradient of a root finite
 
 
@@ -26,7 +27,7 @@ class Siamese(nn.Module):
     Args:
         image_shape: channels, height and width of an image; None = the examples are texts.
         vocab_size: distinct tokens of texts, padding (0) included; None = the examples are images.
-        latent_dim: numbers with which an example is described, E.
+        latent_dim: numbers with which a text is described, E; an image by all that the last convolution says.
         num_filters: filters of each convolution over images.
         embed_dim: length of a word vector.
         dropout: share of the features dropped in training, in [0, 1).
@@ -41,17 +42,20 @@ class Siamese(nn.Module):
         image_shape: list[int] | tuple[int, ...] | None = None,
         vocab_size: int | None = None,
         latent_dim: int = 128,
-        num_filters: list[int] | tuple[int, ...] = (16, 32),
+        num_filters: list[int] | tuple[int, ...] = (16, 32, 32),
         embed_dim: int = 100,
         dropout: float = 0.0,
         distance: Literal["euclidean", "difference"] = "euclidean",
     ):
         super().__init__()
         check_choice(("difference", "euclidean"), distance=distance)
-        self.encoder = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
+        self.encoder, latent_dim = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
         self.distance = distance
-        self.output = nn.Linear(latent_dim if distance == "difference" else 1, 1)
-        nn.init.constant_(self.output.weight, -(self.output.in_features**-0.5))  # the farther, the less the same
+        numbers = 1 if distance == "euclidean" else latent_dim
+        self.output = nn.Linear(numbers, 1)
+        # The farther apart, the less the same; at a usual distance undecided, or all descriptions would become one.
+        nn.init.constant_(self.output.weight, -STEEP / numbers)
+        nn.init.constant_(self.output.bias, STEEP * USUAL)
 
     def forward(self, query: Tensor, support: Tensor) -> Tensor:
         """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to logits (B, Q, N)."""
@@ -59,7 +63,7 @@ class Siamese(nn.Module):
         shown = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3])  # (B, N, K, E)
         apart = asked[:, :, None, None] - shown.unsqueeze(1)  # (B, Q, N, K, E)
         if self.distance == "euclidean":
-            apart = (apart.square().sum(dim=4, keepdim=True) + TINY).sqrt()  # (B, Q, N, K, 1)
+            apart = (apart.square().mean(dim=4, keepdim=True) + TINY).sqrt()  # (B, Q, N, K, 1)
         return self.output(apart.abs()).squeeze(4).mean(dim=3)  # the mean of the K comparisons
 
     def embed(self, examples: Tensor) -> Tensor:

@@ -14,13 +14,15 @@ def embedder(
     num_filters: list[int] | tuple[int, ...],
     embed_dim: int,
     dropout: float,
-) -> nn.Module:
-    """Return a net from images (B, C, H, W) to places (B, E), or one from tokens (B, T): the mean of their vectors.
+) -> tuple[nn.Module, int]:
+    """Return a net from images (B, C, H, W) to places (B, E), or one from tokens (B, T), and E.
+
+    Images go through convolutions, each normalised and pooled; a text is its mean word vector, and a linear layer.
 
     Args:
         image_shape: channels, height and width; None = the examples are texts.
         vocab_size: distinct tokens; None = the examples are images.
-        latent_dim: numbers of a place, E.
+        latent_dim: numbers of the place of a text.
         num_filters: filters of each convolution over images.
         embed_dim: length of a word vector.
         dropout: share of the features dropped in training, before the last layer.
@@ -30,9 +32,11 @@ def embedder(
     """
     check_size(latent_dim=latent_dim, embed_dim=embed_dim)
     if image_shape is not None and vocab_size is None:
-        return CNN(image_shape, latent_dim, num_filters, 3, 2 * latent_dim, dropout, batch_norm=True)
+        # Without a dense layer, which on few classes learns these classes instead of what makes two images alike.
+        maps = CNN(image_shape, 1, num_filters, 3, 1, batch_norm=True)
+        return nn.Sequential(maps.features, nn.Flatten(), nn.Dropout(dropout)), maps.dense.in_features
     if vocab_size is not None and image_shape is None:
-        return FastText(vocab_size, latent_dim, embed_dim, max_ngram=1, dropout=dropout)
+        return FastText(vocab_size, latent_dim, embed_dim, max_ngram=1, dropout=dropout), latent_dim
     raise ValueError(
         f"one of image_shape (images) and vocab_size (texts) is needed, received {image_shape} and {vocab_size}"
     )
