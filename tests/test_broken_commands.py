@@ -56,7 +56,10 @@ BROKEN = [
     # evaluate
     ("evaluate", ["run= is missing"]),
     ("evaluate last", ["run= is missing, for example run=last"]),
-    ("export run=mlp-iris format=onx", ["format is onnx, torch_export or safetensors", 'Did you mean "onnx"?']),
+    (
+        "export run=mlp-iris format=onx",
+        ["format is onnx, torch_export, safetensors or huggingface", 'Did you mean "onnx"?'],
+    ),
     ("predict run=mlp-iris resume=yes", ["resume is true or false, received 'yes'"]),
     ("evaluate rum=last", ["run= is missing, for example run=last", 'Did you mean "run"?']),
     ("evaluate run=mlp-iris split=train", ["split is test or val, received 'train'"]),

@@ -87,7 +87,7 @@ def test_numbers_too_large_for_the_net_are_refused_everywhere(recorded, name: st
 def test_an_answer_that_is_no_number_is_refused(recorded, monkeypatch) -> None:
     predictor = Predictor(bundle(recorded, "boston"))
     row = dict.fromkeys(predictor.columns, 1.5)
-    monkeypatch.setattr(predictor.task, "answer", lambda rows, data: [{"price": float("nan")} for _ in rows])
+    monkeypatch.setattr(predictor, "answer", lambda rows, data: [{"price": float("nan")} for _ in rows])
     with pytest.raises(UserError, match=r"row 1: the answer price is nan"):
         list(predictor([row]))
 

@@ -111,7 +111,7 @@ def test_samples_are_judged_after_the_training_and_again(tmp_path, monkeypatch):
     from runner.training.train import train
     from runner.verbs.evaluate import on_split
 
-    monkeypatch.setattr("runner.tasks.judge.STEPS", 20)
+    monkeypatch.setattr("runner.tasks.judge.STEPS", 60)
     monkeypatch.setattr("runner.tasks.adversarial.COMPARED", 100)  # of a file that is sorted by class
     found = train(settings("gan", "task.judged=50"), tmp_path)
     assert found["test/classifier_score_real"] > 3  # more than the two digits of the first hundred rows

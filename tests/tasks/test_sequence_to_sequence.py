@@ -77,7 +77,7 @@ def test_long_and_short_sources_have_their_own_scores(task, data) -> None:
 
 def test_an_exported_encoder_takes_sources_as_long_as_the_data_keep(task, data) -> None:
     data.inputs.parts["target"].pipeline.max_len = 3  # however short the targets are
-    assert [len(src[0]) for (src,) in samples(task, data)][-1] == data.max_len == 50
+    assert [len(src[0]) for src, *_ in samples(task, data)][-1] == data.max_len == 50
 
 
 def test_several_answers_have_their_scores(data) -> None:

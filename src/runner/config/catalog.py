@@ -39,12 +39,7 @@ KINDS = {
 }
 
 RECORDED = ("model", "data", "task", "optim", "schedule", "experiment")  # groups whose choices a run has as tags
-NOTES = (
-    "gives",
-    "asks",
-    "takes",
-    "reads",
-)  # of data, model and task, for this file: no constructor gets them
+NOTES = ("gives", "asks", "takes", "reads")  # of data, model and task, for this file: no constructor gets them
 
 
 def config_path() -> Path:
@@ -231,7 +226,7 @@ def needed(node: Any, group: str) -> set[str]:
 def noted(node: Mapping[str, Any], key: str) -> set[str]:
     """Return the words of one of NOTES in a node: one word, or a list of them; one to be inferred is not known yet."""
     words = node.get(key) or []
-    return {word for word in ([words] if isinstance(words, str) else words) if "${" not in str(word)}
+    return {word for word in ([words] if isinstance(words, str) else words) if "${" not in str(word) and word != "???"}
 
 
 def given(node: dict[str, Any]) -> set[str]:

@@ -49,7 +49,8 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
         target: the file, or the folder, to write.
     """
     task, data, _ = load_bundle(bundle)
-    refuse(task.net, estimator=not task.by_gradient)
+    if form in ("onnx", "torch_export") or not task.by_gradient:
+        refuse(task.net, estimator=not task.by_gradient)
     target.parent.mkdir(parents=True, exist_ok=True)
     if form == "huggingface":
         task.net.cpu().eval()
@@ -76,7 +77,7 @@ def export_bundle(bundle: Path, form: str, target: Path) -> list[str]:
 
 
 def refuse(net: Any, estimator: bool = False) -> None:
-    """Refuse what cannot be exported, whatever the format.
+    """Refuse what cannot be followed, and what has no weights.
 
     Args:
         net: what was trained.
