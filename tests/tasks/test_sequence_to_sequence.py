@@ -11,7 +11,7 @@ from runner.datamodules.parts.pairs import IGNORE, Pairs
 from runner.datamodules.reverse import Copy
 from runner.errors import UserError
 from runner.inference.export import samples
-from runner.tasks.sequence_to_sequence import SequenceToSequence
+from runner.tasks.sequence_to_sequence import SequenceToSequence, evenly
 
 VOCAB = 9
 
@@ -143,3 +143,9 @@ def test_scheduled_sampling_replaces_more_and_more_tokens(epoch, least, most, mo
     replaced = (mixed == 8)[:, 1:][pairs.tgt_in[:, 1:] != 0].float().mean().item()
     assert least <= replaced <= most
     assert task.eval().with_own_tokens(pairs).tgt_in is pairs.tgt_in
+
+
+def test_some_validation_rows_are_from_all_over_the_split() -> None:
+    rows = [{"source": str(number)} for number in range(10)]
+    assert [row["source"] for row in evenly(rows, 3)] == ["0", "3", "6"]
+    assert evenly(rows, None) == evenly(rows, 10) == evenly(rows, 99) == rows

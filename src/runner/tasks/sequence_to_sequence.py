@@ -210,9 +210,9 @@ class SequenceToSequence(Task):
         super().on_test_epoch_end()
 
     def write_split(self, split: str, limit: int | None = None) -> None:
-        """Write out a split, each process its share."""
+        """Write out a split, or some rows from all over it (a file may be sorted), each process its share."""
         data = self.data_module
-        rows = data.raw(split, limit)[self.global_rank :: self.trainer.world_size]
+        rows = evenly(data.raw(split), limit)[self.global_rank :: self.trainer.world_size]
         written = [answer["prediction"] for answer in self.answer(rows, data)]
         self.compare(rows, written, [row["target"] for row in rows], data)
         shown = zip(rows[:SHOWN], written[:SHOWN], strict=True)
@@ -332,3 +332,10 @@ def part_of(data: DataModule, side: str) -> TextInputs:
     part = data.inputs.parts[side]
     assert isinstance(part, TextInputs), "pairs of texts"
     return part
+
+
+def evenly(rows: list[dict], limit: int | None) -> list[dict]:
+    """Return `limit` rows at equal distances; all of them if there are no more, or without a limit."""
+    if limit is None or limit >= len(rows):
+        return rows
+    return [rows[number * len(rows) // limit] for number in range(limit)]
