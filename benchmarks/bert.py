@@ -6,7 +6,7 @@
 
 Both trainings of a pair have the same settings, pieces of words, data and seed; only the first weights differ. Each
 head is an experiment (ch12_bert_sentence, ch12_bert_pair, ch12_bert_tags, ch12_bert_span). Printed are the metrics of
-the test split and the processor time of a training. Sentence pairs need the corpus rte of NLTK.
+the test split and the CPU time of a training. Sentence pairs need the corpus rte of NLTK.
 """
 
 import argparse
@@ -34,7 +34,7 @@ METRICS = {
 
 
 def run(overrides: list[str], folder: Path) -> dict:
-    """Train as the command does, without MLflow; return metrics.json and the processor time."""
+    """Train as the command does, without MLflow; return metrics.json and the CPU time."""
     cfg = compose([*overrides, "trainer.accelerator=cpu"])
     OmegaConf.resolve(cfg)
     started = time.process_time()

@@ -60,3 +60,17 @@ def test_a_deleted_folder_is_told_from_a_missing_file(tmp_path):
 def test_other_errors_are_left_alone(tmp_path):
     for error in (None, ValueError("full"), OSError(errno.EPIPE, "Broken pipe"), RuntimeError("unexpected pos 64")):
         assert storage_error(error, tmp_path, "try again") is None
+
+
+@pytest.mark.timeout(20)
+def test_an_exception_that_is_its_own_cause_is_looked_at_once(tmp_path):
+    """What a constructor refuses is raised again while the library's error about it, whose cause it is, is handled."""
+    wanted = UserError("task.x is wrong")
+    with pytest.raises(UserError) as refused:
+        try:
+            raise RuntimeError("cannot instantiate") from wanted
+        except RuntimeError as error:
+            raise error.__cause__ from None
+    assert refused.value.__context__.__cause__ is refused.value, "a circle"
+    assert storage_error(refused.value, tmp_path, "again") is None
+    assert user_error(refused.value) is wanted

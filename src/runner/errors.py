@@ -5,7 +5,7 @@ import re
 import shutil
 import sys
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from errno import EACCES, EDQUOT, EFBIG, ENOENT, ENOSPC, EPERM, EROFS
 from pathlib import Path
@@ -51,10 +51,11 @@ def storage_error(error: BaseException | None, folder: Path, then: str) -> UserE
     Returns:
         None for any other exception.
     """
-    while error is not None and (number := _system_error(error)) not in (*FULL, *CLOSED, *GONE):
-        error = error.__cause__ or error.__context__
+    known = (*FULL, *CLOSED, *GONE)
+    error = next((each for each in chain_of(error) if _system_error(each) in known), None)
     if error is None:
         return None
+    number = _system_error(error)
     named = getattr(error, "filename", None)
     place = next(there for there in (folder, *folder.absolute().parents) if there.is_dir())
     if number in FULL:
@@ -66,6 +67,15 @@ def storage_error(error: BaseException | None, folder: Path, then: str) -> UserE
     return None if place == folder else UserError(f"the folder {folder} was deleted. To begin anew, {then}")
 
 
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an exception and what caused it, each once: one that is raised again may be its own cause."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__
+
+
 def _system_error(error: BaseException) -> int | None:
     """Return the system's error number; libraries written in Rust only say it in their text."""
     told = re.search(r"\(os error (\d+)\)", str(error))
@@ -74,6 +84,4 @@ def _system_error(error: BaseException) -> int | None:
 
 def user_error(error: BaseException | None) -> UserError | None:
     """Return the UserError among an exception and its causes: OmegaConf wraps what a resolver raises; None = none."""
-    while error is not None and not isinstance(error, UserError):
-        error = error.__cause__ or error.__context__
-    return error
+    return next((each for each in chain_of(error) if isinstance(each, UserError)), None)
