@@ -7,13 +7,12 @@ four, for images of 28 x 28; texts too.
 Shape letters: B episodes, Q examples in question, N classes, K examples of each, E numbers of a place.
 """
 
-from torch import Tensor, nn
+from torch import Tensor
 
-from runner.models.fasttext import FastText
-from runner.models.layers.embedder import embedder
+from runner.models.layers.embedder import Comparing, embedder
 
 
-class Prototypical(nn.Module):
+class Prototypical(Comparing):
     """How near an example is to each class, as logits.
 
     Args:
@@ -37,25 +36,10 @@ class Prototypical(nn.Module):
         embed_dim: int = 100,
         dropout: float = 0.0,
     ):
-        super().__init__()
-        self.encoder, _ = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
+        super().__init__(embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)[0])
 
     def forward(self, query: Tensor, support: Tensor) -> Tensor:
         """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to logits (B, Q, N)."""
-        asked = self.encoder(query.flatten(0, 1)).unflatten(0, query.shape[:2])  # (B, Q, E)
-        prototypes = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3]).mean(dim=2)  # (B, N, E)
+        asked, shown = self.places(query, support)  # (B, Q, E), (B, N, K, E)
+        prototypes = shown.mean(dim=2)  # (B, N, E)
         return -(asked.unsqueeze(2) - prototypes.unsqueeze(1)).square().sum(dim=3)
-
-    def embed(self, examples: Tensor) -> Tensor:
-        """Examples (B, ...) to their places (B, E)."""
-        return self.encoder(examples)
-
-    def load_vectors(self, matrix: Tensor) -> None:
-        """Start with these word vectors (V, E).
-
-        Raises:
-            ValueError: the examples are images, or the vectors do not have the length embed_dim.
-        """
-        if not isinstance(self.encoder, FastText):
-            raise ValueError("this net reads images and cannot use word vectors")
-        self.encoder.load_vectors(matrix)

@@ -13,15 +13,14 @@ from typing import Literal
 
 from torch import Tensor, nn
 
-from runner.models.fasttext import FastText
-from runner.models.layers.embedder import embedder
+from runner.models.layers.embedder import Comparing, embedder
 from runner.models.ranges import check_choice
 
 STEEP, USUAL = 5.0, 0.6  # how the probability falls with the mean distance, and the distance where it begins at 1/2
 TINY = 1e-8  # keeps the gradient of a root finite
 
 
-class Siamese(nn.Module):
+class Siamese(Comparing):
     """How sure the net is that an example is of the same class as others, as logits.
 
     Args:
@@ -47,9 +46,9 @@ class Siamese(nn.Module):
         dropout: float = 0.0,
         distance: Literal["euclidean", "difference"] = "euclidean",
     ):
-        super().__init__()
         check_choice(("difference", "euclidean"), distance=distance)
-        self.encoder, latent_dim = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
+        encoder, latent_dim = embedder(image_shape, vocab_size, latent_dim, num_filters, embed_dim, dropout)
+        super().__init__(encoder)
         self.distance = distance
         numbers = 1 if distance == "euclidean" else latent_dim
         self.output = nn.Linear(numbers, 1)
@@ -59,23 +58,8 @@ class Siamese(nn.Module):
 
     def forward(self, query: Tensor, support: Tensor) -> Tensor:
         """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to logits (B, Q, N)."""
-        asked = self.encoder(query.flatten(0, 1)).unflatten(0, query.shape[:2])  # (B, Q, E)
-        shown = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3])  # (B, N, K, E)
+        asked, shown = self.places(query, support)  # (B, Q, E), (B, N, K, E)
         apart = asked[:, :, None, None] - shown.unsqueeze(1)  # (B, Q, N, K, E)
         if self.distance == "euclidean":
             apart = (apart.square().mean(dim=4, keepdim=True) + TINY).sqrt()  # (B, Q, N, K, 1)
         return self.output(apart.abs()).squeeze(4).mean(dim=3)  # the mean of the K comparisons
-
-    def embed(self, examples: Tensor) -> Tensor:
-        """Examples (B, ...) to their places (B, E)."""
-        return self.encoder(examples)
-
-    def load_vectors(self, matrix: Tensor) -> None:
-        """Start with these word vectors (V, E).
-
-        Raises:
-            ValueError: the examples are images, or the vectors do not have the length embed_dim.
-        """
-        if not isinstance(self.encoder, FastText):
-            raise ValueError("this net reads images and cannot use word vectors")
-        self.encoder.load_vectors(matrix)

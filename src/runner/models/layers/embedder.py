@@ -1,6 +1,9 @@
-"""A net that places an image or a text in a space in which examples are compared."""
+"""Nets that place an image or a text in a space in which examples are compared.
 
-from torch import nn
+Shape letters: B episodes, Q examples in question, N classes, K examples of each, E numbers of a place.
+"""
+
+from torch import Tensor, nn
 
 from runner.models.cnn import CNN
 from runner.models.fasttext import FastText
@@ -40,3 +43,35 @@ def embedder(
     raise ValueError(
         f"one of image_shape (images) and vocab_size (texts) is needed, received {image_shape} and {vocab_size}"
     )
+
+
+class Comparing(nn.Module):
+    """What nets share that compare examples with others, whatever they make of the places.
+
+    Args:
+        encoder: examples (B, ...) to places (B, E).
+    """
+
+    def __init__(self, encoder: nn.Module):
+        super().__init__()
+        self.encoder = encoder
+
+    def places(self, query: Tensor, support: Tensor) -> tuple[Tensor, Tensor]:
+        """Examples (B, Q, ...) and K of each of N classes (B, N, K, ...) to places (B, Q, E) and (B, N, K, E)."""
+        asked = self.encoder(query.flatten(0, 1)).unflatten(0, query.shape[:2])  # (B, Q, E)
+        shown = self.encoder(support.flatten(0, 2)).unflatten(0, support.shape[:3])  # (B, N, K, E)
+        return asked, shown
+
+    def embed(self, examples: Tensor) -> Tensor:
+        """Examples (B, ...) to their places (B, E)."""
+        return self.encoder(examples)
+
+    def load_vectors(self, matrix: Tensor) -> None:
+        """Start with these word vectors (V, E).
+
+        Raises:
+            ValueError: the examples are images, or the vectors do not have the length embed_dim.
+        """
+        if not isinstance(self.encoder, FastText):
+            raise ValueError("this net reads images and cannot use word vectors")
+        self.encoder.load_vectors(matrix)
