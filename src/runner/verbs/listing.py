@@ -154,12 +154,7 @@ def show_text(name: str, extra_dirs: Iterable[str | Path] = ()) -> str:
         UserError: there is no such choice.
     """
     catalog = Catalog(folders(extra_dirs))
-    group, _, choice = name.replace("=", "/").rpartition("/")
-    matches = [each for each in catalog.groups if group in ("", each) and choice in catalog.choices(each)]
-    if not matches:
-        names = sorted({each for group in catalog.groups for each in catalog.choices(group)})
-        hint = f" See `runner list {name}`." if name in (*catalog.groups, *KINDS.values()) else " See `runner list`."
-        raise UserError(f'show: there is nothing called "{name}".{closest(choice, names)}{hint}')
+    matches, choice = groups_with(catalog, name)
     pages = [_sections(catalog, each, choice) for each in matches]
     from rich.padding import Padding
     from rich.syntax import Syntax
@@ -171,6 +166,25 @@ def show_text(name: str, extra_dirs: Iterable[str | Path] = ()) -> str:
             shown = Syntax(body, "yaml", background_color="default") if title.endswith(".yaml") else Text(body)
             parts += [Text(title, style="bold cyan" if title == page[0][0] else "bold"), Padding(shown, (0, 2)), ""]
     return _printed(parts)
+
+
+def groups_with(catalog: Catalog, name: str) -> tuple[list[str], str]:
+    """Return the groups that have a choice of this name, and the choice.
+
+    Args:
+        catalog: where to look.
+        name: a choice ("textcnn"), or group and choice ("trainer/default", "trainer=default").
+
+    Raises:
+        UserError: there is none.
+    """
+    group, _, choice = name.replace("=", "/").rpartition("/")
+    matches = [each for each in catalog.groups if group in ("", each) and choice in catalog.choices(each)]
+    if not matches:
+        names = sorted({each for group in catalog.groups for each in catalog.choices(group)})
+        hint = f" See `runner list {name}`." if name in (*catalog.groups, *KINDS.values()) else " See `runner list`."
+        raise UserError(f'there is nothing called "{name}".{closest(choice, names)}{hint}')
+    return matches, choice
 
 
 def _sections(catalog: Catalog, group: str, name: str) -> list[tuple[str, str]]:

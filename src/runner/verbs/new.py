@@ -14,7 +14,7 @@ from typing import Annotated
 
 from runner.config.catalog import KINDS, Catalog, folders
 from runner.errors import UserError, closest
-from runner.verbs.listing import every_choice
+from runner.verbs.listing import every_choice, groups_with
 from runner.verbs.options import Typed, Verb
 
 PAGES = {"model": "add-a-model", "data": "add-a-dataset", "task": "add-an-objective", "optim": "add-an-optimizer"}
@@ -105,11 +105,8 @@ def copied_files(catalog: Catalog, group: str, choice: str, name: str) -> dict[s
 
 def found_choice(catalog: Catalog, named: str) -> tuple[str, str]:
     """Return group and choice of a name such as "textcnn" or "task/regression"."""
-    group, _, choice = named.replace("=", "/").rpartition("/")
-    matches = [each for each in catalog.groups if group in ("", each) and choice in catalog.choices(each)]
-    if not matches:
-        raise UserError(f'there is nothing called "{named}".{closest(choice, every_choice())} See runner list')
-    matches = [each for each in matches if each in KINDS] or matches
+    found, choice = groups_with(catalog, named)
+    matches = [each for each in found if each in KINDS] or found
     if len(matches) > 1:
         raise UserError(f"{choice} is in several groups; type {' or '.join(f'{each}/{choice}' for each in matches)}")
     return matches[0], choice
