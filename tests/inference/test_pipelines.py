@@ -12,8 +12,9 @@ from torch import nn
 from runner import tasks
 from runner.errors import UserError
 from runner.inference.bundle import load_bundle
-from runner.inference.pipelines import OBJECTIVES, averaged, features, fitting, pipeline
+from runner.inference.pipelines import FEATURES, USUAL, averaged, features, fitting, pipeline
 from runner.inference.predictor import Predictor
+from runner.tasks.base import Task
 from runner.verbs.predict import Predict
 
 TEXTS = [{"text": "a fine film"}, {"text": "so dull and far too long"}]
@@ -55,11 +56,11 @@ def test_a_name_that_does_not_fit(trained, name, said):
 
 
 def test_a_net_without_such_parts_is_refused():
-    class Task:
-        net = nn.Linear(2, 2)
+    class Silent:
+        net, asked_as = nn.Linear(2, 2), ()
 
     with pytest.raises(UserError, match="nothing by such a name"):
-        pipeline("features", Task())
+        pipeline("features", Silent())
 
 
 def test_the_command(recorded, tmp_path):
@@ -69,8 +70,9 @@ def test_the_command(recorded, tmp_path):
     assert len(rows) == 2 and all(name.startswith("feature_") for name in rows[0])
 
 
-def test_the_names_of_objectives_are_classes():
-    there = set()
+def test_every_usual_name_is_that_of_an_objective():
+    said = set()
     for module in pkgutil.iter_modules(tasks.__path__, "runner.tasks."):
-        there |= set(vars(importlib.import_module(module.name)))
-    assert {name for objectives in OBJECTIVES.values() for name in objectives} <= there
+        found = vars(importlib.import_module(module.name)).values()
+        said |= {name for each in found if isinstance(each, type) and issubclass(each, Task) for name in each.asked_as}
+    assert said == set(USUAL) - {FEATURES}

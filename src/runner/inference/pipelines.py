@@ -1,7 +1,7 @@
 """`predict task=NAME`: what a model is asked, under the usual names of such questions.
 
-Most names stand for what the objective of a run answers anyway, and are checked; `features` asks any net for the vector
-that it makes of an example.
+Most names stand for what the objective of a run answers anyway: it says so in `asked_as`. `features` asks any net for
+the vector that it makes of an example.
 """
 
 from collections.abc import Callable
@@ -17,26 +17,23 @@ from runner.text.vocabulary import PAD
 
 Asked = Callable[[list[dict], DataModule], list[dict]]  # from raw rows to answers
 
-# The objectives (names of classes) whose answers are what a name stands for.
-OBJECTIVES = {
-    "classify": ("Classification", "TreeClassification", "FewShot"),
-    "fill_mask": ("MaskedLM",),
-    "generate": ("CausalLM",),
-    "ner": ("Tagging",),
-    "question_answering": ("SpanExtraction", "ClozeReading", "Prompting"),
-    "summarize": ("SequenceToSequence",),
-    "translate": ("SequenceToSequence",),
-    "zero_shot": ("Prompting",),
-}
 FEATURES = "features"
-NAMES = [*OBJECTIVES, FEATURES]
+USUAL = (
+    "classify",
+    "fill_mask",
+    "generate",
+    "ner",
+    "question_answering",
+    "summarize",
+    "translate",
+    "zero_shot",
+    FEATURES,
+)
 
 
 def fitting(task: Task) -> list[str]:
     """Return the names that a trained objective can be asked by."""
-    kinds = {kind.__name__ for kind in type(task).__mro__}
-    own = [name for name, objectives in OBJECTIVES.items() if kinds & set(objectives)]
-    return [*own, *([FEATURES] if place_of_features(task.net) else [])]
+    return [*task.asked_as, *([FEATURES] if place_of_features(task.net) else [])]
 
 
 def pipeline(name: str, task: Task) -> Asked:
@@ -48,8 +45,9 @@ def pipeline(name: str, task: Task) -> Asked:
     can = fitting(task)
     if name in can:
         return (lambda rows, data: features(rows, task, data)) if name == FEATURES else task.answer
-    if name not in NAMES:
-        raise UserError(f"task={name} is none of {', '.join(NAMES)}.{closest(name, NAMES)}")
+    if name not in USUAL:
+        known = [*USUAL, *(each for each in can if each not in USUAL)]
+        raise UserError(f"task={name} is none of {', '.join(known)}.{closest(name, known)}")
     raise UserError(
         f"task={name} does not fit this run: its objective is {type(task).__name__}. It can be asked for: "
         f"{', '.join(can) or 'nothing by such a name'}"

@@ -50,6 +50,7 @@ class Task(Loop):
     aligned: int = 0  # the input whose steps the answers follow
     causal: bool = False  # whether an answer may only depend on the steps up to its own
     at_use: tuple[str, ...] = ()  # settings that predict, evaluate and serve may change: task.KEY=VALUE
+    asked_as: tuple[str, ...] = ()  # usual names of what it answers: predict task=NAME
 
     # What a subclass says about its objective.
 

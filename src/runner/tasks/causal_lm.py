@@ -40,6 +40,7 @@ class CausalLM(Task):
         sample_seed: of sampling.
     """
 
+    asked_as = ("generate",)
     causal = True
     at_use = ("sample_len", "method", "temperature", "top_k", "top_p", "beam_size", "sample_seed")
 

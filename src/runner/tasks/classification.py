@@ -52,6 +52,7 @@ class Classification(Task):
         metrics: further ones, {name: node with `_target_`}; they are given probabilities (B, K) and classes (B,).
     """
 
+    asked_as = ("classify",)
     class_weights: Tensor | None  # (K,)
 
     def __init__(

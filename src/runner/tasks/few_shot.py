@@ -57,6 +57,7 @@ class FewShot(Task):
         episodes: episodes of validation and of test, at least 1.
     """
 
+    asked_as = ("classify",)
     support: Tensor | None  # (C, K, ...)
 
     def __init__(

@@ -35,6 +35,7 @@ class MaskedLM(Task):
         shown: rows that are shown after each epoch, at least 0.
     """
 
+    asked_as = ("fill_mask",)
     tokens = (0, 1)
     at_use = ("guesses",)
 

@@ -28,6 +28,7 @@ class Prompting(Estimator):
         labels: what to choose from instead of the classes, when the model is used: a list, or one text with commas.
     """
 
+    asked_as = ("question_answering", "zero_shot")
     at_use = ("labels",)
 
     def __init__(

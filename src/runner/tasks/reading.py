@@ -35,6 +35,7 @@ class ClozeReading(Task):
         net: maps documents (B, D) and questions (B, Q) to the attention to the document (B, D).
     """
 
+    asked_as = ("question_answering",)
     tokens = (0, 1)
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> Questions:

@@ -63,6 +63,7 @@ class SequenceToSequence(Task):
         bleu_tokenizer: how BLEU cuts a text into words: 13a, zh, char ...
     """
 
+    asked_as = ("summarize", "translate")
     tokens = (0, 1)
     aligned = 1  # the answers follow the target so far
     causal = True

@@ -44,6 +44,7 @@ class SpanExtraction(Task):
         shown: questions that are answered after each epoch, at least 0.
     """
 
+    asked_as = ("question_answering",)
     tokens = (0, 1)
 
     def __init__(self, net: nn.Module, num_outputs: int = 2, max_answer: int = 30, shown: int = 3):

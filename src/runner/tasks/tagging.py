@@ -80,6 +80,7 @@ class Tagging(Task):
         num_outputs: number of tags K.
     """
 
+    asked_as = ("ner",)
     tokens = (0,)
 
     def __init__(self, net: nn.Module, num_outputs: int):
