@@ -47,7 +47,7 @@ def test_a_name_is_what_the_objective_answers(trained):
     ("name", "said"),
     [
         ("fill_mask", "objective is CausalLM. It can be asked for: generate, features"),
-        ("feature", 'is none of .*Did you mean "features"'),
+        ("feature", 'is not one of .*Did you mean "features"'),
     ],
 )
 def test_a_name_that_does_not_fit(trained, name, said):

@@ -47,7 +47,7 @@ def pipeline(name: str, task: Task) -> Asked:
         return (lambda rows, data: features(rows, task, data)) if name == FEATURES else task.answer
     if name not in USUAL:
         known = [*USUAL, *(each for each in can if each not in USUAL)]
-        raise UserError(f"task={name} is none of {', '.join(known)}.{closest(name, known)}")
+        raise UserError(f"task={name} is not one of {', '.join(known)}.{closest(name, known)}")
     raise UserError(
         f"task={name} does not fit this run: its objective is {type(task).__name__}. It can be asked for: "
         f"{', '.join(can) or 'nothing by such a name'}"
@@ -75,7 +75,7 @@ def features(rows: list[dict], task: Task, data: DataModule) -> list[dict]:
             hook.remove()
         found = getattr(seen[0], "last_hidden_state", seen[0])
     if not isinstance(found, Tensor) or found.ndim not in (2, 3) or len(found) != len(rows):
-        raise UserError(f"task=features: {type(task.net).__name__} makes no one vector of an example")
+        raise UserError(f"task=features: {type(task.net).__name__} does not make one vector of an example")
     vectors = found if found.ndim == 2 else averaged(found, inputs[0])  # (B, E)
     return [{f"feature_{number}": value for number, value in enumerate(row, 1)} for row in vectors.float().tolist()]
 

@@ -88,7 +88,7 @@ class MaskedLM(Task):
         (tokens,) = self.encoded(rows, data)  # (B, T)
         words, _ = self.net(tokens)  # (B, T, V)
         coded, vocabulary = coding(data)
-        words[:, :, : len(vocabulary.specials)] = -torch.inf  # marks are no words
+        words[:, :, : len(vocabulary.specials)] = -torch.inf  # marks are not words
         words[:, :, len(vocabulary) :] = -torch.inf
         likely, best = words.softmax(dim=2).topk(min(self.guesses, len(vocabulary) - len(vocabulary.specials)))
         answers = []

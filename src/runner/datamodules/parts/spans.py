@@ -170,7 +170,7 @@ class AnswerTexts(Targets):
         ((column, cell),) = row.items()
         given = cell if isinstance(cell, list) else [cell]
         if not given:
-            raise UserError(f'{place}, column "{column}": there is no answer')
+            raise UserError(f'{place}, column "{column}": it holds no answer')
         return [text_of(answer, f'{place}, column "{column}"') for answer in given]
 
     def error(self, answer: dict[str, Any], truth: list[str]) -> tuple[float, dict[str, Any]]:
