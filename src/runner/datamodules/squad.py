@@ -3,7 +3,7 @@
 Source: Pranav Rajpurkar et al., SQuAD: 100,000+ Questions for Machine Comprehension of Text, EMNLP 2016,
 arXiv:1606.05250 (version 1.1: every question has an answer).
 
-Without a file, questions are made here from the packaged IMDB reviews, and they are an exercise, not a substitute: in a sentence of
+Without a file, questions are made here from the packaged IMDB reviews: an exercise, not a substitute. In a sentence of
 a passage a name is replaced by "which name", as in Patrick Lewis et al., Unsupervised Question Answering by Cloze
 Translation, ACL 2019, arXiv:1906.04980. To answer, a net has to find the sentence and what the question lacks. A name
 is one to four words with a capital after a word without one, and the passage has it only once.
