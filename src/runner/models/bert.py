@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.models.layers.blocks import Block, Shape, Sight, through
+from runner.models.layers.hub_layouts import Layout, bert_layout
 from runner.models.layers.pooling import real_steps
 from runner.models.layers.positions import Learned
 from runner.models.ranges import check_choice, check_share, check_size
@@ -169,3 +170,7 @@ class BERT(nn.Module):
     def pooled(self, x: Tensor) -> Tensor:
         """What is known of tokens (B, T, E) to what the first one says of the whole row, (B, E)."""
         return self.pooler(x[:, 0]).tanh()
+
+    def hub_layout(self) -> Layout:
+        """This net in the words of the package transformers."""
+        return bert_layout(self)

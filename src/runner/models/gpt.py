@@ -18,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from runner.models.layers.blocks import ActivationName, Block, KeysValues, NormName, Shape, Sight, through, up_to
+from runner.models.layers.hub_layouts import Layout, gpt_layout
 from runner.models.layers.pooling import real_steps
 from runner.models.layers.positions import Learned, turn
 from runner.models.ranges import check_choice, check_size
@@ -156,3 +157,11 @@ class GPT(nn.Module):
     def turn(self, place: Tensor) -> tuple[Tensor, Tensor] | None:
         """How rotary positions turn the heads of tokens at these places (..., T)."""
         return turn(place, self.head_dim) if self.positions is None else None
+
+    def hub_layout(self) -> Layout:
+        """This net in the words of the package transformers.
+
+        Raises:
+            ValueError: they have no net of these settings.
+        """
+        return gpt_layout(self)
