@@ -6,7 +6,9 @@ recurrent encoder and decoder); Bowman et al., Generating Sentences from a Conti
 decoder); Zhao, Zhao and Eskenazi 2017, arXiv:1703.10960 (the words are said by the code, too, not only one after
 another); Kim 2014, arXiv:1408.5882 (the convolutional encoder). Departures: GRU instead of LSTM; the code is an input
 of every step of the decoder too, and batch normalisation makes its numbers as wide as the prior; the recurrent encoder
-pools its states instead of taking the last one.
+pools its states instead of taking the last one, and the mean of the word vectors (Iyyer et al. 2015,
+https://aclanthology.org/P15-1162) is read beside its states or the features of the windows: it keeps what pretrained
+vectors know of a word.
 
 Token 0, the padding, never stands inside a sentence: it begins and ends what is written.
 
@@ -77,7 +79,7 @@ class TextAAE(nn.Module):
             if reader == "recurrent"
             else SentenceWindows(embed_dim, num_filters, kernel_sizes)
         )
-        self.project = nn.Linear(self.encoder.output_dim, latent_dim)
+        self.project = nn.Linear(self.encoder.output_dim + embed_dim, latent_dim)
         self.norm = nn.BatchNorm1d(latent_dim, affine=False)
         self.words = nn.Linear(latent_dim, vocab_size)
         self.decoder = stateful(embed_dim + latent_dim, hidden_dim, "gru")
@@ -92,7 +94,13 @@ class TextAAE(nn.Module):
 
     def codes(self, tokens: Tensor) -> Tensor:
         """Sentences, int64 (B, T) with padding 0 at the end, to their codes (B, Z)."""
-        return self.norm(self.project(self.dropout(self.encoder(tokens, self.embedding))))
+        features = torch.cat([self.encoder(tokens, self.embedding), self.mean_word(tokens)], dim=1)  # (B, D + E)
+        return self.norm(self.project(self.dropout(features)))
+
+    def mean_word(self, tokens: Tensor) -> Tensor:
+        """The mean of the word vectors of sentences (B, T), (B, E); padding does not count."""
+        real = (tokens != 0).unsqueeze(2)
+        return (self.embedding(tokens) * real).sum(dim=1) / real.sum(dim=1).clamp(min=1)
 
     def forward(self, tokens: Tensor, written: Tensor) -> tuple[Tensor, Tensor]:
         """Sentences (B, T) and what is written so far, which token 0 begins, (B, L), both int64.
