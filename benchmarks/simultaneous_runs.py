@@ -1,13 +1,13 @@
 """Eight runs started at the same instant in an empty folder, the first ones ever there: do all of them finish?
 
     python benchmarks/simultaneous_runs.py --runs 8
+    python benchmarks/simultaneous_runs.py --runs 16 --uri postgresql://me@localhost/empty
 
 Prints the status of every run in the one database they share. Takes one to two minutes on two cores.
 """
 
 import argparse
 import os
-import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -15,13 +15,17 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from mlflow import MlflowClient
+
 SETTINGS = ["model=mlp", "data=iris", "trainer=debug"]
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--runs", type=int, default=8)
-    count = parser.parse_args().runs
+    parser.add_argument("--uri", help="a database or a server, empty before; without it a file in the empty folder")
+    given = parser.parse_args()
+    count, place_of_runs = given.runs, [f"tracking.uri={given.uri}"] if given.uri else []
     with tempfile.TemporaryDirectory(prefix="simultaneous-") as place:
         folder = Path(place)
         # Their own cache as well: they prepare their data for the first time, too.
@@ -29,7 +33,7 @@ def main() -> int:
         started = time.monotonic()
         processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "runner.cli", *SETTINGS, f"seed={seed}"],
+                [sys.executable, "-m", "runner.cli", *SETTINGS, *place_of_runs, f"seed={seed}"],
                 cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )
             for seed in range(count)
@@ -39,9 +43,9 @@ def main() -> int:
         for process, output in zip(processes, outputs, strict=True):
             if process.returncode:
                 print(f"exit code {process.returncode}:\n{output}")
-        with sqlite3.connect(folder / "outputs" / "mlflow.db") as database:
-            found = Counter(status for (status,) in database.execute("SELECT status FROM runs"))
-        database.close()
+        client = MlflowClient(given.uri or f"sqlite:///{folder}/outputs/mlflow.db")
+        experiments = [one.experiment_id for one in client.search_experiments()]
+        found = Counter(run.info.status for run in client.search_runs(experiments))
         files = len(list(folder.glob("outputs/*/*/metrics.json")))
     print(f"{count} runs at once: {dict(found)} in one database, {files} metrics.json, {seconds:.0f} s")
     return 0 if found == {"FINISHED": count} and files == count else 1

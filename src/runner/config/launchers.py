@@ -8,7 +8,7 @@ PLUGINS = {  # beginning of the choice: module, how it is installed
     "submitit": ("hydra_plugins.hydra_submitit_launcher", SWEEP),
     "slurm": ("hydra_plugins.hydra_submitit_launcher", SWEEP),
     "joblib": ("hydra_plugins.hydra_joblib_launcher", SWEEP),
-    "ray": ("hydra_plugins.hydra_ray_launcher", 'pip install hydra-ray-launcher "cloudpickle<3"'),
+    "ray": ("ray", 'pip install "runner[ray]"'),
 }
 
 

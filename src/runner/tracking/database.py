@@ -1,14 +1,17 @@
-"""MLflow's database file: created or upgraded by one process while the others wait."""
+"""MLflow's database, a file or on a server: its tables are made by one process while the others wait."""
 
 import os
 import shutil
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from filelock import FileLock
 
 from runner.tracking.uri import file_address
+
+POSTGRES_LOCK = 0x72756E6E6572  # any number that all processes know: "runner"
 
 
 def prepare_database(file: Path, artifact_root: str) -> None:
@@ -56,5 +59,22 @@ def upgrade(file: Path) -> None:
     except Exception as error:
         os.replace(before, file)
         raise RuntimeError(f"its tables do not fit this version of MLflow, older or newer ({error})") from error
+    finally:
+        engine.dispose()
+
+
+@contextmanager
+def tables_alone(uri: str) -> Iterator[None]:
+    """While this lasts, no other process makes the tables of a database of PostgreSQL; others are as they are."""
+    if not uri.startswith("postgresql"):
+        yield
+        return
+    from sqlalchemy import create_engine, text  # MLflow's own; late, since few record in a database server
+
+    engine = create_engine(uri)
+    try:
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(:name)"), {"name": POSTGRES_LOCK})
+            yield  # the lock ends with the connection
     finally:
         engine.dispose()

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner.tracking.database import prepare_database
+from runner.tracking.database import prepare_database, tables_alone
 from runner.tracking.environment import environment, is_alive, is_from_here, own_name
 from runner.tracking.patience import GaveUp, Patience
 from runner.tracking.pyfunc import save_model
@@ -59,8 +59,9 @@ class Store:
         self.warn = patience.warn
         if file := file_at(uri):
             prepare_database(file, artifact_root)
-        client = MlflowClient(self.uri)
-        client.search_experiments(max_results=1)  # find out now whether it answers
+        with tables_alone(self.uri):
+            client = MlflowClient(self.uri)
+            client.search_experiments(max_results=1)  # find out now whether it answers
         self.client = PatientClient(client, patience)
 
     def start(
