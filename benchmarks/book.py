@@ -157,7 +157,7 @@ def result_of(name: str, row: dict[str, Any], runs: dict[str, RunInfo], quick: b
     last = list(runs.values())[-1].tags
     threads = last.get("runner.threads", told["threads"])
     return {
-        "command": f"runner {row['command']}" + f" {row['quick']}" * (quick and "quick" in row),
+        "command": f"runner {row['command']}" + (f" {row['quick']}" if quick and "quick" in row else ""),
         "quick": quick,
         "complete": len(runs) == len(runs_of(name, row, quick)),
         "metrics": metrics,
@@ -183,6 +183,7 @@ def missing(
 def run_all(rows: dict[str, Any], names: list[str], records: Records, quick: bool, minutes: float) -> int:
     """Run what is missing, or resume it; return how many runs failed."""
     from runner import run
+    from runner.training.interrupt import Interrupted
 
     begun, failed = time.monotonic(), 0
     for wanted, _ in list(missing(rows, names, records, quick)):
@@ -198,6 +199,9 @@ def run_all(rows: dict[str, Any], names: list[str], records: Records, quick: boo
         print(f"== {wanted.row} {wanted.seed}: runner {' '.join(settings)}", flush=True)
         try:
             run(f"resume={interrupted.id}") if interrupted else run(*settings)
+        except Interrupted as stopped:
+            print(f"stopped by {stopped}; started again, this goes on with {wanted.row} {wanted.seed}", flush=True)
+            sys.exit(stopped.exit_code)
         except Exception as error:
             print(f"failed: {wanted.row} {wanted.seed}: {error}", flush=True)
             failed += 1

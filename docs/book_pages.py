@@ -188,7 +188,9 @@ def fulfils(metric: str, condition: str, name: str, found: dict[str, dict[str, A
         return all(abs(value - limits[seed]) <= float(parts["off"]) for seed, value in values.items())
     compare = {">=": float.__ge__, "<=": float.__le__, ">": float.__gt__, "<": float.__lt__}[parts["sign"]]
     if parts["times"]:
-        return sum(compare(float(value), limits[seed] + more) for seed, value in values.items()) >= int(parts["times"])
+        return sum(compare(float(value), limits[seed] + more) for seed, value in values.items()) >= min(
+            int(parts["times"]), len(values)
+        )
     return compare(float(mean), statistics.mean(limits.values()) + more)
 
 
