@@ -6,7 +6,7 @@
 A page has markers, and what stands between a marker and the next <!-- end --> is written here, never by hand:
 
     <!-- results: ROW ROW ... -->        a table of rows of benchmarks/book.yaml, and why a figure is not reached
-    <!-- value: ROW METRIC -->           one number within a sentence; with `± ` behind the metric, its deviation too
+    <!-- value: ROW METRIC -->           one number within a sentence; with ` ±` behind the metric, its deviation too
     <!-- code: src/FILE.py NAME -->      a class, method or function as it stands in its file
     <!-- line: src/FILE.py NAME -->      a link to the line where it begins, within a sentence
     <!-- figure: ROW FIGURE words -->    a figure of a row, with what it shows in words
@@ -30,7 +30,7 @@ import yaml
 
 ROOT = Path(__file__).parents[1]
 MARKER = re.compile(r"<!-- (results|value|code|line|figure): ([^\n]*?) -->(.*?)<!-- end -->", flags=re.DOTALL)
-QUOTED = re.compile(r"\{(\w+) ([\w/]+)\}")  # a number within `why`
+QUOTED = re.compile(r"\{(\w+) ([\w/]+)( ±)?\}")  # a number within `why`
 CONDITION = re.compile(
     r"(?P<sign>>=|<=|>|<)?\s*(?P<than>[\w./]+|-?[\d.]+)(?: \+- (?P<off>[\d.]+))?(?: \+ (?P<more>[\d.]+))?"
     r"(?: in (?P<times>\d+))?"
@@ -151,7 +151,7 @@ def table(names: list[str], found: dict[str, dict[str, Any]]) -> str:
 
 def because(why: str, found: dict[str, dict[str, Any]]) -> str:
     """Return a reason with its numbers, which are those of results.json."""
-    return QUOTED.sub(lambda number: value(found, number[1], number[2]), why)
+    return QUOTED.sub(lambda number: value(found, number[1], number[2], number[3] or ""), why)
 
 
 def reached(name: str, found: dict[str, dict[str, Any]]) -> bool | None:
