@@ -37,6 +37,7 @@ CONDITION = re.compile(
 )
 SIGNS = {">=": "at least", "<=": "at most", ">": "above", "<": "below", "": ""}
 SEEDS = [1, 2, 3]  # of a row that says nothing else
+BRACES = r"\{\w+\}"  # in a command: the folder of the run of another row
 NOT_YET = "not measured yet"
 
 
@@ -128,8 +129,7 @@ def table(names: list[str], found: dict[str, dict[str, Any]]) -> str:
         answer = reached(name, found)
         lines.append(
             {
-                "experiment": row["title"],
-                "command": "`runner " + re.sub(r"\{\w+\}", "DIR", row["command"]) + "`",
+                "experiment": f"{row['title']}<br>`runner {re.sub(BRACES, 'DIR', row['command'])}`",
                 "ours": ours(row, result) if result else NOT_YET,
                 "the book's": str(row.get("book", "")),
                 "the paper's": str(row.get("paper", "")),
