@@ -10,6 +10,7 @@ import pytest
 from pages import ROOT
 
 from runner.config.catalog import Catalog, folders
+from runner.config.command import check
 from runner.tracking.find import RunInfo
 
 
@@ -120,6 +121,13 @@ def test_quick_settings_take_the_place_of_the_rows_own():
     (only,) = book.runs_of("row", row, quick=True)
     assert only.settings == ("model=lstm", "seed=1", "trainer.max_epochs=1", "+trainer.limit_test_batches=2")
     assert len(book.runs_of("row", row, quick=False)) == 3
+
+
+def test_quick_settings_can_be_typed():
+    tried = {row["quick"]: (name, row) for name, row in ROWS.items() if "quick" in row and "{" not in row["command"]}
+    for name, row in tried.values():
+        problems = check(list(book.runs_of(name, row, quick=True)[0].settings))
+        assert not [problem for problem in problems if "data.path" not in problem], name
 
 
 def test_old_results_stay_unless_their_command_has_changed():
