@@ -221,7 +221,8 @@ def code(file: str, name: str) -> str:
     node = definition(file, name)
     text = (ROOT / file).read_text(encoding="utf-8").splitlines()[first_line(node) - 1 : node.end_lineno]
     block = textwrap.dedent("\n".join(text))
-    return f"```python\n{block}\n```\n\n[`{file}`, line {first_line(node)}](../{file}#L{first_line(node)})"
+    where = f"[`{file}`, line {first_line(node)}](../{file}#L{first_line(node)})"
+    return f"```python\n{block}\n```\n\n`{name}` in {where}"
 
 
 def figure(name: str, figure: str, words: str) -> str:
