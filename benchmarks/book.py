@@ -21,8 +21,9 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "docs"))
@@ -37,6 +38,7 @@ FIGURES = ROOT / "docs" / "figures"
 LARGEST = 100_000  # bytes of a figure
 SHORTEST = 0.1  # seconds: a run that is over at once still has a time
 UNCOUNTED = ("hydra.", "tracking.", "trainer.accelerator=", "offline=", "resume=")  # settings that change no figure
+NOT_COMPARED = ("tracking", "sweep", "resume", "init_from", "seed", "offline", "allow")  # typed, or of one run alone
 VERSIONS = {"torch": "version.torch", "lightning": "version.pytorch-lightning", "python": "version.python"}
 COMMIT = ("runner.code.commit", "runner.git.commit")  # of the package itself; of the folder where it was started
 
@@ -67,13 +69,26 @@ class Records:
         self.uri = uri
         self.outputs = Path.cwd() / "outputs"
         self._found: dict[str, list[tuple[frozenset[str], RunInfo]]] = {}
+        self._told: set[str] = set()  # runs whose settings have changed since
 
     def alike(self, settings: Iterable[str], status: tuple[str, ...] = ("FINISHED",)) -> RunInfo | None:
-        """Return the newest run with exactly these settings, in any order; None if there is none."""
+        """Return the newest run with exactly these settings, in any order; None if there is none.
+
+        A run that was typed alike, but whose files of conf/ said something else then, does not count.
+        """
+        settings = list(settings)
         wanted = counted(settings)
         tag, value = ("experiment", "model")["experiment" not in wanted], wanted.get("experiment", wanted.get("model"))
         found = [run for theirs, run in self.of(tag, str(value)) if theirs == frozenset(wanted.items())]
-        return next((run for run in found if run.status in status), None)
+        return next((run for run in found if run.status in status and self.holds(run, settings)), None)
+
+    def holds(self, run: RunInfo, settings: list[str]) -> bool:
+        """Whether a run had the settings that would be composed today; says what differs."""
+        differing = changed(run, settings)
+        if differing and run.id not in self._told:
+            self._told.add(run.id)
+            print(f"not counted: run {run.id}, since its settings have changed: {'; '.join(differing)}", flush=True)
+        return not differing
 
     def of(self, group: str, value: str) -> list[tuple[frozenset[str], RunInfo]]:
         """Return the runs with this choice, the newest first, each with its settings."""
@@ -95,6 +110,30 @@ def typed_of(run: RunInfo) -> Path:
     assert run.folder is not None, "asked of runs of this program alone"
     here = run.folder / "overrides.yaml"
     return here if here.exists() else Path(run.artifact_uri.removeprefix("file://")) / "overrides.yaml"
+
+
+def changed(run: RunInfo, settings: list[str]) -> list[str]:
+    """Return in words which settings a run had that would be others if it was typed today."""
+    from omegaconf import DictConfig, OmegaConf
+
+    from runner.config.nodes import as_dict, flat
+
+    file = typed_of(run).with_name("config.yaml")
+    if not file.exists():
+        return []
+    was = flat(as_dict(cast(DictConfig, OmegaConf.load(file))))
+    now = composed(tuple(text for text in settings if not text.startswith("seed=")))
+    keys = [key for key in was if key in now and key.partition(".")[0] not in NOT_COMPARED]
+    return [f"{key} {was[key]} -> {now[key]}" for key in keys if was[key] != now[key]]
+
+
+@cache
+def composed(settings: tuple[str, ...]) -> dict[str, Any]:
+    """Return the flat configuration of a command."""
+    from runner.config.compose import compose
+    from runner.config.nodes import as_dict, flat
+
+    return flat(as_dict(compose(settings), resolve=True))
 
 
 def counted(settings: Iterable[str]) -> dict[str, str]:

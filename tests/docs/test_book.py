@@ -7,10 +7,12 @@ from pathlib import Path
 from types import ModuleType
 
 import pytest
+from omegaconf import OmegaConf
 from pages import ROOT
 
 from runner.config.catalog import Catalog, folders
 from runner.config.command import check
+from runner.config.compose import compose
 from runner.tracking.find import RunInfo
 
 
@@ -114,6 +116,24 @@ def test_a_job_of_a_sweep_and_a_typed_run_are_the_same(tmp_path: Path, monkeypat
     assert {seed: run and run.id for seed, run in found.items()} == {1: "2", 2: "1", 3: None}
     assert records.alike(["experiment=ch07_toy", "seed=3"], ("KILLED",)) is runs[3]
     assert records.alike(["+data.split_seed=4", "experiment=ch07_toy"]) is runs[4]
+
+
+def test_a_run_whose_experiment_said_something_else_does_not_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    typed = ["experiment=ch07_toy", "seed=2"]
+    (tmp_path / "overrides.yaml").write_text("".join(f"- {text}\n" for text in typed))
+    monkeypatch.setattr(
+        book, "runs_with_tag", lambda uri, outputs, tag, value: [RunInfo("1", "", tmp_path, "FINISHED")]
+    )
+    then = compose([*typed, "tracking.name=x"])
+    OmegaConf.resolve(then)
+    OmegaConf.save(then, tmp_path / "config.yaml")
+    assert book.Records(None).alike(typed) is not None
+    then.optim.lr = 0.5
+    OmegaConf.save(then, tmp_path / "config.yaml")
+    assert book.Records(None).alike(typed) is None
+    assert "optim.lr 0.5 -> 0.01" in capsys.readouterr().out
 
 
 def test_quick_settings_take_the_place_of_the_rows_own():
