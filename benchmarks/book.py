@@ -282,7 +282,11 @@ def copy_figures(name: str, figures: list[str], run: RunInfo) -> None:
 
     assert run.folder is not None
     for figure in figures:
-        image = Image.open(run.folder / "figures" / f"{figure}.png").convert("RGB")
+        drawn = run.folder / "figures" / f"{figure}.png"
+        if not drawn.exists():
+            print(f"{name}: run {run.id} has drawn no {drawn.name}", flush=True)
+            continue
+        image = Image.open(drawn).convert("RGB")
         target = FIGURES / f"{name}_{figure}.png"
         for width, colours in ((900, 256), (800, 128), (700, 64), (500, 32)):
             small = image.copy()

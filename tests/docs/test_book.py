@@ -6,9 +6,11 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from omegaconf import OmegaConf
 from pages import ROOT
+from PIL import Image
 
 from runner.config.catalog import Catalog, folders
 from runner.config.command import check
@@ -78,6 +80,16 @@ def test_figures_are_few_and_small():
              for figure in row.get("figures", [])]  # fmt: skip
     assert len(files) <= 25
     assert not [file.name for file in files if file.exists() and file.stat().st_size >= book.LARGEST]
+
+
+def test_a_copied_figure_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]):
+    noise = np.random.default_rng(0).integers(0, 256, (600, 1200, 3), dtype=np.uint8)  # nothing is larger as a file
+    (tmp_path / "figures").mkdir()
+    Image.fromarray(noise).save(tmp_path / "figures" / "noise.png")
+    monkeypatch.setattr(book, "FIGURES", tmp_path)
+    book.copy_figures("row", ["noise", "absent"], RunInfo("1", "", tmp_path, "FINISHED"))
+    assert (tmp_path / "row_noise.png").stat().st_size < book.LARGEST
+    assert "no absent.png" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
