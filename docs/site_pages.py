@@ -3,7 +3,9 @@
 mkdocs calls `on_files` with the pages of this folder; see mkdocs.yml.
 """
 
+import importlib.util
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,10 @@ GROUPS = {
 }
 OF_THE_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 SOURCE_LINK = re.compile(r"\[(?P<words>[^\]]*)\]\(\.\./(?P<path>src/[\w/]+\.py)#L(?P<line>\d+)\)")
+if importlib.util.find_spec("jieba"):  # the search cuts Chinese words by it, and its greeting is no warning
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
 INDENTED = re.compile(r"^(?: {4}runner .*\n)+", flags=re.MULTILINE)
 
 
