@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test setup lint bench docs docs-serve clean
+.PHONY: run test setup lint bench book docs docs-serve clean
 
 run: setup
 	$(BIN)/runner model=textcnn data=movie_reviews
@@ -27,6 +27,10 @@ lint: setup
 
 bench: setup
 	$(BIN)/python benchmarks/train_loop.py
+
+# The experiments of the book that have no result yet: one night on two cores. Stopped and started again, it goes on.
+book: setup
+	$(BIN)/python benchmarks/book.py
 
 # The site, in site/: a warning or a broken link is an error.
 docs: setup

@@ -3,13 +3,15 @@
 mkdocs calls `on_files` with the pages of this folder; see mkdocs.yml.
 """
 
+import importlib.util
 import json
+import logging
 import re
 from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 
 from runner.config.catalog import Catalog, folders
 from runner.config.signatures import signature
@@ -24,6 +26,11 @@ GROUPS = {
     "experiments": "experiment",
 }
 OF_THE_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
+SOURCE_LINK = re.compile(r"\[(?P<words>[^\]]*)\]\(\.\./(?P<path>src/[\w/]+\.py)#L(?P<line>\d+)\)")
+if importlib.util.find_spec("jieba"):  # the search cuts Chinese words by it, and its greeting is no warning
+    import jieba
+
+    jieba.setLogLevel(logging.WARNING)
 INDENTED = re.compile(r"^(?: {4}runner .*\n)+", flags=re.MULTILINE)
 
 
@@ -34,12 +41,38 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made |= {f"reference/{title}.md": reference(title, group) for title, group in GROUPS.items()}
     for name, content in made.items():
         files.append(File.generated(config, name, content=content))
+    for path in linked_sources():
+        name = code_page(path)
+        files.append(File.generated(config, name, content=source(path), inclusion=InclusionLevel.NOT_IN_NAV))
     return files
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Point links to files of the repository at the pages made of them; mark commands as such."""
+    markdown = SOURCE_LINK.sub(code_link, markdown)
     return of_the_site(INDENTED.sub(lambda lines: f"```sh\n{re.sub('^    ', '', lines[0], flags=re.M)}```\n", markdown))
+
+
+def linked_sources() -> list[str]:
+    """The files of the source whose lines pages link to."""
+    pages = (ROOT / "docs").glob("*.md")
+    return sorted({link["path"] for page in pages for link in SOURCE_LINK.finditer(page.read_text(encoding="utf-8"))})
+
+
+def code_page(path: str) -> str:
+    """The page that shows a file of the source."""
+    return f"code/{path.removeprefix('src/runner/').removesuffix('.py').replace('/', '-')}.md"
+
+
+def code_link(link: re.Match[str]) -> str:
+    """A link to a line of that page, which mkdocs cannot check: the numbers of lines are anchors of the block."""
+    words = re.sub("`(.*?)`", r"<code>\1</code>", link["words"])
+    return f'<a href="{code_page(link["path"])[:-3]}.html#__codelineno-0-{link["line"]}">{words}</a>'
+
+
+def source(path: str) -> str:
+    """A file of the source with numbers of lines, each of which is an anchor."""
+    return f'# {path}\n\n```{{.python linenums="1"}}\n{(ROOT / path).read_text(encoding="utf-8").rstrip()}\n```\n'
 
 
 def of_the_root(path: Path) -> str:

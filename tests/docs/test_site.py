@@ -1,5 +1,6 @@
 """The site is built without a warning, and holds the pages that are made for it."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -27,6 +28,9 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path):
     models = (tmp_path / "reference" / "models.html").read_text(encoding="utf-8")
     assert not [name for name in Catalog(folders()).choices("model") if f'id="{name}"' not in models]
     assert "confusion_matrix" in (tmp_path / "from-python.html").read_text(encoding="utf-8")
+    links = re.findall(r'href="(code/[^"]+)#([^"]+)"', (tmp_path / "chapter-7.html").read_text(encoding="utf-8"))
+    assert links
+    assert not [place for page, place in links if f'id="{place}"' not in (tmp_path / page).read_text(encoding="utf-8")]
 
 
 def test_every_page_is_in_the_menu():

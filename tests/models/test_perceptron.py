@@ -20,7 +20,7 @@ def test_prices_of_breakfast_meal_after_meal(tmp_path, no_figures):
 
 
 def test_prices_of_breakfast_all_at_once():
-    """The loop of the experiment, without the run around it; the experiment itself is in benchmarks/foundations.py."""
+    """The loop of the experiment, without the run around it; the experiment itself is a row of benchmarks/book.yaml."""
     data = Breakfast(batch_size=5)
     data.setup()
     net = Perceptron(3, 1, bias=False, start=50.0)

@@ -28,6 +28,7 @@ def environment(context: dict[str, Any]) -> tuple[dict[str, str], str]:
         "runner.cwd": context["cwd"],
         "runner.host": socket.gethostname(),
         "runner.platform": platform.platform(),
+        **code_commit(),
         "version.python": platform.python_version(),
         **{f"version.{name}": version for name, version in versions("runner").items()},
     }
@@ -42,6 +43,14 @@ def environment(context: dict[str, Any]) -> tuple[dict[str, str], str]:
         "runner.git.dirty": "true" if state.dirty else "false",
     }
     return {**tags, **{name: value for name, value in found.items() if value}}, state.diff
+
+
+@cache
+def code_commit() -> dict[str, str]:
+    """Return the commit of this package, if it stands in a repository of its own; {} if it has been installed."""
+    home = Path(__file__).resolve().parents[1]
+    state = git_state(home) if home.parent.name == "src" else None
+    return {"runner.code.commit": state.commit + "+" * state.dirty} if state and state.commit else {}
 
 
 def user() -> str:

@@ -5,6 +5,7 @@ The record is opened before torch is imported, so that both are prepared at the 
 
 import logging
 import math
+import os
 import sys
 import traceback
 from collections.abc import Iterator
@@ -99,7 +100,7 @@ def run_recorded(
             name=written["name"],
             params=ordered(as_dict(cfg)),
             tags={f"runner.{group}": choices[group] for group in RECORDED if choices.get(group)}
-            | {"runner.folder": str(folder), **(tags or {})}
+            | {"runner.folder": str(folder), "runner.threads": threads(), **(tags or {})}
             | ({"runner.init_from": cfg.init_from} if cfg.get("init_from") else {}),
             resume=cfg.resume,
             system_metrics=cfg.tracking.system_metrics,
@@ -120,6 +121,11 @@ def run_recorded(
             record.wait()  # until the record is complete, a killed run needs its last checkpoint
         tidy(folder / "checkpoints", keep)
         return result
+
+
+def threads() -> str:
+    """Return how many CPU threads a step may use, as torch will say once it is imported."""
+    return os.environ.get("OMP_NUM_THREADS") or str(os.cpu_count())
 
 
 def ordered(settings: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,259 @@
+"""What the pages quote: tables and numbers of results.json, code and lines of the source, figures of the runs.
+
+    python docs/book_pages.py            # write it into the pages
+    python docs/book_pages.py --check    # only say which pages are behind; exit code 1
+
+A page has markers, and what stands between a marker and the next <!-- end --> is written here, never by hand:
+
+    <!-- results: ROW ROW ... -->        a table of rows of benchmarks/book.yaml, and why a figure is not reached
+    <!-- value: ROW METRIC -->           one number within a sentence; with ` ±` behind the metric, its deviation too
+    <!-- code: src/FILE.py NAME -->      a class, method or function as it stands in its file
+    <!-- line: src/FILE.py NAME -->      a link to the line where it begins, within a sentence
+    <!-- figure: ROW FIGURE words -->    a figure of a row, with what it shows in words
+
+So a page can be read as it is, without building anything, and a test compares it with its sources.
+"""
+
+import argparse
+import ast
+import json
+import re
+import statistics
+import sys
+import textwrap
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).parents[1]
+MARKER = re.compile(r"<!-- (results|value|code|line|figure): ([^\n]*?) -->(.*?)<!-- end -->", flags=re.DOTALL)
+QUOTED = re.compile(r"\{(\w+) ([\w/]+)( ±)?\}")  # a number within `why`
+CONDITION = re.compile(
+    r"(?P<sign>>=|<=|>|<)?\s*(?P<than>[\w./]+|-?[\d.]+)(?: \+- (?P<off>[\d.]+))?(?: \+ (?P<more>[\d.]+))?"
+    r"(?: in (?P<times>\d+))?"
+)
+SIGNS = {">=": "at least", "<=": "at most", ">": "above", "<": "below", "": ""}
+SEEDS = [1, 2, 3]  # of a row that says nothing else
+BRACES = r"\{\w+\}"  # in a command: the folder of the run of another row
+NOT_YET = "not measured yet"
+
+
+def pages() -> list[Path]:
+    """The pages that may have markers."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+@cache
+def rows() -> dict[str, dict[str, Any]]:
+    """The rows of the book."""
+    return yaml.safe_load((ROOT / "benchmarks" / "book.yaml").read_text(encoding="utf-8"))
+
+
+def results() -> dict[str, dict[str, Any]]:
+    """What has been measured."""
+    file = ROOT / "docs" / "results.json"
+    return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+
+
+def filled(page: str, found: dict[str, dict[str, Any]]) -> str:
+    """Return the text of a page with everything between its markers made anew."""
+
+    def made(marker: re.Match[str]) -> str:
+        kind, words = marker[1], marker[2].split()
+        if kind == "value":
+            content = value(found, *words)
+        elif kind == "line":
+            content = line(*words)
+        elif kind == "code":
+            content = f"\n\n{code(*words)}\n\n"
+        elif kind == "figure":
+            content = figure(words[0], words[1], " ".join(words[2:]))
+        else:
+            content = f"\n\n{table(words, found)}\n\n"
+        return f"<!-- {kind}: {marker[2]} -->{content}<!-- end -->"
+
+    return MARKER.sub(made, page)
+
+
+def shown(row: dict[str, Any], metric: str, result: dict[str, Any], spread: bool) -> str:
+    """Return a metric of a row with as many digits as its row says."""
+    digits, numbers = row["shows"][metric], result["metrics"][metric]
+    deviation = numbers["deviation"]
+    mean = f"{numbers['mean']:.{digits}f}"
+    return f"{mean} ± {deviation:.{digits}f}" if spread and deviation is not None else mean
+
+
+def value(found: dict[str, dict[str, Any]], name: str, metric: str, spread: str = "") -> str:
+    """Return a number within a sentence."""
+    return shown(rows()[name], metric, found[name], bool(spread)) if name in found else NOT_YET
+
+
+def ours(row: dict[str, Any], result: dict[str, Any]) -> str:
+    """Return all figures of a row, and of how many runs they are."""
+    parts = [f"{wording(metric)} {shown(row, metric, result, True)}" for metric in row["shows"]]
+    runs, all_runs = len(next(iter(result["metrics"].values()))["values"]), len(row.get("seeds", SEEDS))
+    of = "" if runs == all_runs or result["quick"] else f" of {all_runs}"
+    return ", ".join(parts) + f" ({runs}{of} runs)" * (runs > 1 or bool(of)) + " (quick)" * result["quick"]
+
+
+def wording(metric: str) -> str:
+    """Return a metric as it is called in a table."""
+    return metric.partition("/")[2].replace("_", " ")
+
+
+def aim(row: dict[str, Any]) -> str:
+    """Return in words what is to be reached."""
+    parts = []
+    for metric, condition in row.get("reach", {}).items():
+        found = CONDITION.fullmatch(str(condition))
+        if found is None:
+            raise ValueError(f"book.yaml, {row['title']}: {condition!r} is not a condition; see its head")
+        than = found["than"]
+        of = wording(than) if "/" in than else f"“{rows()[than]['title']}”" if than in rows() else than
+        words = [wording(metric), SIGNS[found["sign"] or ""], of]
+        words += [f"± {found['off']}"] if found["off"] else []
+        words += [f"+ {found['more']}"] if found["more"] else []
+        words += [f"in {found['times']} of {len(row.get('seeds', SEEDS))} runs"] if found["times"] else []
+        parts.append(" ".join(filter(None, words)))
+    return ", ".join(parts)
+
+
+def table(names: list[str], found: dict[str, dict[str, Any]]) -> str:
+    """Return a table with a line for each row, without the columns that are empty."""
+    lines = []
+    for name in names:
+        row, result = rows()[name], found.get(name)
+        answer = reached(name, found)
+        lines.append(
+            {
+                "experiment": f"{row['title']}<br>`runner {re.sub(BRACES, 'DIR', row['command'])}`",
+                "ours": ours(row, result) if result else NOT_YET,
+                "the book's": str(row.get("book", "")),
+                "the paper's": str(row.get("paper", "")),
+                "to reach": aim(row),
+                "reached": {True: "yes", False: "no", None: ""}[answer],
+                "seconds": f"{result['seconds']:.0f}" if result else "",
+            }
+        )
+    columns = [column for column in lines[0] if any(each[column] for each in lines)]
+    text = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    text += [f"| {' | '.join(each[column] for column in columns)} |" for each in lines]
+    reasons = [
+        f"- *{rows()[name]['title']}*: {because(rows()[name]['why'], found)}"
+        for name in names
+        if "why" in rows()[name] and name in found and reached(name, found) is False
+    ]
+    return "\n".join([*text, *([""] if reasons else []), *reasons])
+
+
+def because(why: str, found: dict[str, dict[str, Any]]) -> str:
+    """Return a reason with its numbers, which are those of results.json."""
+    return QUOTED.sub(lambda number: value(found, number[1], number[2], number[3] or ""), why)
+
+
+def reached(name: str, found: dict[str, dict[str, Any]]) -> bool | None:
+    """Whether the figures of a row are what is to be reached; None if nothing is, or another row has no result yet."""
+    row = rows()[name]
+    if name not in found or "reach" not in row:
+        return None
+    return all_of(fulfils(metric, str(condition), name, found) for metric, condition in row["reach"].items())
+
+
+def all_of(answers: Iterable[bool | None]) -> bool | None:
+    """Return False if one of them is, else None if one of them is, else True."""
+    known = list(answers)
+    return False if False in known else None if None in known else True
+
+
+def fulfils(metric: str, condition: str, name: str, found: dict[str, dict[str, Any]]) -> bool | None:
+    """Whether the values of a metric are as a condition says; see book.yaml."""
+    parts = CONDITION.fullmatch(condition)
+    if parts is None:
+        raise ValueError(f"book.yaml, {name}: {condition!r} is not a condition; see its head")
+    own = found[name]["metrics"]
+    values, mean = own[metric]["values"], own[metric]["mean"]
+    than, more = parts["than"], float(parts["more"] or 0)
+    if "/" in than:
+        limits = own[than]["values"]
+    elif re.fullmatch(r"-?[\d.]+", than):
+        limits = dict.fromkeys(values, float(than))
+    elif than in found:
+        limits = dict.fromkeys(values, found[than]["metrics"][metric]["mean"])
+    else:
+        return None
+    if parts["off"]:
+        return all(abs(value - limits[seed]) <= float(parts["off"]) for seed, value in values.items())
+    compare = {">=": float.__ge__, "<=": float.__le__, ">": float.__gt__, "<": float.__lt__}[parts["sign"]]
+    if parts["times"]:
+        right = sum(compare(float(value), limits[seed] + more) for seed, value in values.items())
+        return right >= min(int(parts["times"]), len(values))  # of a quick result there is one value
+    return compare(float(mean), statistics.mean(limits.values()) + more)
+
+
+def definition(file: str, name: str) -> ast.ClassDef | ast.FunctionDef:
+    """Return where a class, method or function is defined, such as MLP.forward."""
+    body: list[ast.stmt] = ast.parse((ROOT / file).read_text(encoding="utf-8")).body
+    node: Any = None
+    for part in name.split("."):
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        node = next((each for each in body if isinstance(each, kinds) and each.name == part), None)
+        if node is None:
+            raise ValueError(f"{file} has no {name}")
+        body = node.body
+    return node
+
+
+def first_line(node: ast.ClassDef | ast.FunctionDef) -> int:
+    """Return the line on which a definition begins, with its decorators."""
+    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
+
+
+def line(file: str, name: str) -> str:
+    """Return a link to a definition."""
+    return f"[`{name}`](../{file}#L{first_line(definition(file, name))})"
+
+
+def code(file: str, name: str) -> str:
+    """Return a definition as a block, and where it stands."""
+    node = definition(file, name)
+    text = (ROOT / file).read_text(encoding="utf-8").splitlines()[first_line(node) - 1 : node.end_lineno]
+    block = textwrap.dedent("\n".join(text))
+    where = f"[`{file}`, line {first_line(node)}](../{file}#L{first_line(node)})"
+    return f"```python\n{block}\n```\n\n`{name}` in {where}"
+
+
+def figure(name: str, figure: str, words: str) -> str:
+    """Return a figure, or nothing if it has not been drawn yet."""
+    path = f"figures/{name}_{figure}.png"
+    return f"\n\n![{words}]({path})\n\n" if (ROOT / "docs" / path).exists() else ""
+
+
+def write(check: bool = False) -> list[str]:
+    """Write what the pages quote; return the names of those that were behind."""
+    found, behind = results(), []
+    for page in pages():
+        before = page.read_text(encoding="utf-8")
+        after = filled(before, found)
+        if after != before:
+            behind.append(page.name)
+            if not check:
+                page.write_text(after, encoding="utf-8")
+    return behind
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing")
+    check = parser.parse_args().check
+    behind = write(check)
+    print(
+        "\n".join(f"{name}: {'behind' if check else 'written'}" for name in behind) or "all pages are as they should be"
+    )
+    return 1 if check and behind else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
