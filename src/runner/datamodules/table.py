@@ -55,6 +55,8 @@ class Table(TextData):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.bucket = self.bucket and self.text is not None
+        if self.short_first and self.text is None:
+            raise UserError("data.short_first sorts texts by length, and this table is read as numbers: leave it out")
 
     @property
     def reading(self) -> rows.Settings:
