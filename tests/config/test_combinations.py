@@ -1,7 +1,6 @@
 """Settings that do not go together are refused before anything is imported."""
 
 import pytest
-from command_problems import assert_problems
 
 from runner.config.command import check
 
@@ -9,7 +8,7 @@ CLASHES = [
     ("callbacks.checkpoint.average=true", ["needs several weights: add callbacks.checkpoint.top_k=5"]),
     (
         "callbacks=swa callbacks.checkpoint.average=true callbacks.checkpoint.top_k=3",
-        ["callbacks.swa are both the average"],
+        ["callbacks.swa are each the average"],
     ),
     ("callbacks.checkpoint.top_k=0", ["callbacks.checkpoint.top_k=0", "at least 1"]),
     ("callbacks.checkpoint.stop_after_minutes=0", ["callbacks.checkpoint.stop_after_minutes=0", "above 0"]),
@@ -22,13 +21,15 @@ CLASHES = [
     ("task.class_weights=[1,-2]", ["a weight is at least 0"]),
     ("task.class_weights=[1,2] task.imbalance=[bias,class_weight]", ["use one of them"]),
     ("data.short_first=-1", ["data.short_first=-1", "at least 0"]),
+    ("model=mlp data=csv data.path=gone.csv data.label=y data.short_first=1", ["name the column with them"]),
     ("model=mlp data=iris data.short_first=1", ["data.short_first=1", "data=iris has no key short_first"]),
 ]
 
 
 @pytest.mark.parametrize(("command", "expected"), CLASHES, ids=[command for command, _ in CLASHES])
 def test_what_does_not_go_together_is_explained(command, expected):
-    assert_problems(check(command.split()), [expected])
+    found = check(command.split())
+    assert any(all(part in problem for part in expected) for problem in found), found
 
 
 @pytest.mark.parametrize("command", [

@@ -43,7 +43,10 @@ def test_each_parameter_learns_as_torch_says():
         (False, 0.1),
     ]
     steps(ours, made)
-    adam = [{"params": theirs.parameter_groups()[0]["params"], "weight_decay": 0.0}, {"params": theirs.embedding.weight}]
+    adam = [
+        {"params": theirs.parameter_groups()[0]["params"], "weight_decay": 0.0},
+        {"params": theirs.embedding.weight},
+    ]
     steps(
         theirs,
         torch.optim.Muon([theirs.hidden.weight], lr=0.01, weight_decay=0.1, adjust_lr_fn="match_rms_adamw"),

@@ -1,4 +1,4 @@
-"""The best few checkpoints: which are kept, that they are what was measured, that a kill changes nothing, their mean."""
+"""The best few checkpoints: which are kept, that they are what was measured, also after a kill; their mean."""
 
 import json
 import math
@@ -60,7 +60,9 @@ def test_each_place_is_what_was_measured_with_it(run, capsys):
 
 def test_what_was_not_kept_is_said(run):
     for which in ("3", "0", "best", "averge"):
-        with pytest.raises(UserError, match=rf"checkpoint={which}: .* has kept no such weights\. Allowed: 1, 2, average\."):
+        with pytest.raises(
+            UserError, match=rf"checkpoint={which}: .* has kept no such weights\. Allowed: 1, 2, average\."
+        ):
             chosen(run / "checkpoints", which)
 
 
@@ -90,7 +92,7 @@ def test_a_killed_run_keeps_the_same(run, tmp_path, no_figures, moment):
     cfg = settings("mlp", *FEW, "callbacks.checkpoint.every_n_steps=2")
     assert stopped(cfg, tmp_path, KillAt(*moment))
     newest = load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["epoch"] + 1
-    (tmp_path / "checkpoints" / f"epoch-{newest}.ckpt").unlink(missing_ok=True)  # as if killed right before it is written
+    (tmp_path / "checkpoints" / f"epoch-{newest}.ckpt").unlink(missing_ok=True)  # as if killed right before
     resumed(cfg, tmp_path)
     assert read_ranking(tmp_path / "checkpoints") == read_ranking(run / "checkpoints")
     mine, theirs = files(tmp_path), files(run)

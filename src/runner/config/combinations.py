@@ -14,6 +14,7 @@ def clashes(raw: dict[str, Any]) -> Iterator[str]:
     """
     yield from of_checkpoints(mapping(raw.get("callbacks")))
     yield from of_freezing(raw)
+    yield from of_lengths(mapping(raw.get("data")))
     yield from of_class_weights(mapping(raw.get("task")), mapping(raw.get("data")))
 
 
@@ -30,7 +31,7 @@ def of_checkpoints(callbacks: dict[str, Any]) -> Iterator[str]:
         yield "callbacks.checkpoint.average=true needs several weights: add callbacks.checkpoint.top_k=5."
     others = [name for name, node in callbacks.items() if str(mapping(node).get("_target_")).endswith(ONES_OWN_AVERAGE)]
     if others:
-        yield f"callbacks.checkpoint.average=true and callbacks.{others[0]} are both the average that is tested; use one."
+        yield f"callbacks.checkpoint.average and callbacks.{others[0]} are each the average that is tested; use one."
 
 
 def of_freezing(raw: dict[str, Any]) -> Iterator[str]:
@@ -51,6 +52,12 @@ def of_freezing(raw: dict[str, Any]) -> Iterator[str]:
     several = isinstance(trainer.get("devices"), int) and trainer["devices"] > 1
     if epochs and several and trainer.get("strategy") != "ddp_find_unused_parameters_true":
         yield "unfreeze= in several processes needs trainer.strategy=ddp_find_unused_parameters_true."
+
+
+def of_lengths(data: dict[str, Any]) -> Iterator[str]:
+    """Only texts have lengths: a table may be read as numbers."""
+    if data.get("short_first") and "text" in data and data["text"] is None:
+        yield "data.short_first sorts texts by their length: name the column with them, data.text=COLUMN, or leave it out."
 
 
 def of_class_weights(task: dict[str, Any], data: dict[str, Any]) -> Iterator[str]:

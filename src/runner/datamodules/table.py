@@ -15,6 +15,7 @@ from runner.datamodules.parts.tensors import prepare_numbers
 from runner.datamodules.parts.text_pairs import PairedRow, prepare_text_pairs
 from runner.datamodules.parts.texts import TextRow, prepare_texts
 from runner.datamodules.text_data import TextData
+from runner.errors import UserError
 from runner.files import rows
 
 log = logging.getLogger(__name__)

@@ -155,7 +155,7 @@ class KeepStatistics(Callback):
 class Unfreeze(Callback):
     """Lets parameters learn from a certain epoch on; a normalisation layer adapts when its own parameters do.
 
-    They are in the optimizer from the beginning, without a gradient until then, so a resumed run finds them as they were.
+    They are in the optimizer from the beginning, without a gradient until then, so a resumed run finds its state.
 
     Args:
         first: the epoch, counted from 1, in which each of some parameters begins to learn.

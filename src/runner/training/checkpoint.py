@@ -26,7 +26,15 @@ from runner.tasks.means import of_all_processes
 from runner.training.epoch_line import epoch_line
 from runner.training.history import History
 from runner.training.interrupt import OutOfTime
-from runner.training.ranking import average, file_of, load_checkpoint, ranked, read_ranking, save_ranked, save_weights_of
+from runner.training.ranking import (
+    average,
+    file_of,
+    load_checkpoint,
+    ranked,
+    read_ranking,
+    save_ranked,
+    save_weights_of,
+)
 
 log = logging.getLogger(__name__)
 

@@ -65,7 +65,7 @@ def save_weights_of(checkpoint: dict, path: Path) -> None:
 
 
 def save_ranked(checkpoint: dict, folder: Path) -> None:
-    """Write the weights of a checkpoint if its epoch is in its ranking, then the ranking; remove what fell out of it."""
+    """Write the weights of a checkpoint whose epoch is in its ranking, and the ranking; remove what fell out of it."""
     ranking = checkpoint.get("ranking", [])
     if not ranking and not (folder / RANKING).exists():
         return
