@@ -57,7 +57,7 @@ def of_freezing(raw: dict[str, Any]) -> Iterator[str]:
 def of_lengths(data: dict[str, Any]) -> Iterator[str]:
     """Only texts have lengths: a table may be read as numbers."""
     if data.get("short_first") and "text" in data and data["text"] is None:
-        yield "data.short_first sorts texts by their length: name the column with them, data.text=COLUMN, or leave it out."
+        yield "data.short_first sorts texts by length: name the column with them, data.text=COLUMN, or leave it out."
 
 
 def of_class_weights(task: dict[str, Any], data: dict[str, Any]) -> Iterator[str]:

@@ -2,8 +2,8 @@
 
 A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the one before, in case the last is damaged) and
 `best.ckpt`: the weights with the best value of the monitored validation metric so far and nothing else, since training
-never continues from there. `tidy` says what stays after the end. All hold plain containers and tensors only, so that
-they load with `weights_only=True`.
+never continues from there. More of the best epochs may be kept too (`runner.training.ranking`). `tidy` says what stays
+after the end. All hold plain containers and tensors only, so that they load with `weights_only=True`.
 """
 
 import logging
@@ -248,7 +248,7 @@ class Checkpoint(callbacks.Checkpoint):
         self.stop_after_minutes = stop_after_minutes
         self.ranking: list[dict] = []
         self.measured: tuple[int, dict[str, float]] = (-1, {})  # step and metrics of the last validation
-        self.began = time.monotonic()
+        self.began, self.first_step = time.monotonic(), 0
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.about: dict[str, Any] = {}  # the configuration and the folder, filled in by the run
@@ -288,8 +288,8 @@ class Checkpoint(callbacks.Checkpoint):
         self.ranking = ranked(self.ranking, found, self.mode, self.top_k)
 
     def time_is_over(self, trainer: Trainer) -> bool:
-        """Whether one of the processes has trained for as long as it may; their clocks differ."""
-        if self.stop_after_minutes is None:
+        """Whether one of the processes, whose clocks differ, has trained for as long as it may, but at least a step."""
+        if self.stop_after_minutes is None or trainer.global_step == self.first_step:
             return False
         late = time.monotonic() - self.began >= 60 * self.stop_after_minutes
         return trainer.strategy.reduce_boolean_decision(late, all=False)
@@ -359,7 +359,7 @@ class Checkpoint(callbacks.Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
-        self.began = self.saved_at
+        self.began, self.first_step = self.saved_at, self.saved_step
         if self.restored is not None:  # as late as possible: no random number may be drawn before the first step
             if trainer.fit_loop.restarted_mid_epoch:  # Lightning leaves this out, and with it what it sets for an epoch
                 for callback in callbacks_of(trainer):
