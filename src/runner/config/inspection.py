@@ -42,7 +42,7 @@ PLAIN = {
     "resume": "str | None",
     "init_from": "str | None",
     "freeze": "list[str]",
-    "unfreeze": "dict[str, int]",
+    "unfreeze": "dict[str, int] | None",
     "lr_find": "bool",
     "find_batch_size": "bool",
     "allow": "list[str] | str",
