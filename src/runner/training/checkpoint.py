@@ -216,7 +216,7 @@ class Checkpoint(callbacks.Checkpoint):
         every_n_minutes: also save after this many minutes, above 0; None = at the end of epochs only.
         keep: what a finished run keeps: "resume" = the best weights and what training it longer needs, "best" = the
             best weights alone. Until then everything that resuming needs is there.
-        top_k: of how many of the best epochs the weights are kept, at least 1 (see `runner.training.ranking`).
+        top_k: of how many of the best epochs the weights are kept, at least 1; see `runner.training.ranking`.
         average: whether the mean of these weights is what is tested and used, in place of the best.
         stop_after_minutes: after this many minutes of training the run saves a checkpoint and ends, above 0, to be
             continued with resume=; None = never.
