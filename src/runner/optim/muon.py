@@ -69,7 +69,7 @@ class MuonAdamW(Optimizer):
         self.share()
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:
+    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
         """Take one step; return what the closure returns, if there is one."""
         loss = None
         if closure is not None:
