@@ -7,7 +7,7 @@ one learning rate, since the steps of Muon are made as large as those of AdamW u
 arXiv:2502.16982, section 2.2).
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import torch
@@ -69,7 +69,7 @@ class MuonAdamW(Optimizer):
         self.share()
 
     @torch.no_grad()
-    def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
+    def step(self, closure=None):  # without annotations, as in torch, whose overloads no single one fits
         """Take one step; return what the closure returns, if there is one."""
         loss = None
         if closure is not None:
