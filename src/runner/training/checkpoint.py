@@ -283,7 +283,7 @@ class Checkpoint(callbacks.Checkpoint):
     def rank(self, trainer: Trainer, score: float | None) -> None:
         """Put this epoch in its place among the best few."""
         step, metrics = self.measured
-        found = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "score": score}
+        found: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "score": score}
         found["metrics"] = metrics if step == trainer.global_step else {}  # else of other weights
         self.ranking = ranked(self.ranking, found, self.mode, self.top_k)
 
