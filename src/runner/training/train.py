@@ -73,11 +73,10 @@ def train(
     checkpoint = newest_checkpoint(folder / "checkpoints") if cfg.resume else None
     if cfg.get("init_from") and checkpoint is None:
         warm_start(cfg.init_from, task, data, cfg.tracking.uri, Path.cwd() / "outputs")
-    frozen = KeepStatistics(freeze(task, cfg.get("freeze") or []))
-    unfreeze = Unfreeze(first_epochs(task, cfg.get("unfreeze") or {}))
+    frozen = [KeepStatistics(freeze(task, cfg.get("freeze") or [])), Unfreeze(first_epochs(task, cfg.get("unfreeze")))]
     find_settings(cfg, folder, task, data, record)
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
-    callbacks = [progress, frozen, unfreeze, *([stop] if stop else []), *pruning(folder)]
+    callbacks = [progress, *frozen, *([stop] if stop else []), *pruning(folder)]
     callbacks += build_callbacks(cfg.callbacks, resuming=checkpoint is not None)
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:

@@ -177,12 +177,12 @@ def normalising(net: "nn.Module") -> list[tuple["nn.Module", list["Tensor"]]]:
     return [each for each in found if each[1]]
 
 
-def first_epochs(task: "Task", patterns: Mapping[str, int]) -> dict["Tensor", int]:
+def first_epochs(task: "Task", patterns: Mapping[str, int] | None) -> dict["Tensor", int]:
     """Return the epoch, counted from 1, in which each parameter that is named by a pattern begins to learn.
 
     Args:
         task: the objective with its net; what `freeze` has frozen stays so.
-        patterns: as in `freeze`, each with an epoch; where several match a parameter, the last one counts.
+        patterns: as in `freeze`, each with an epoch; where several match a parameter, the last one counts. None = none.
 
     Raises:
         UserError: a pattern matches nothing, or nothing would learn in the first epoch.
