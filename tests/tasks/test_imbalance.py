@@ -20,7 +20,15 @@ from runner.errors import UserError
 from runner.inference.bundle import load_bundle
 from runner.inference.predictor import Predictor
 from runner.tasks.classification import Classification
-from runner.tasks.imbalance import best_threshold, class_counts, class_weights, remedies, row_weights, set_output_bias
+from runner.tasks.imbalance import (
+    best_threshold,
+    class_counts,
+    class_weights,
+    remedies,
+    row_weights,
+    set_output_bias,
+    weights_by_hand,
+)
 from runner.training.train import train
 
 TARGETS = torch.tensor([0] * 90 + [1] * 9 + [2] * 1)
@@ -30,6 +38,30 @@ def test_weights_are_total_over_classes_times_rows():
     weights = class_weights(class_counts(TARGETS, 3))
     torch.testing.assert_close(weights, torch.tensor([100 / 270, 100 / 27, 100 / 3]))
     assert weights[TARGETS].mean().item() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(("given", "weights"), [([1, 3, 0], [1, 3, 0]), ({"rare": 5}, [1, 1, 5]), ({}, [1, 1, 1])])
+def test_weights_by_hand(given, weights):
+    assert weights_by_hand(given, ["a", "b", "rare"], 3).tolist() == weights
+
+
+@pytest.mark.parametrize(("given", "message"), [
+    ([1, 2], "expected 3 numbers, one for each class"),
+    ([1, -1, 1], "none below 0"),
+    ({"rar": 2}, "there is no class 'rar'. Did you mean \"rare\""),
+])  # fmt: skip
+def test_weights_that_cannot_be(given, message):
+    with pytest.raises(UserError, match=message):
+        weights_by_hand(given, ["a", "b", "rare"], 3)
+
+
+def test_weights_by_hand_are_those_of_the_loss(tmp_path, no_figures):
+    """A class of weight 0 is not learnt, and the model that is stored has the weights too."""
+    train(settings("mlp", "task.class_weights={setosa: 0}", "optim.lr=0.05"), tmp_path)
+    task, _, _ = load_bundle(tmp_path / "model")
+    assert task.class_weights.tolist() == [0, 1, 1]
+    logits, target = torch.tensor([[0.0, 1, 2], [3, 1, 0]]), torch.tensor([2, 0])
+    assert task.scalars(logits, target)["loss"] == nn.functional.cross_entropy(logits[:1], target[:1]) / 2
 
 
 def test_a_class_without_rows_has_finite_weight():

@@ -11,12 +11,15 @@ from pathlib import Path
 import pytest
 import torch
 from omegaconf import OmegaConf
+from safetensors.torch import load_file
 from small_runs import KillAt, Points, SignalAt, outcome, resumed, settings, stopped
 
 from runner.errors import UserError
 from runner.training.checkpoint import load_checkpoint
+from runner.training.interrupt import OutOfTime
 from runner.training.resume import changes, resumed_command
 from runner.training.train import train
+from runner.verbs.evaluate import on_split
 
 SAVES = "callbacks.checkpoint.every_n_steps={}"
 # moment -> (hook, how many times it is let pass); five steps an epoch, three epochs
@@ -54,6 +57,11 @@ def whole(tmp_path_factory):
 def timeless(points: list) -> list[tuple[int, dict]]:
     """Points of the curve without the speed."""
     return [(step, {name: value for name, value in values.items() if "second" not in name}) for step, values in points]
+
+
+def net_of(folder: Path) -> dict[str, torch.Tensor]:
+    """The weights that a run keeps for use."""
+    return load_file(folder / "model" / "weights.safetensors")
 
 
 def check_exact(whole: tuple, folder: Path, record: Points) -> None:
@@ -116,6 +124,62 @@ def test_other_models_go_on_exactly(whole, tmp_path, no_figures, net, moment):
     record = Points()
     resumed(cfg, tmp_path, record)
     check_exact(whole(net, *overrides), tmp_path, record)
+
+
+CHOICES = [
+    "textcnn callbacks=ema callbacks.ema.decay=0.8",
+    "char_rnn callbacks=ema callbacks.ema.decay=0.8",
+    "textcnn callbacks=swa callbacks.swa.swa_epoch_start=1",
+    "char_rnn callbacks=swa callbacks.swa.swa_epoch_start=1",
+    "textcnn data.short_first=2",
+    "textcnn unfreeze={embedding:2,convolutions:3}",
+    "gpt optim=muon",
+]
+
+
+@pytest.mark.parametrize("net", CHOICES)
+def test_choices_of_training_go_on_exactly(whole, tmp_path, no_figures, net):
+    """Killed between two steps of the second epoch."""
+    net, *overrides = [*net.split(), SAVES.format(1)]
+    cfg = settings(net, *overrides)
+    assert stopped(cfg, tmp_path, KillAt("on_train_batch_start", 8), Points())
+    record = Points()
+    resumed(cfg, tmp_path, record)
+    check_exact(whole(net, *overrides), tmp_path, record)
+
+
+@pytest.mark.parametrize("net", [net for net in CHOICES if "callbacks=" in net])
+def test_the_average_is_what_is_tested(whole, tmp_path, net):
+    net, *overrides = [*net.split(), SAVES.format(1)]
+    folder = whole(net, *overrides)[-1]
+    best, last = (load_checkpoint(folder / "checkpoints" / f"{name}.ckpt") for name in ("best", "last"))
+    if "callbacks=swa" in overrides:
+        (state,) = (each for name, each in last["callbacks"].items() if "Stochastic" in name)
+        average = state["average_model_state"]
+    else:
+        average, trained = last["state_dict"], last["current_model_state"]
+        assert any(not torch.equal(average[f"net.{name}"], trained[f"net.{name}"]) for name in net_of(folder))
+    for name, value in net_of(folder).items():
+        assert torch.equal(best["state_dict"][f"net.{name}"], value)
+        if best["epoch"] >= last["epoch"]:
+            assert torch.equal(average[f"net.{name}"], value)
+    assert on_split(folder, "test", {}) == 0, "the metrics of the run are those of the weights that it keeps"
+
+
+def test_a_run_whose_time_is_over_saves_ends_and_goes_on_exactly(whole, tmp_path, no_figures, capfd):
+    cfg = settings("mlp", "callbacks.checkpoint.stop_after_minutes=1e-9")
+    steps = []
+    for _ in range(20):
+        resuming = "this" if (tmp_path / "checkpoints").exists() else None
+        try:
+            train(OmegaConf.merge(cfg, {"resume": resuming}), tmp_path, Points())
+        except OutOfTime as ended:
+            assert ended.exit_code == 143 and str(ended) == "callbacks.checkpoint.stop_after_minutes"
+            steps.append(load_checkpoint(tmp_path / "checkpoints" / "last.ckpt")["global_step"])
+        else:
+            break
+    assert steps == [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14]
+    assert outcome(tmp_path) == whole("mlp")[0]
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,13 @@
 """Weights of another run in another net, and frozen weights."""
 
 import logging
+from itertools import pairwise
+from types import SimpleNamespace
 
 import pytest
 import torch
 from omegaconf import OmegaConf
+from pytorch_lightning import Callback
 from recorded_runs import composed, inside
 from safetensors.torch import load_file, save_file
 from small_runs import LIMITS, KillAt, Points, outcome, resumed, settings, small, stopped
@@ -13,10 +16,10 @@ from torch import nn
 from runner.build import build_task
 from runner.errors import UserError
 from runner.tracking.find import find_run
-from runner.training.callbacks import KeepStatistics
+from runner.training.callbacks import KeepStatistics, Unfreeze
 from runner.training.job import run_recorded
 from runner.training.train import train
-from runner.training.warm_start import freeze, lasting_name, take, warm_start
+from runner.training.warm_start import first_epochs, freeze, lasting_name, take, warm_start
 
 
 @pytest.fixture(scope="module")
@@ -165,3 +168,49 @@ def test_copies_of_a_net_are_all_meant(tmp_path):
     save_file({"weight": torch.ones(2, 2)}, tmp_path / "weights.safetensors")
     warm_start(str(tmp_path), task, type("Data", (), {"state": lambda self: {}})(), None, tmp_path)
     assert all(net.weight.sum() == 4 for net in nets)
+
+
+# Parameters that learn later.
+
+
+def test_layers_begin_to_learn_one_after_the_other(tmp_path, no_figures, caplog):
+    class Keep(Callback):
+        def __init__(self):
+            self.seen: list[dict] = []
+
+        def on_train_epoch_end(self, trainer, module) -> None:
+            self.seen.append({name: value.clone() for name, value in module.net.state_dict().items()})
+
+    keep, cfg = Keep(), settings("textcnn", "unfreeze={convolutions:2,embedding:3}")
+    with caplog.at_level(logging.INFO):
+        train(cfg, tmp_path, stop=keep)
+    moved = [
+        {name.split(".")[0] for name in now if not torch.equal(now[name], before[name])}
+        for before, now in pairwise(keep.seen)
+    ]
+    assert moved == [{"convolutions", "output"}, {"convolutions", "embedding", "output"}]
+    assert "epoch 3: 1 more parameter learns" in caplog.text
+
+
+def test_of_several_patterns_the_last_counts_and_frozen_stays_frozen():
+    task = build_task(settings("mlp"))
+    task.net = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.Linear(4, 2))
+    freeze(task, ["0.bias"])
+    first = first_epochs(task, {"*": 4, "1": 2, "2": 1})
+    names = {name: first.get(parameter) for name, parameter in task.net.named_parameters()}
+    assert names == {"0.weight": 4, "0.bias": None, "1.weight": 2, "1.bias": 2, "2.weight": 1, "2.bias": 1}
+    trainer = SimpleNamespace(current_epoch=0)
+    for trainer.current_epoch, learning in enumerate([["2"], ["1", "2"], ["1", "2"], ["0", "1", "2"]]):
+        task.train()
+        Unfreeze(first).on_train_epoch_start(trainer, task)
+        assert sorted({name[0] for name, each in task.net.named_parameters() if each.requires_grad}) == learning
+        assert task.net[1].training == ("1" in learning)
+
+
+@pytest.mark.parametrize(("patterns", "message"), [
+    ({"embeding": 2}, r"unfreeze=\{embeding:2\}: no parameter of TextCNN has such a name\. Did you mean \"embedding"),
+    ({"*": 2}, "nothing of TextCNN would learn in the first epoch"),
+])  # fmt: skip
+def test_what_cannot_be_unfrozen_is_said(patterns, message):
+    with pytest.raises(UserError, match=message):
+        first_epochs(build_task(settings("textcnn")), patterns)

@@ -8,6 +8,7 @@ from tables import write_csv
 
 from runner.errors import UserError
 from runner.verbs.evaluate import Evaluate
+from runner.verbs.predict import Predict
 
 
 def test_the_runs_own_data_is_scored_again(recorded, capsys) -> None:
@@ -15,6 +16,18 @@ def test_the_runs_own_data_is_scored_again(recorded, capsys) -> None:
     assert "test/accuracy" in capsys.readouterr().out
     with pytest.raises(UserError, match="label= goes with input=FILE"):
         called(recorded, Evaluate(run="csv", label="x"))
+
+
+def test_other_weights_of_a_run(recorded, capsys) -> None:
+    """The run kept its best alone, which is place 1: on the validation split, unless another one is typed."""
+    assert called(recorded, Evaluate(run="csv", checkpoint="1")) == 0
+    assert called(recorded, Evaluate(run="csv", checkpoint="1", split="test")) == 0
+    printed = capsys.readouterr().out
+    assert "checkpoint=1" in printed and "val/accuracy" in printed and "test/accuracy" in printed
+    with pytest.raises(UserError, match=r"checkpoint=2: .* has kept no such weights\. Allowed: 1\."):
+        called(recorded, Evaluate(run="csv", checkpoint="2"))
+    with pytest.raises(UserError, match="has kept no such weights"):
+        called(recorded, Predict(run="csv", checkpoint="average", row=("text=fine",)))
 
 
 def test_a_measure_is_one_of_the_objective(recorded) -> None:

@@ -10,6 +10,7 @@ from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseExce
 
 from runner.config.annotations import Kind, fits, kinds_of, named, words
 from runner.config.bounds import outside, stated
+from runner.config.combinations import clashes
 from runner.config.findings import Findings, list_keys
 from runner.config.nodes import absent_variable, as_dict, walk
 from runner.config.pairing import Pair, references
@@ -41,6 +42,7 @@ PLAIN = {
     "resume": "str | None",
     "init_from": "str | None",
     "freeze": "list[str]",
+    "unfreeze": "dict[str, int] | None",
     "lr_find": "bool",
     "find_batch_size": "bool",
     "allow": "list[str] | str",
@@ -139,6 +141,8 @@ class Inspection:
         for key, raw in self.raw.items():
             for path, value in walk(self.resolve(raw, self.cfg, key, key), key):
                 self.check_node(path, value)
+        for problem in clashes(self.raw):
+            self.report(problem)
 
     def holds_a_secret(self, path: str, value: str) -> str:
         """Explain where a password belongs: the value of a setting is written into the record of the run."""

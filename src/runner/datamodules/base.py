@@ -302,5 +302,5 @@ class DataModule(LightningDataModule):
     def _loader(self, rows: Split, batch_size: int, shuffle: bool = False) -> Loader:
         rank, world_size = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         weights = self.row_weights if shuffle else None
-        bucket = getattr(self, "bucket", False)  # a setting of texts
-        return Loader(rows, batch_size, shuffle, self.seed, rank, world_size, weights, bucket)
+        bucket, short_first = getattr(self, "bucket", False), getattr(self, "short_first", 0)  # settings of texts
+        return Loader(rows, batch_size, shuffle, self.seed, rank, world_size, weights, bucket, short_first)

@@ -52,6 +52,7 @@ class QuestionData(DataModule):
         tokenizer: space, word, regex, penn, or the dotted path of a function text -> tokens.
         min_count: words rarer than this in the training split become UNK, at least 1.
         bucket: whether documents of similar length come together in a training batch, so that there is less padding.
+        short_first: in this many epochs at the beginning the documents come from short to long, at least 0.
     """
 
     vocab_size: int = 10_000
@@ -59,6 +60,7 @@ class QuestionData(DataModule):
     tokenizer: str = "word"
     min_count: int = 1
     bucket: bool = True
+    short_first: int = 0
 
     def find_questions(self) -> FoundRows[RawQuestion]:
         """Return where the questions come from.

@@ -48,6 +48,7 @@ class PairData(DataModule):
         tgt_max_len: target tokens that are kept, the two marks included, at least 3.
         min_count: tokens rarer than this in the training split become UNK, at least 1.
         bucket: whether pairs of similar length come together in a training batch, so that there is less padding.
+        short_first: in this many epochs at the beginning the pairs come from short to long, at least 0.
         batch_tokens: tokens of a training batch, at least 1; source, target and padding together: as many pairs of
             similar length as fit. None = batch_size pairs.
         bleu_tokenizer: how BLEU cuts a target into words: 13a (most languages), zh, ja-mecab, char or none.
@@ -62,6 +63,7 @@ class PairData(DataModule):
     tgt_max_len: int = 50
     min_count: int = 1
     bucket: bool = True
+    short_first: int = 0
     batch_tokens: int | None = None
     bleu_tokenizer: str = "13a"
 

@@ -51,6 +51,7 @@ class Squad(DataModule):
         max_len: words of question, text and three marks in a row, at least 5; a longer text is read in several rows.
         min_count: words rarer than this in the training split become UNK, at least 1.
         bucket: whether rows of similar length come together in a training batch, so that there is less padding.
+        short_first: in this many epochs at the beginning the rows come from short to long, at least 0.
     """
 
     path: str | None = None
@@ -60,6 +61,7 @@ class Squad(DataModule):
     max_len: int = 384
     min_count: int = 1
     bucket: bool = True
+    short_first: int = 0
 
     @property
     def text_settings(self) -> TextSettings:

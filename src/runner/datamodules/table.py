@@ -15,6 +15,7 @@ from runner.datamodules.parts.tensors import prepare_numbers
 from runner.datamodules.parts.text_pairs import PairedRow, prepare_text_pairs
 from runner.datamodules.parts.texts import TextRow, prepare_texts
 from runner.datamodules.text_data import TextData
+from runner.errors import UserError
 from runner.files import rows
 
 log = logging.getLogger(__name__)
@@ -55,6 +56,8 @@ class Table(TextData):
     def __post_init__(self) -> None:
         super().__post_init__()
         self.bucket = self.bucket and self.text is not None
+        if self.short_first and self.text is None:
+            raise UserError("data.short_first sorts texts by length, and this table is read as numbers: leave it out")
 
     @property
     def reading(self) -> rows.Settings:

@@ -25,6 +25,7 @@ class TaggedData(DataModule):
         tokenizer: what cuts each word into pieces, of which the first has the tag: wordpiece, bpe, or the folder of a
             run or of a pretrained model. None = words stay whole.
         bucket: whether sentences of similar length come together in a training batch, so that there is less padding.
+        short_first: in this many epochs at the beginning the sentences come from short to long, at least 0.
     """
 
     num_tags: int
@@ -33,6 +34,7 @@ class TaggedData(DataModule):
     min_count: int = 1
     tokenizer: str | None = None
     bucket: bool = True
+    short_first: int = 0
 
     words: ClassVar[str] = "regex"  # what cuts a text without tags into words
 

@@ -23,6 +23,7 @@ class TextData(DataModule):
         sentence_len: places of a sentence, at least 1, for models that read sentence by sentence; the rest of a longer
             one is a sentence of its own. None = a text is one row of words.
         bucket: whether texts of similar length come together in a training batch, so that there is less padding.
+        short_first: in this many epochs at the beginning the texts come from short to long, at least 0.
     """
 
     vocab_size: int = 10_000
@@ -34,6 +35,7 @@ class TextData(DataModule):
     stem: str | None = None
     sentence_len: int | None = None
     bucket: bool = False
+    short_first: int = 0
 
     def encoded(self, column: str = "text") -> TextSettings:
         """How the texts of a raw column are encoded."""

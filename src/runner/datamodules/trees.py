@@ -100,6 +100,7 @@ class Trees(DataModule):
         vocab_size: at most this many tokens in the vocabulary, including PAD and UNK, at least 3.
         min_count: words rarer than this in the training split become UNK, at least 1.
         bucket: whether trees of similar size come together in a training batch.
+        short_first: in this many epochs at the beginning the trees come from short to long, at least 0.
     """
 
     path: str | None = None
@@ -112,6 +113,7 @@ class Trees(DataModule):
     vocab_size: int = 20_000
     min_count: int = 1
     bucket: bool = False
+    short_first: int = 0
 
     def prepare(self) -> Prepared:
         trees, texts, own, source = self.read() if self.path else self.make()

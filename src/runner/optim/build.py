@@ -35,6 +35,8 @@ def optimizer_builder(optim: DictConfig, precision: str | int | None = None) -> 
 
     def build(trained: nn.Module | Iterable[Tensor]) -> Optimizer:
         groups = parameter_groups(trained)
+        if hasattr(optimizer, "divide"):  # it treats kinds of parameters differently
+            groups = optimizer.divide(groups, trained)
         on_cpu = all(parameter.device.type == "cpu" for group in groups for parameter in group["params"])
         fused = {"fused": True} if may_fuse and (on_cpu or optimizer not in FUSED_ON_CPU_ONLY) else {}
         with refusals(optim, "optim"):

@@ -30,7 +30,7 @@ from runner.figures.images import Mistakes, image_figures
 from runner.tasks.answers import class_answers, class_columns, class_names
 from runner.tasks.attended import attended_words
 from runner.tasks.base import Task
-from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies
+from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies, weights_by_hand
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.tasks.means import Scalars
 from runner.tasks.own_metrics import add_metrics
@@ -47,6 +47,8 @@ class Classification(Task):
         label_smoothing: share of the target probability spread over all classes, in [0, 1]; of cross_entropy.
         imbalance: what training does about rare classes: output bias, class weights, oversampling, the focal loss, or a
             list of them (see `runner.tasks.imbalance`).
+        class_weights: the loss of an example is multiplied by the weight of its class, in training and in val/loss: one
+            for each class in the order of their numbers, or {class: weight}, where those that are left out weigh 1.
         threshold: how one of two classes is chosen: by the larger logit ("argmax"), or by the probability with the
             best balanced accuracy on the validation split ("validation").
         metrics: further ones, {name: node with `_target_`}; they are given probabilities (B, K) and classes (B,).
@@ -62,6 +64,7 @@ class Classification(Task):
         loss: ClassLoss | DottedPath = "cross_entropy",
         label_smoothing: float = 0.0,
         imbalance: Remedy | list[Remedy] = "none",
+        class_weights: list[float] | Mapping[str, float] | None = None,
         threshold: Literal["argmax", "validation"] = "argmax",
         metrics: Mapping[str, Any] | None = None,
     ):
@@ -75,6 +78,9 @@ class Classification(Task):
         self.num_classes = num_outputs
         self.remedies = remedies(imbalance)
         self.loss = class_loss(loss, num_outputs, label_smoothing, focal="focal" in self.remedies)
+        if class_weights is not None and "class_weight" in self.remedies:
+            raise UserError("task.imbalance=class_weight computes what task.class_weights gives: use one of them")
+        self.given_weights = class_weights
         self.register_buffer("class_weights", None)  # (K,)
         self.threshold = Threshold() if threshold == "validation" else None
         self.data: DataModule | None = None
@@ -101,6 +107,8 @@ class Classification(Task):
         self.data, self.class_names = data, data.class_names
         if self.remedies and data.is_set_up:
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
+        if self.given_weights is not None and data.is_set_up:
+            self.class_weights = weights_by_hand(self.given_weights, class_names(data), self.num_classes)
 
     def step(self, batch: Any) -> Scalars:
         return self.with_own_losses(batch, self.scalars)

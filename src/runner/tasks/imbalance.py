@@ -7,6 +7,7 @@ Sources: class weights total / (K * n): King and Zeng 2001, as in scikit-learn; 
 naive Bayes; focal loss: Lin et al. 2017, section 4.1 of which sets the output bias, too.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -62,6 +63,28 @@ def class_counts(targets: Tensor, num_classes: int) -> Tensor:
 def class_weights(counts: Tensor) -> Tensor:
     """total / (K * n) for each class of n rows, float32 (K,): equal weight for all classes, mean weight 1."""
     return (counts.sum() / (len(counts) * counts)).float()
+
+
+def weights_by_hand(given: Sequence[float] | Mapping[str, float], names: Sequence[str], num_classes: int) -> Tensor:
+    """Return the class weights that a person has chosen, float32 (K,).
+
+    Args:
+        given: one for each class, or {class: weight}; the others weigh 1.
+        names: of the classes.
+        num_classes: number of classes K.
+    """
+    if isinstance(given, Mapping):
+        for name in given:
+            if str(name) not in names:
+                raise UserError(f"task.class_weights: there is no class {name!r}.{closest(str(name), names)} "
+                                f"Allowed: {', '.join(names)}")  # fmt: skip
+        by_name = {str(name): weight for name, weight in given.items()}
+        given = [by_name.get(name, 1.0) for name in names]
+    weights = torch.tensor(list(given), dtype=torch.float32)
+    if len(weights) != num_classes or not (weights >= 0).all() or not weights.sum() > 0:
+        raise UserError(f"task.class_weights={list(given)}: expected {num_classes} numbers, one for each class "
+                        f"({', '.join(names)}), none below 0 and not all 0")  # fmt: skip
+    return weights
 
 
 def row_weights(targets: Tensor, counts: Tensor) -> Tensor:

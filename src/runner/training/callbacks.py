@@ -7,7 +7,8 @@ from typing import Any, Literal, cast
 
 from omegaconf import DictConfig
 from pytorch_lightning import Callback, LightningModule, Trainer, callbacks
-from torch import nn
+from pytorch_lightning.strategies import DDPStrategy, SingleDeviceStrategy
+from torch import Tensor, nn
 
 from runner.config.instances import instance
 from runner.errors import UserError
@@ -15,6 +16,7 @@ from runner.files.progress import Wait, foot
 from runner.tasks.loop import Loop
 from runner.training.checkpoint import Checkpoint, callbacks_of, can_save, monitored
 from runner.training.interrupt import Interrupt
+from runner.training.warm_start import normalising
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +25,7 @@ INSTEAD: dict[type[Callback], str] = {
     callbacks.ProgressBar: "a run shows its own progress on a terminal",
     callbacks.LearningRateFinder: "type lr_find=true",
     callbacks.BatchSizeFinder: "type find_batch_size=true",
-    callbacks.BackboneFinetuning: "type freeze=[PATTERN], such as freeze=[embedding.*]",
+    callbacks.BackboneFinetuning: "type freeze=[PATTERN], such as freeze=[embedding.*], or unfreeze={PATTERN:EPOCH}",
     callbacks.OnExceptionCheckpoint: "every run saves checkpoints, and resume=last continues one that failed",
 }
 FORGETFUL = (callbacks.ModelPruning, callbacks.SpikeDetection)  # their state does not come back from a checkpoint
@@ -148,6 +150,36 @@ class KeepStatistics(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         for layer in self.layers:
             layer.eval()
+
+
+class Unfreeze(Callback):
+    """Lets parameters learn from a certain epoch on; a normalisation layer adapts when its own parameters do.
+
+    They are in the optimizer from the beginning, without a gradient until then, so a resumed run finds its state.
+
+    Args:
+        first: the epoch, counted from 1, in which each of some parameters begins to learn.
+    """
+
+    def __init__(self, first: dict[Tensor, int]):
+        self.first = first
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        strategy = trainer.strategy
+        unused = isinstance(strategy, DDPStrategy) and strategy._ddp_kwargs.get("find_unused_parameters")
+        if self.first and not unused and not isinstance(strategy, SingleDeviceStrategy):
+            raise UserError("unfreeze= in several processes needs trainer.strategy=ddp_find_unused_parameters_true")
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        epoch = trainer.current_epoch + 1
+        for parameter, first in self.first.items():
+            parameter.requires_grad_(epoch >= first)
+        for net in cast(Loop, pl_module).trained() if self.first else ():
+            for layer, own in normalising(net):
+                if any(each in self.first for each in own):
+                    layer.train(any(each.requires_grad for each in own))
+        if begins := sum(first == epoch for first in self.first.values()):
+            log.info("epoch %d: %d more parameter%s learn%s", epoch, begins, "s" * (begins > 1), "s" * (begins == 1))
 
 
 class Compiled(Callback):

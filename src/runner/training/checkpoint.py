@@ -2,8 +2,8 @@
 
 A run folder's `checkpoints/` holds `last.ckpt`, `previous.ckpt` (the one before, in case the last is damaged) and
 `best.ckpt`: the weights with the best value of the monitored validation metric so far and nothing else, since training
-never continues from there. `tidy` says what stays after the end. All hold plain containers and tensors only, so that
-they load with `weights_only=True`.
+never continues from there. More of the best epochs may be kept too (`runner.training.ranking`). `tidy` says what stays
+after the end. All hold plain containers and tensors only, so that they load with `weights_only=True`.
 """
 
 import logging
@@ -12,7 +12,6 @@ import random
 import threading
 import time
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any, Literal
 
 import numpy as np
@@ -26,9 +25,18 @@ from runner.files.atomic import replacing
 from runner.tasks.means import of_all_processes
 from runner.training.epoch_line import epoch_line
 from runner.training.history import History
+from runner.training.interrupt import OutOfTime
+from runner.training.ranking import (
+    average,
+    file_of,
+    load_checkpoint,
+    ranked,
+    read_ranking,
+    save_ranked,
+    save_weights_of,
+)
 
 log = logging.getLogger(__name__)
-OF_THE_BEST = ("state_dict", "epoch", "global_step", "about", "pytorch-lightning_version")
 
 
 def random_state() -> dict:
@@ -51,14 +59,6 @@ def set_random_state(state: dict) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] and torch.cuda.is_available():
         torch.cuda.set_rng_state_all(state["cuda"])
-
-
-def load_checkpoint(path: Path) -> dict:
-    """Return a checkpoint, on the CPU, without running any code that it may contain."""
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except UnpicklingError as error:
-        raise UserError(f"{path} is refused: it holds objects that could run code when read") from error
 
 
 def newest_checkpoint(folder: Path) -> Path | None:
@@ -149,6 +149,8 @@ class AtomicWriter(CheckpointIO):
                 torch.save(checkpoint, file)
             if checkpoint["best"]:
                 save_best(checkpoint, path.parent)
+            if own:
+                save_ranked(checkpoint, path.parent)
         except Exception as error:  # of this thread: `wait` raises it in the training
             self.error = error
 
@@ -173,8 +175,7 @@ class AtomicWriter(CheckpointIO):
 
 def save_best(checkpoint: dict, folder: Path) -> None:
     """Write the weights of a checkpoint as the best ones."""
-    with replacing(folder / "best.ckpt") as file:
-        torch.save({name: checkpoint[name] for name in OF_THE_BEST if name in checkpoint}, file)
+    save_weights_of(checkpoint, folder / "best.ckpt")
 
 
 def tidy(folder: Path, keep: str) -> None:
@@ -188,6 +189,7 @@ def tidy(folder: Path, keep: str) -> None:
         (folder / f"{name}.ckpt").unlink(missing_ok=True)
     purposes = {"last": "to train it longer", "best": "the best weights"}
     kept = [(folder / f"{name}.ckpt", purpose) for name, purpose in purposes.items()]
+    kept += [(folder / file_of(entry), f"place {place}") for place, entry in enumerate(read_ranking(folder), start=1)]
     told = [f"{path.name} ({path.stat().st_size / 1e6:.1f} MB, {why})" for path, why in kept if path.exists()]
     if told:
         log.info("kept in checkpoints/: %s", ", ".join(told))
@@ -214,6 +216,13 @@ class Checkpoint(callbacks.Checkpoint):
         every_n_minutes: also save after this many minutes, above 0; None = at the end of epochs only.
         keep: what a finished run keeps: "resume" = the best weights and what training it longer needs, "best" = the
             best weights alone. Until then everything that resuming needs is there.
+        top_k: of how many of the best epochs the weights are kept, at least 1; see `runner.training.ranking`.
+        average: whether the mean of these weights is what is tested and used, in place of the best.
+        stop_after_minutes: after this many minutes of training the run saves a checkpoint and ends, above 0, to be
+            continued with resume=; None = never.
+
+    Raises:
+        UserError: an average of one is asked for.
     """
 
     def __init__(
@@ -223,12 +232,23 @@ class Checkpoint(callbacks.Checkpoint):
         every_n_steps: int | None = None,
         every_n_minutes: float | None = None,
         keep: Literal["resume", "best"] = "resume",
+        top_k: int = 1,
+        average: bool = False,
+        stop_after_minutes: float | None = None,
     ):
+        if average and top_k < 2:
+            raise UserError("callbacks.checkpoint.average=true needs several weights: callbacks.checkpoint.top_k=5")
         self.monitor = monitor
         self.mode = mode
         self.every_n_steps = every_n_steps
         self.every_n_minutes = every_n_minutes
         self.keep = keep
+        self.top_k = top_k
+        self.average = average
+        self.stop_after_minutes = stop_after_minutes
+        self.ranking: list[dict] = []
+        self.measured: tuple[int, dict[str, float]] = (-1, {})  # step and metrics of the last validation
+        self.began, self.first_step = time.monotonic(), 0
         self.best_score: float | None = None
         self.best_epoch: int | None = None
         self.about: dict[str, Any] = {}  # the configuration and the folder, filled in by the run
@@ -251,15 +271,42 @@ class Checkpoint(callbacks.Checkpoint):
             self.score = None
             if score is None:
                 return False
+            self.rank(trainer, score)
             best = self.best_score
             if best is not None and not math.isnan(best) and not (score < best if self.mode == "min" else score > best):
                 return False
+        else:
+            self.rank(trainer, None)
         self.best_score, self.best_epoch = score, trainer.current_epoch
         return True
 
+    def rank(self, trainer: Trainer, score: float | None) -> None:
+        """Put this epoch in its place among the best few."""
+        step, metrics = self.measured
+        found: dict[str, Any] = {"epoch": trainer.current_epoch + 1, "step": trainer.global_step, "score": score}
+        found["metrics"] = metrics if step == trainer.global_step else {}  # else of other weights
+        self.ranking = ranked(self.ranking, found, self.mode, self.top_k)
+
+    def time_is_over(self, trainer: Trainer) -> bool:
+        """Whether one of the processes, whose clocks differ, has trained for as long as it may, but at least a step."""
+        if self.stop_after_minutes is None or trainer.global_step == self.first_step:
+            return False
+        late = time.monotonic() - self.began >= 60 * self.stop_after_minutes
+        return trainer.strategy.reduce_boolean_decision(late, all=False)
+
+    def end_the_run(self, trainer: Trainer) -> None:
+        """End a run whose time is over, once its checkpoint is on the disk."""
+        trainer.strategy.checkpoint_io.teardown()
+        raise OutOfTime
+
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if trainer.state.fn == "fit" and self.monitor is not None and self.monitor.startswith("val/"):
+        if trainer.state.fn != "fit":
+            return
+        if self.monitor is not None and self.monitor.startswith("val/"):
             self.score = monitored(self.monitor, trainer.callback_metrics)
+        if self.top_k > 1:
+            known = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("val/")}
+            self.measured = trainer.global_step, known
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         best = self.is_best(trainer)
@@ -274,8 +321,15 @@ class Checkpoint(callbacks.Checkpoint):
         if minutes:  # the clocks of several processes differ
             late = time.monotonic() - self.saved_at >= 60 * minutes
             due = trainer.strategy.reduce_boolean_decision(late, all=False) or due
-        if due and can_save(trainer):
+        over = self.time_is_over(trainer)
+        if (due or over) and can_save(trainer):
             self.save(trainer)
+            if over:
+                self.end_the_run(trainer)
+
+    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.time_is_over(trainer):  # the epoch before was saved at its end
+            self.end_the_run(trainer)
 
     def state_dict(self) -> dict:
         return {"best_score": self.best_score, "best_epoch": self.best_epoch, "score": self.score}
@@ -290,16 +344,22 @@ class Checkpoint(callbacks.Checkpoint):
         checkpoint["train_loader"] = loader.state_dict()
         checkpoint["history"] = trainer.logger.history if isinstance(trainer.logger, History) else []
         checkpoint["about"] = self.about
+        checkpoint["ranking"] = self.ranking
 
     def on_load_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict) -> None:
-        if checkpoint["best"] and trainer.is_global_zero:  # the run may have been killed right before that
-            save_best(checkpoint, Path(trainer.default_root_dir, "checkpoints"))
+        self.ranking = checkpoint.get("ranking", [])
+        if trainer.is_global_zero:  # the run may have been killed right before that
+            folder = Path(trainer.default_root_dir, "checkpoints")
+            if checkpoint["best"]:
+                save_best(checkpoint, folder)
+            save_ranked(checkpoint, folder)
         self.restored = checkpoint["random_states"][trainer.global_rank], checkpoint["train_loader"]
         if isinstance(trainer.logger, History):
             trainer.logger.replay(checkpoint["history"])
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self.saved_at, self.saved_step = time.monotonic(), trainer.global_step
+        self.began, self.first_step = self.saved_at, self.saved_step
         if self.restored is not None:  # as late as possible: no random number may be drawn before the first step
             if trainer.fit_loop.restarted_mid_epoch:  # Lightning leaves this out, and with it what it sets for an epoch
                 for callback in callbacks_of(trainer):
@@ -317,6 +377,12 @@ class Checkpoint(callbacks.Checkpoint):
                 log.info("the averaged weights are kept")
                 self.best_score, self.best_epoch = None, trainer.current_epoch
                 self.save(trainer, best=True)
+        if self.average and self.ranking and trainer.is_global_zero:
+            trainer.strategy.checkpoint_io.teardown()  # waits until all of them are written
+            folder = Path(trainer.default_root_dir, "checkpoints")
+            save_best(average(folder, self.ranking), folder)
+            epochs = ", ".join(str(entry["epoch"]) for entry in self.ranking)
+            log.info("the average of the weights after epochs %s is kept", epochs)
 
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.restored is not None:  # killed after its last epoch: Lightning leaves out the end of the training too

@@ -19,6 +19,14 @@ class Interrupted(BaseException):
         return 128 + self.number
 
 
+class OutOfTime(Interrupted):
+    """The run has trained for as long as it may; it ends as if its cluster had sent SIGTERM."""
+
+    def __init__(self) -> None:
+        BaseException.__init__(self, "callbacks.checkpoint.stop_after_minutes")
+        self.number = signal.SIGTERM
+
+
 class Pruned(UserError):
     """The run was stopped because other jobs of its sweep were clearly better at that point."""
 

@@ -68,7 +68,7 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
                 f"{epochs} epochs: trainer.max_epochs={2 * epochs}"
             )
         kept = {path.stem for path in run.folder.glob("checkpoints/*.ckpt")}
-        if kept == {"best"}:
+        if "best" in kept and "last" not in kept:
             raise UserError(
                 f"run {run.id} has kept its best weights alone (callbacks.checkpoint.keep=best), so it cannot be "
                 f"trained longer. Leave resume= out and start from them: init_from={run.id}"

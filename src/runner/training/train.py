@@ -28,14 +28,15 @@ from runner.inference.predictor import PyfuncModel
 from runner.tasks.base import EPOCHS, FILES, Task
 from runner.tracking.find import FILE_WITH_ID
 from runner.tracking.record import Record
-from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal, build_callbacks
+from runner.training.callbacks import KeepStatistics, ShowProgress, StopOnSignal, Unfreeze, build_callbacks
 from runner.training.checkpoint import AtomicWriter, load_checkpoint, newest_checkpoint
 from runner.training.find_settings import find_settings
 from runner.training.history import History
 from runner.training.lightning import PLAIN, profiler, silence
 from runner.training.pruning import pruning
+from runner.training.ranking import RANKING
 from runner.training.steps import Steps
-from runner.training.warm_start import freeze, warm_start
+from runner.training.warm_start import first_epochs, freeze, warm_start
 
 log = logging.getLogger(__name__)
 
@@ -72,10 +73,10 @@ def train(
     checkpoint = newest_checkpoint(folder / "checkpoints") if cfg.resume else None
     if cfg.get("init_from") and checkpoint is None:
         warm_start(cfg.init_from, task, data, cfg.tracking.uri, Path.cwd() / "outputs")
-    frozen = KeepStatistics(freeze(task, cfg.get("freeze") or []))
+    frozen = [KeepStatistics(freeze(task, cfg.get("freeze") or [])), Unfreeze(first_epochs(task, cfg.get("unfreeze")))]
     find_settings(cfg, folder, task, data, record)
     history, progress, writer = History(record), ShowProgress(), AtomicWriter()
-    callbacks = [progress, frozen, *([stop] if stop else []), *pruning(folder)]
+    callbacks = [progress, *frozen, *([stop] if stop else []), *pruning(folder)]
     callbacks += build_callbacks(cfg.callbacks, resuming=checkpoint is not None)
     trainer = build_trainer(cfg, folder, task, history, callbacks, writer)
     if record is not None:
@@ -95,7 +96,7 @@ def train(
     result = metrics | {
         "run_id": record.id if record is not None else None,
         "best_checkpoint": str(folder / "checkpoints" / "best.ckpt") if best else None,
-        "best_epoch": best["epoch"] + 1 if best else None,
+        "best_epoch": min(best["epoch"] + 1, trainer.current_epoch) if best else None,  # an average is made at the end
         "duration_seconds": round(time.time() - started, 3),
     }
     doing("drawing figures and storing the model")  # drawn in every process: the data come from all of them
@@ -228,7 +229,7 @@ def keep(record: Record, folder: Path, metrics: dict[str, float], step: int) -> 
     as_they_are = ("test/", "fit/", "train/samples_per_second")
     kept |= {name: value for name, value in metrics.items() if name.startswith(as_they_are)}
     record.metrics(kept, step=step)
-    for name in ("figures", FILES, "samples.txt", "runner.log"):
+    for name in ("figures", FILES, "samples.txt", "runner.log", f"checkpoints/{RANKING}"):
         if (folder / name).exists():
             record.artifact(folder / name)
 

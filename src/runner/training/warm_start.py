@@ -1,4 +1,5 @@
-"""Starting from the weights of another run (`init_from=RUN_ID|FOLDER`), and keeping some unchanged (`freeze=[...]`).
+"""Starting from the weights of another run (`init_from=RUN_ID|FOLDER`), and keeping some unchanged (`freeze=[...]`), or
+unchanged until an epoch (`unfreeze={PATTERN:EPOCH}`).
 
 Weights are taken by name and shape, so the body of a net fits another one with a different head. They take
 precedence over `vectors=`, which then fill only what the other run lacks. A resumed run takes its weights from its
@@ -148,16 +149,55 @@ def freeze(task: "Task", patterns: Iterable[str]) -> list["nn.Module"]:
     for net in task.trained():
         parameters = dict(net.named_parameters(remove_duplicate=False))
         for pattern in patterns:
-            matching = [name for name in parameters if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]
-            if not matching:
-                raise UserError(
-                    f"freeze=[{pattern}]: no parameter of {type(net).__name__} has such a name."
-                    f"{closest(pattern, parameters)} Its parameters: {', '.join(parameters)}"
-                )
-            for name in matching:
+            for name in matching(net, parameters, pattern, f"freeze=[{pattern}]"):
                 parameters[name].requires_grad_(False)
-        for layer in net.modules():
-            own = list(layer.parameters(recurse=False))
-            if own and getattr(layer, "running_mean", None) is not None and not any(p.requires_grad for p in own):
-                layers.append(layer)
+        layers += [layer for layer, own in normalising(net) if not any(p.requires_grad for p in own)]
     return layers
+
+
+def matching(net: "nn.Module", names: Iterable[str], pattern: str, setting: str) -> list[str]:
+    """Return the names of parameters that a pattern means.
+
+    Raises:
+        UserError: there are none.
+    """
+    found = [name for name in names if fnmatchcase(name, pattern) or fnmatchcase(name, f"{pattern}.*")]
+    if not found:
+        raise UserError(
+            f"{setting}: no parameter of {type(net).__name__} has such a name."
+            f"{closest(pattern, names)} Its parameters: {', '.join(names)}"
+        )
+    return found
+
+
+def normalising(net: "nn.Module") -> list[tuple["nn.Module", list["Tensor"]]]:
+    """Return the layers of a net that keep running statistics, each with its own parameters, if it has any."""
+    layers = [layer for layer in net.modules() if getattr(layer, "running_mean", None) is not None]
+    found: list[tuple[nn.Module, list[Tensor]]] = [(layer, list(layer.parameters(recurse=False))) for layer in layers]
+    return [each for each in found if each[1]]
+
+
+def first_epochs(task: "Task", patterns: Mapping[str, int] | None) -> dict["Tensor", int]:
+    """Return the epoch, counted from 1, in which each parameter that is named by a pattern begins to learn.
+
+    Args:
+        task: the objective with its net; what `freeze` has frozen stays so.
+        patterns: as in `freeze`, each with an epoch; where several match a parameter, the last one counts. None = none.
+
+    Raises:
+        UserError: a pattern matches nothing, or nothing would learn in the first epoch.
+    """
+    if not patterns:
+        return {}
+    if not task.by_gradient:
+        raise UserError(f"unfreeze: {type(task).__name__} fits without training steps, so nothing can be frozen")
+    found: dict[Tensor, int] = {}
+    for net in task.trained():
+        parameters = dict(net.named_parameters(remove_duplicate=False))
+        for pattern, epoch in patterns.items():
+            for name in matching(net, parameters, pattern, f"unfreeze={{{pattern}:{epoch}}}"):
+                found[parameters[name]] = epoch
+        learning = [each for each in parameters.values() if each.requires_grad]
+        if all(found.get(each, 1) > 1 for each in learning):
+            raise UserError(f"unfreeze: nothing of {type(net).__name__} would learn in the first epoch")
+    return {parameter: epoch for parameter, epoch in found.items() if parameter.requires_grad}

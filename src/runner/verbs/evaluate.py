@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from runner.errors import UserError, closest
-from runner.verbs.options import File, OfTask, Typed, options
+from runner.verbs.options import File, OfWeights, Typed, options
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -17,7 +17,7 @@ TOLERANCE = 1e-4  # relative; another machine adds up numbers in another order
 
 
 @dataclass(kw_only=True)
-class Evaluate(OfTask):
+class Evaluate(OfWeights):
     """Measure how good a model is, on its own data or on a labelled file.
 
     Without input: the metrics of the run's own data, computed again; exit code 1 if they differ from those of the run.
@@ -25,14 +25,14 @@ class Evaluate(OfTask):
 
     Args:
         measure: what else the objective can measure, such as episodes=100 of an agent.
-        split: of the run's own data.
+        split: of the run's own data: test, or val, which is also what checkpoint= looks at if nothing is said.
         input: a labelled file: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
         output: a file that gets every row of input with its answer and error: .csv, .tsv or .jsonl.
         label: the column of input with the truth; usually that of the training data.
     """
 
     measure: Annotated[tuple[str, ...], Typed("[MEASURE=VALUE]", form="rest")] = ()
-    split: Literal["test", "val"] = "test"
+    split: Literal["test", "val"] | None = None
     input: File = None
     output: File = None
     label: Annotated[str | None, Typed("COLUMN")] = None
@@ -48,13 +48,14 @@ class Evaluate(OfTask):
         run = self.info
         if run.folder is None or not run.folder.is_dir():
             raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}. Give a file: input=FILE")
-        return on_split(run.folder, self.split, self.changed)
+        split = self.split or ("val" if self.checkpoint else "test")
+        return on_split(run.folder, split, self.changed, self.checkpoint)
 
     def measured(self) -> int:
         """Print what the objective measures of its own."""
         from runner.inference.predictor import Predictor
 
-        predictor = Predictor(self.bundle(), changed=self.changed)
+        predictor = self.with_weights(Predictor(self.bundle(), changed=self.changed))
         measures = predictor.task.measures()
         for word in self.measure:
             if word.partition("=")[0] not in measures:
@@ -74,7 +75,8 @@ class Evaluate(OfTask):
         from runner.inference.predictor import Predictor
         from runner.inference.scoring import score_file
 
-        metrics, rows, worst = score_file(Predictor(self.bundle(), changed=self.changed), file, self.label, self.output)
+        predictor = self.with_weights(Predictor(self.bundle(), changed=self.changed))
+        metrics, rows, worst = score_file(predictor, file, self.label, self.output)
         metrics_table(metrics, f"{file}{f', {rows} rows' if rows else ''}")
         console = Console(soft_wrap=True, highlight=False, markup=False)
         if worst:
@@ -95,14 +97,15 @@ def metrics_table(metrics: dict[str, float], title: str) -> None:
     Console(soft_wrap=True, highlight=False, markup=False).print(table)
 
 
-def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
-    """Score "val" or "test" and print the metrics next to those the run wrote."""
+def on_split(folder: Path, split: str, changed: dict[str, Any], checkpoint: str | None = None) -> int:
+    """Score "val" or "test" and print the metrics next to those the run wrote, of its best or other weights."""
     import pytorch_lightning as lightning
     from rich.console import Console
     from rich.table import Table
 
     from runner.inference.bundle import load_bundle, preprocessing
     from runner.training.lightning import silence
+    from runner.training.ranking import chosen
 
     silence()
     task, data, cfg = load_bundle(folder / "model", changed)
@@ -111,14 +114,20 @@ def on_split(folder: Path, split: str, changed: dict[str, Any]) -> int:
         raise UserError(f"the data of this run has no {split} split: {data.source}")
     if data.digest != preprocessing(folder / "model")["digest"]:
         raise UserError(f"the data of this run have changed since then: {data.source}. Train again, or type input=FILE")
+    if checkpoint:
+        weights, written = chosen(folder / "checkpoints", checkpoint)
+        task.load_state_dict(weights)
+    else:
+        written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
     lightning.seed_everything(cfg.seed, verbose=False)
     metrics = task.evaluate(scorer(cfg), data, split)
-    written = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    table = Table("metric", "now", "in the run", title=str(folder), title_justify="left")
+    title = f"{folder}{f', checkpoint={checkpoint}' if checkpoint else ''}"
+    table = Table("metric", "now", "in the run", title=title, title_justify="left")
     for name, value in sorted(metrics.items()):
         table.add_row(name, f"{value:.6f}", f"{written[name]:.6f}" if name in written else "")
     Console(soft_wrap=True).print(table)
-    (folder / f"evaluate_{split}.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    name = "_".join(["evaluate", split, *([checkpoint] if checkpoint else [])])
+    (folder / f"{name}.json").write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
     differing = [name for name, value in metrics.items() if name in written and not same(value, written[name])]
     if differing:
         print(f"different from what the run wrote: {', '.join(differing)}")

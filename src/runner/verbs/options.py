@@ -26,11 +26,12 @@ from dataclasses import MISSING, dataclass, fields, replace
 from functools import cached_property
 from pathlib import Path
 from types import UnionType
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from runner.errors import UserError, closest
 
 if TYPE_CHECKING:
+    from runner.inference.predictor import Predictor
     from runner.tracking.find import RunInfo
 
 
@@ -229,6 +230,29 @@ class OfTask(OfModel):
         return {pair[0]: yaml.safe_load(pair[1]) for pair in pairs if len(pair) == 2}
 
 
+@dataclass(kw_only=True)
+class OfWeights(OfTask):
+    """A verb that can use other weights of the run than its best.
+
+    Args:
+        checkpoint: other weights that the run has kept: 2 = those after its second-best epoch, average = the mean of
+            its best few (see callbacks.checkpoint.top_k).
+    """
+
+    checkpoint: Annotated[str | None, Typed("K|average")] = None
+
+    def with_weights(self, predictor: "Predictor") -> "Predictor":
+        """Let a model answer with the weights that `checkpoint` names."""
+        if self.checkpoint:
+            from runner.training.ranking import chosen
+
+            folder = self.info.folder
+            if folder is None or not folder.is_dir():
+                raise UserError(f"checkpoint=: the folder of run {self.info.id} is not on this machine: {folder}")
+            predictor.task.load_state_dict(chosen(folder / "checkpoints", self.checkpoint)[0])
+        return predictor
+
+
 V = TypeVar("V", bound=Verb)
 
 
@@ -240,7 +264,7 @@ def options(verb: type[Verb]) -> list[Option]:
         hint, typed = hints[field.name], Typed()
         if get_origin(hint) is Annotated:
             hint, typed = get_args(hint)
-        if isinstance(hint, UnionType):
+        if get_origin(hint) in (UnionType, Union):
             (hint,) = (each for each in get_args(hint) if each is not type(None))
         own, required = field.name in vars(verb)["__annotations__"], field.default is MISSING
         option = Option(**vars(typed), field=field.name, type=hint, required=required, own=own)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from runner.errors import UserError, closest
-from runner.verbs.options import File, OfTask, Typed, options
+from runner.verbs.options import File, OfWeights, Typed, options
 
 if TYPE_CHECKING:
     from runner.inference.predictor import Predictor
 
 
 @dataclass(kw_only=True)
-class Predict(OfTask):
+class Predict(OfWeights):
     """Predict for raw rows: a text, the columns of a table, a file or standard input.
 
     A table's columns are given one by one, as in `predict run=last sepal_length=5.1 sepal_width=3.5 ...`. Without a row
@@ -64,7 +64,7 @@ class Predict(OfTask):
             raise UserError("resume=true continues an output file: it needs input=FILE and output=FILE")
         if (self.explain or self.figure) and not (self.explain and typed and not self.output):
             raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
-        predictor = Predictor(bundle, changed=self.changed, question=self.task)
+        predictor = self.with_weights(Predictor(bundle, changed=self.changed, question=self.task))
         if not typed:
             rows = read_rows(file) if file else typed_rows(sys.stdin)
             self.write(lambda done: predictor.answers(islice(rows, done, None)), file)
@@ -96,6 +96,7 @@ class Predict(OfTask):
                 print(json.dumps(one, ensure_ascii=False), flush=sys.stdout.isatty())
             return
         asked = {"task": self.task} if self.task else {}
+        asked |= {"checkpoint": self.checkpoint} if self.checkpoint else {}
         job = {"run": self.info.id, **asked, **(stamp(file) if file else {}), **self.changed}
         with Output(self.output, job, self.resume) as sink:
             if not sink.complete:

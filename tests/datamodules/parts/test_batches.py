@@ -232,6 +232,30 @@ def test_evaluation_keeps_its_order():
     assert [row for batch in batch_rows(Loader(split, 7, bucket=True)) for row in batch] == list(range(60))
 
 
+# Short rows first.
+
+
+@pytest.mark.parametrize("bucket", [False, True])
+def test_in_the_first_epochs_rows_come_from_short_to_long(bucket):
+    def loader(**arguments) -> Loader:
+        split = text_split([[5] * length for length in LENGTHS], max_len=13)
+        return Loader(split, 4, shuffle=True, seed=1, bucket=bucket, **arguments)
+
+    sorted_first, usual = loader(short_first=2), loader()
+    rows = []
+    for epoch in range(2):
+        sorted_first.set_epoch(epoch)
+        rows.append([row for batch in batch_rows(sorted_first) for row in batch])
+        lengths = [LENGTHS[row] for row in rows[-1]]
+        assert lengths == sorted(LENGTHS)
+    assert rows[0] != rows[1], "those of equal length in another order"
+    for each in (sorted_first, usual):
+        each.set_epoch(2)
+    assert batch_rows(sorted_first) == batch_rows(usual)
+    sorted_first.load_state_dict({"epoch": 1, "position": 7})
+    assert [row for batch in batch_rows(sorted_first) for row in batch] == rows[1][28:]
+
+
 # What is drawn for a batch, and batches that a split makes up itself.
 
 

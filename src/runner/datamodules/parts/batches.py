@@ -212,6 +212,8 @@ class Loader:
             are, with replacement. None = each row once an epoch.
         bucket: whether rows of similar length come together, so that there is less padding; the batches still come in
             a new random order in each epoch.
+        short_first: in this many epochs at the beginning the rows come from the shortest to the longest, those of
+            equal length in random order (Amodei et al. 2016, arXiv:1512.02595, section 3.3, did so in the first).
     """
 
     batch_sampler = None  # Lightning expects it wherever there is a sampler
@@ -226,6 +228,7 @@ class Loader:
         world_size: int = 1,
         weights: Tensor | None = None,
         bucket: bool = False,
+        short_first: int = 0,
     ):
         if batch_size < 1:
             raise ValueError(f"batch_size must be at least 1, received {batch_size}")
@@ -239,8 +242,9 @@ class Loader:
             "one weight for each row, of a shuffled split"
         )
         self.cumulative = None if weights is None else weights.double().cumsum(0)  # (N,)
+        self.bucket, self.short_first = bucket, short_first
         self.lengths: Tensor | None = None  # (N,)
-        if bucket and shuffle:
+        if (bucket or short_first) and shuffle:
             assert isinstance(split, Measured), f"{type(split).__name__} does not know how long its rows are"
             self.lengths = split.lengths()
         self.epoch = 0
@@ -292,7 +296,9 @@ class Loader:
             else:  # a row is drawn where a point on the line of all weights falls on its stretch
                 points = torch.rand(rows, generator=generator, dtype=torch.float64) * self.cumulative[-1]
                 order = torch.searchsorted(self.cumulative, points, right=True).clamp(max=rows - 1)
-            if self.lengths is not None:
+            if self.lengths is not None and self.epoch < self.short_first:
+                order = order[self.lengths[order].argsort(stable=True)]
+            elif self.lengths is not None and self.bucket:
                 order = self.bucketed(order, self.lengths, generator)
         else:
             order = torch.arange(rows)
