@@ -46,7 +46,7 @@ def launch(
     paths = os.pathsep.join(path for path in sys.path if path)
     ray.init(address=address or "local", runtime_env={"env_vars": {"PYTHONPATH": paths}}, log_to_driver=True)
     try:
-        task = ray.remote(max_retries=0, **resources)(run_here)
+        task = ray.remote(run_here).options(max_retries=0, **resources)
         shared = [ray.put(one) for one in (context, task_function, config, Singleton.get_state())]
         waiting = [task.remote(os.getcwd(), first + place, list(one), *shared) for place, one in enumerate(jobs)]
         log.info("%d jobs are with Ray, %s", len(waiting), ", ".join(f"{k}={v}" for k, v in resources.items()))
