@@ -95,10 +95,10 @@ def write_tested(found: np.ndarray | None, folder: Path, data: DataModule) -> No
     write_csv_rows(folder / ROWS_FILE, lines)
     worst = [place for place in np.argsort(-found[:, 1], kind="stable")[:MOST_ERRORS] if found[place, 1] > 0]
     raw = data.raw("test", 1 + max((order[place] for place in worst), default=-1))
-    write_csv_rows(folder / ERRORS_FILE, [lines[place] | given(raw[order[place]], lines[place]) for place in worst])
+    write_csv_rows(folder / ERRORS_FILE, [lines[place] | inputs_shown(raw[order[place]], lines[place]) for place in worst])
 
 
-def given(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
+def inputs_shown(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
     """Return what a net was given in a raw row, without arrays such as images, under names that `line` does not have."""
     cells = {name: cell for name, cell in row.items() if np.ndim(cell) == 0}
     return {f"input_{name}" if name in line else name: cell for name, cell in cells.items()}
