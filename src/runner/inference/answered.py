@@ -21,6 +21,7 @@ from runner.tasks.answers import class_names
 from runner.tasks.base import Task
 
 LENGTH, TRUTH, ALL = "length", "truth", "all"
+OF_ROWS = ("loss", "accuracy")  # metrics that need no rows of every class
 MOST_KINDS = 12  # different values of a column that are slices of their own; more numbers become quarters
 
 
@@ -70,6 +71,8 @@ def by_slice(
 ) -> dict[str, dict[str, float]]:
     """Return {slice: its number of rows and its metrics}, and those of all rows at the end.
 
+    A slice without rows of every class has no metrics that are means over classes or rank the rows of a class.
+
     Args:
         task: the trained model.
         data: that it was trained on.
@@ -83,7 +86,10 @@ def by_slice(
     found = {}
     ordered = [(name, places[name]) for name in sorted(places, key=slice_order)]
     for name, some in [*ordered, (ALL, list(range(len(rows))))]:
-        found[name] = {"rows": float(len(some)), **scores_of(task, data, [rows[n] for n in some], truths[some])}
+        scores = scores_of(task, data, [rows[n] for n in some], truths[some])
+        if data.class_names and len(np.unique(truths[some])) < len(data.class_names):
+            scores = {each: value for each, value in scores.items() if each in OF_ROWS}
+        found[name] = {"rows": float(len(some)), **scores}
     return found
 
 

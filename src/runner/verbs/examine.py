@@ -139,3 +139,11 @@ def calibrated(task: Task, data: DataModule, folder: Path) -> list[Path]:
     if "softmax_temperature" in task.at_use:
         print(f"use it: predict, evaluate or serve with task.softmax_temperature={temperature:.4f}")
     return [file, drawn]
+
+
+def probed(task: Task, data: DataModule, name: str, folder: Path) -> list[Path]:
+    return []
+
+
+def near_mistakes(task: Task, data: DataModule, most: int, folder: Path) -> list[Path]:
+    return []
