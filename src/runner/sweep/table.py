@@ -130,15 +130,16 @@ def difference_table(state: SweepState, columns: list[str]) -> ResultTable:
     tested = {setting: runs_by_part(state, jobs) for setting, jobs in found.items()}
     rows: list[list[str]] = []
     by_row = {setting: row_difference(tested[setting], tested[best]) for setting, best in pairs_of(state)}
+    metric = next((one.metric for one in by_row.values() if one), None)
+    added = 0 if metric is None else 3 if any(one and one.p is not None for one in by_row.values()) else 2
     for setting, best in pairs_of(state):
         compared = [difference(found[setting], found[best], state.keys, name) for name in columns]
         cells = [(mean_text(one.summary), number_text(one.p)) if one else ("", "") for one in compared]
         if any(compared) or by_row[setting]:
-            last = row_cells(by_row[setting]) if any(by_row.values()) else []
+            last = row_cells(by_row[setting])[:added]
             rows.append([*map(short, setting), ", ".join(map(short, best)), *chain.from_iterable(cells), *last])
     header = [*setting_keys(state.keys), "minus", *chain.from_iterable((name, "p") for name in columns)]
-    metric = next((one.metric for one in by_row.values() if one), None)
-    header += [f"{metric} of the same test rows", "95 % interval", "McNemar's p"] if metric else []
+    header += [f"{metric} over test rows", "95 % interval", "McNemar's p"][:added]
     what = "differences between runs of the same seed and fold" if repeated else "differences from the best"
     return ResultTable(f"{state.name}: {what}", header, rows, name="differences")
 

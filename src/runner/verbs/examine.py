@@ -21,17 +21,21 @@ from runner.figures.charts import entitle
 from runner.figures.reliability import reliability
 from runner.files.rows import read_rows
 from runner.inference.answered import (
-    answers_of,
     by_slice,
+    chunks_of,
     column_of,
     probabilities_of,
     slices,
     truths_of,
 )
 from runner.inference.calibration import BINS, calibration, fitted_temperature, tempered
+from runner.inference.layers import said_by
+from runner.inference.pipelines import features, place_of_features
 from runner.inference.predictor import Predictor
-from runner.inference.scoring import labelled, shortened
-from runner.tasks.base import Task
+from runner.inference.scoring import SHOWN, labelled, shortened
+from runner.tasks.base import FILES, Task
+from runner.tasks.linear_probe import probe_accuracy
+from runner.tasks.tested import ERRORS_FILE, write_csv_rows
 from runner.tracking.find import RunInfo
 
 PLACE = "evaluate"  # folder among the artifacts of a run
@@ -142,8 +146,61 @@ def calibrated(task: Task, data: DataModule, folder: Path) -> list[Path]:
 
 
 def probed(task: Task, data: DataModule, name: str, folder: Path) -> list[Path]:
-    return []
+    """Print how well a linear classifier of what a module of the net says tells the classes, and write it."""
+    if data.class_names is None:
+        raise UserError("probe= tells classes apart, and this data has none")
+    codes = {split: said_by(on_device(task), data, split, name) for split in ("train", "test")}
+    labels = {split: np.asarray(data.targets_of(split)) for split in codes}
+    most_frequent = np.bincount(labels["train"]).argmax()
+    found = {
+        "module": name,
+        "numbers": codes["train"].shape[1],
+        "accuracy": probe_accuracy(codes, labels),
+        "accuracy of the most frequent class": float((labels["test"] == most_frequent).mean()),
+    }
+    rows = [[key, f"{value:.4f}" if isinstance(value, float) else str(value)] for key, value in found.items()]
+    print_table("a logistic regression of what a module says, test split", ["probe", "value"], rows)
+    path = folder / f"probe_{name.replace('.', '_')}.json"
+    path.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    return [path]
 
 
 def near_mistakes(task: Task, data: DataModule, most: int, folder: Path) -> list[Path]:
-    return []
+    """Print for each of the largest errors of the test split the training examples most alike, and write them."""
+    errors = folder / FILES / ERRORS_FILE
+    if not errors.exists() or not place_of_features(task.net):
+        lacks = f"no {FILES}/{ERRORS_FILE}" if not errors.exists() else "a net that makes no vector of an example"
+        raise UserError(f"neighbours= is about the largest errors of a run; this one has {lacks}")
+    with open(errors, newline="", encoding="utf-8") as file:
+        worst = list(csv.DictReader(file))[:SHOWN]
+    train, test = data.raw("train"), data.raw("test")
+    wrong = [test[int(row["row"])] for row in worst]
+    codes = [vectors_of(on_device(task), data, rows) for rows in (wrong, train)]
+    truths = [shown_truth(data, truth) for truth in data.targets_of("train")]
+    alike = codes[0] @ codes[1].T  # (mistakes, training rows)
+    lines, nearest = [], np.argsort(-alike, axis=1, kind="stable")[:, :most]
+    for row, raw, numbers, similar in zip(worst, wrong, nearest, alike, strict=True):
+        said = dict(list(row.items())[: list(row).index("error")])  # its number, truth and answer
+        shown = ", ".join(f"{name} {value}" for name, value in said.items() if name != "row")
+        print(f"test row {row['row']}: {shown}  {shortened(raw)}")
+        for number in numbers:
+            print(f"  {similar[number]:.3f}  train row {number}: {truths[number]}  {shortened(train[number])}")
+            near = {"train_row": number, "cosine": f"{similar[number]:.6g}", "train_truth": truths[number]}
+            lines.append(said | near | {"train_input": shortened(train[number])})
+    path = folder / "neighbours_of_errors.csv"
+    write_csv_rows(path, lines)
+    return [path]
+
+
+def shown_truth(data: DataModule, truth: Any) -> str:
+    """Return the truth of a row as it is shown."""
+    if data.class_names:
+        return data.class_names[int(truth)]
+    return ", ".join(f"{value:g}" for value in np.atleast_1d(truth))
+
+
+def vectors_of(task: Task, data: DataModule, rows: list[dict]) -> np.ndarray:
+    """Return what the net makes of each raw row, of length 1, (N, E)."""
+    found = [one for some in chunks_of(rows) for one in features(some, task, data)]
+    table = np.array([list(one.values()) for one in found])
+    return table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
