@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.sweep.by_row import RowDifference, row_difference, runs_by_part
+from runner.sweep.nested import chosen_by_fold, nested_scores
 from runner.sweep.state import JobState, SweepState
 from runner.sweep.statistics import Summary, are_repeated, best_settings, difference, groups, setting_keys, summaries
 
@@ -162,12 +163,26 @@ def closing_tables(state: SweepState, columns: list[str]) -> list[ResultTable]:
     """All jobs, preceded by the settings with their intervals if there are repetitions, and by differences."""
     if not groups(state):
         return [job_table(state, columns)]
-    compared = difference_table(state, columns)
+    compared, nested = difference_table(state, columns), nested_table(state, columns)
     return [
         *([setting_table(state, columns, paper=False)] if are_repeated(state.keys) else []),
-        *([compared] if compared.rows else []),
+        *(table for table in (compared, nested) if table.rows),
         job_table(state, columns),
     ]
+
+
+def nested_table(state: SweepState, columns: list[str]) -> ResultTable:
+    """The setting that validation chooses in each fold, with its metrics, and their means over the folds."""
+    scores = nested_scores(state, columns)
+    chosen = chosen_by_fold(state) if scores else {}
+    header = ["fold", *setting_keys(state.keys), *scores]
+    rows = [
+        [fold, *map(short, setting), *(number_text(values[name]) for name in scores)]
+        for fold, (setting, values) in chosen.items()
+    ]
+    rows += [["mean", *[""] * (len(header) - 1 - len(scores)), *map(mean_text, scores.values())]] if scores else []
+    title = f"{state.name}: nested cross-validation, the setting that is best on the validation part of each fold"
+    return ResultTable(title, header, rows, name="nested")
 
 
 def direction_of(state: SweepState, name: str) -> str | None:
