@@ -104,7 +104,9 @@ def slices(values: Sequence[Any]) -> list[str]:
         return shown
     edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
     number = np.searchsorted(edges[1:-1], numbers, side="left")  # the quarter (N,); an edge belongs to the lower one
-    return ["" if np.isnan(one) else quarter(numbers[number == place]) for one, place in zip(numbers, number, strict=True)]
+    return [
+        "" if np.isnan(one) else quarter(numbers[number == place]) for one, place in zip(numbers, number, strict=True)
+    ]
 
 
 def quarter(numbers: np.ndarray) -> str:

@@ -51,7 +51,9 @@ def said_by(task: Task, data: DataModule, split: str, name: str) -> np.ndarray:
             hook.remove()
         if len(said) != 1 or said[0].ndim < 2 or len(said[0]) != len(rows):
             shape = f" of shape {tuple(said[0].shape)}" if said else ""
-            raise UserError(f"{name} is called {len(said)} times for {len(rows)} rows{shape}: it says no vector of each")
+            raise UserError(
+                f"{name} is called {len(said)} times for {len(rows)} rows{shape}: it says no vector of each"
+            )
         found.append(pooled(said[0], inputs[0], isinstance(module, CHANNELS_FIRST)).float().cpu().numpy())
     return np.concatenate(found)
 

@@ -47,9 +47,7 @@ def rows_tested(path: Path) -> RowsTested | None:
     classes = "truth" in rows[0]
     names = ["truth"] if classes else [name for name in rows[0] if name.startswith("true_")]
     truths = {int(row["row"]): tuple(row[name] for name in names) for row in rows}
-    values = {
-        int(row["row"]): float(row["truth"] == row["label"]) if classes else float(row["error"]) for row in rows
-    }
+    values = {int(row["row"]): float(row["truth"] == row["label"]) if classes else float(row["error"]) for row in rows}
     return RowsTested(truths, values, "accuracy" if classes else "error")
 
 

@@ -31,7 +31,9 @@ def nested_space(settings: Mapping[str, Any], arguments: Iterable[str]) -> dict[
     if not isinstance(folds, int) or folds < FEWEST:
         raise UserError(f"sweep.nested={folds}: a number of folds, at least {FEWEST}; null = no folds")
     if settings["method"] != "grid":
-        raise UserError(f"sweep.nested tries every setting in every fold: it is for sweep=grid, not {settings['method']}")
+        raise UserError(
+            f"sweep.nested tries every setting in every fold: it is for sweep=grid, not {settings['method']}"
+        )
     if typed := [one for one in arguments if key_of(one) in (FOLD, FOLDS)]:
         raise UserError(f"sweep.nested={folds} sets {FOLD} and {FOLDS}: leave {' and '.join(typed)} out")
     return {**settings["space"], f"++{FOLDS}": str(folds), f"++{FOLD}": f"range(0,{folds})"}

@@ -95,7 +95,11 @@ def parent_metrics(state: SweepState, columns: list[str]) -> dict[str, float]:
             values = {"mean": said.mean, "std": said.std, "ci95_low": said.low, "ci95_high": said.high, "n": said.count}
             numbers |= {f"{prefix}{metric}/{part}": value for part, value in values.items() if not math.isnan(value)}
     for metric, said in nested_scores(state, columns).items():
-        numbers |= {f"nested/{metric}/mean": said.mean, f"nested/{metric}/std": said.std, f"nested/{metric}/n": said.count}
+        numbers |= {
+            f"nested/{metric}/mean": said.mean,
+            f"nested/{metric}/std": said.std,
+            f"nested/{metric}/n": said.count,
+        }
     return numbers
 
 

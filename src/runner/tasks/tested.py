@@ -95,7 +95,9 @@ def write_tested(found: np.ndarray | None, folder: Path, data: DataModule) -> No
     write_csv_rows(folder / ROWS_FILE, lines)
     worst = [place for place in np.argsort(-found[:, 1], kind="stable")[:MOST_ERRORS] if found[place, 1] > 0]
     raw = data.raw("test", 1 + max((order[place] for place in worst), default=-1))
-    write_csv_rows(folder / ERRORS_FILE, [lines[place] | inputs_shown(raw[order[place]], lines[place]) for place in worst])
+    write_csv_rows(
+        folder / ERRORS_FILE, [lines[place] | inputs_shown(raw[order[place]], lines[place]) for place in worst]
+    )
 
 
 def inputs_shown(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
