@@ -40,7 +40,9 @@ def test_the_folds_are_added_to_what_varies() -> None:
     assert nested_space(settings, []) == {"model": "a,b", "++data.folds": "5", "++data.fold": "range(0,5)"}
     assert nested_space({**settings, "nested": None}, []) == {"model": "a,b"}
     for changed, typed, message in (
-        ({"nested": 2}, [], "at least 3"), ({"method": "optuna"}, [], "sweep=grid"), ({}, ["data.fold=1"], "leave data.fold=1"),
-    ):  # fmt: skip
+        ({"nested": 2}, [], "at least 3"),
+        ({"method": "optuna"}, [], "sweep=grid"),
+        ({}, ["data.fold=1"], "leave data.fold=1"),
+    ):
         with pytest.raises(UserError, match=message):
             nested_space({**settings, **changed}, typed)

@@ -104,13 +104,14 @@ def slices(values: Sequence[Any]) -> list[str]:
         return shown
     edges = np.unique(np.nanquantile(numbers, [0, 0.25, 0.5, 0.75, 1]))
     number = np.searchsorted(edges[1:-1], numbers, side="left")  # the quarter (N,); an edge belongs to the lower one
-    return [
-        "" if np.isnan(one) else quarter(numbers[number == place]) for one, place in zip(numbers, number, strict=True)
-    ]
+    named = {place: quarter(numbers[number == place]) for place in np.unique(number)}
+    return ["" if np.isnan(one) else named[place] for one, place in zip(numbers, number, strict=True)]
 
 
 def quarter(numbers: np.ndarray) -> str:
-    """Name a quarter by the smallest and the largest number in it."""
+    """Name a quarter by the smallest and the largest number in it; numbers that are missing do not count."""
+    if np.isnan(numbers).all():
+        return ""
     return f"{np.nanmin(numbers):g} to {np.nanmax(numbers):g}"
 
 

@@ -101,7 +101,7 @@ def write_tested(found: np.ndarray | None, folder: Path, data: DataModule) -> No
 
 
 def inputs_shown(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
-    """Return what a net was given in a raw row, without arrays such as images, under names that `line` does not have."""
+    """Return what a net was given in a raw row, without arrays such as images, under names not yet in `line`."""
     cells = {name: cell for name, cell in row.items() if np.ndim(cell) == 0}
     return {f"input_{name}" if name in line else name: cell for name, cell in cells.items()}
 
