@@ -123,7 +123,7 @@ def mcnemar(only_ours: int, only_theirs: int) -> float:
 
 
 def bootstrap(differences: np.ndarray) -> tuple[float, float]:
-    """Return the 95 % interval (percentiles) of the mean of differences (N,), drawn anew from the rows; always alike."""
+    """Return the 95 % interval (percentiles) of the mean of differences (N,), drawn from them anew; always alike."""
     draw, rows = np.random.default_rng(0), len(differences)
     each = max(1, AT_ONCE // rows)
     means = [
