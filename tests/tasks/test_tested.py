@@ -9,7 +9,7 @@ import pytest
 import torch
 from recorded_runs import bundle
 
-from runner.tasks.tested import Tested, class_errors
+from runner.tasks.tested import AnsweredRows, class_errors
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -18,7 +18,7 @@ def rows_of(path: Path) -> list[dict[str, str]]:
 
 
 def test_rows_are_kept_in_order_over_batches() -> None:
-    kept = Tested()
+    kept = AnsweredRows()
     kept.add(torch.tensor([0.5, 0.0]), torch.tensor([1, 0]))
     kept.add(torch.tensor([0.25]), torch.tensor([2]))
     kept.close()

@@ -34,7 +34,7 @@ from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare,
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.tasks.means import Scalars
 from runner.tasks.own_metrics import add_metrics
-from runner.tasks.tested import Tested, class_errors, write_tested
+from runner.tasks.tested import AnsweredRows, class_errors, write_tested
 
 
 class Classification(Task):
@@ -100,7 +100,7 @@ class Classification(Task):
         facts = {"task": "multiclass", "num_classes": num_outputs}
         add_metrics(self.metrics, metrics, facts, torch.eye(num_outputs), torch.arange(num_outputs))
         self.confusion = MulticlassConfusionMatrix(num_outputs)
-        self.mistakes, self.tested = Mistakes(), Tested()
+        self.mistakes, self.tested = Mistakes(), AnsweredRows()
 
     def connect(self, data: DataModule) -> None:
         """Take the class names and, before training, what the remedies need from the training split."""

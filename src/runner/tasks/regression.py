@@ -23,7 +23,7 @@ from runner.tasks.base import Task
 from runner.tasks.losses import ValueLoss, mean_loss, value_loss
 from runner.tasks.means import Scalars
 from runner.tasks.own_metrics import add_metrics
-from runner.tasks.tested import Tested, write_tested
+from runner.tasks.tested import AnsweredRows, write_tested
 
 
 def explained(actual: Tensor, predicted: Tensor) -> float:
@@ -71,7 +71,7 @@ class Regression(Task):
         drawn = torch.arange(4 * num_outputs).view(4, num_outputs).float()  # (4, D)
         add_metrics(self.metrics, metrics, {"num_outputs": num_outputs}, drawn.square(), drawn)
         self.predicted, self.actual = CatMetric(), CatMetric()
-        self.tested = Tested()
+        self.tested = AnsweredRows()
         self.unit = ""  # of the targets
 
     def connect(self, data: DataModule) -> None:

@@ -25,7 +25,7 @@ ROWS_FILE, ERRORS_FILE = "test_rows.csv", "largest_errors.csv"
 MOST_ERRORS = 100  # rows of the second file
 
 
-class Tested(nn.Module):
+class AnsweredRows(nn.Module):
     """Answer and error of each row of the split that is evaluated, of all processes.
 
     Attributes:
@@ -78,7 +78,7 @@ def write_tested(found: np.ndarray | None, folder: Path, data: DataModule) -> No
     """Write both files; neither if there was no test split, or if its rows are not known one by one.
 
     Args:
-        found: what `Tested.found` is after the test.
+        found: what `AnsweredRows.found` is after the test.
         folder: where they go.
         data: has the test split.
     """
