@@ -31,30 +31,52 @@ def module_of(net: Any, name: str) -> nn.Module:
     raise UserError(f"{kind} has no module {name}.{closest(name, known)} There are: {', '.join(known) or 'none'}")
 
 
+def output_layer(net: Any) -> nn.Module:
+    """Return the last linear layer of a net.
+
+    Raises:
+        UserError: it has none.
+    """
+    layers = [module for module in net.modules() if isinstance(module, nn.Linear)] if isinstance(net, nn.Module) else []
+    if not layers:
+        raise UserError(f"{type(net).__name__} has no linear layer, whose input would be a vector of an example")
+    return layers[-1]
+
+
 @torch.inference_mode()
-def said_by(task: Task, data: DataModule, split: str, name: str) -> np.ndarray:
-    """Return a vector for each row of a split from what a module says of it, (N, E).
+def said_by(task: Task, data: DataModule, rows: list[dict], module: nn.Module, given: bool = False) -> np.ndarray:
+    """Return a vector for each raw row from what a module says of it, (N, E).
 
     Of a text that is the mean over its tokens, of an image or signal the mean over places.
 
+    Args:
+        task: the trained model.
+        data: that it was trained on.
+        rows: raw rows.
+        module: a part of its net.
+        given: whether what the module is given counts, not what it says.
+
     Raises:
-        UserError: there is no such module, it is not called, or it does not say one thing for each row.
+        UserError: the module is not called once, or it does not say one thing for each row.
     """
-    module, found = module_of(task.net, name), []
-    for rows in chunks_of(data.raw(split)):
+    found = []
+    for some in chunks_of(rows):
         said: list[Tensor] = []
-        inputs = task.encoded(rows, data)
-        hook = module.register_forward_hook(lambda _, given, output, said=said: said.append(tensor_of(output)))
+        inputs = task.encoded(some, data)
+
+        def look(_: nn.Module, taken: Any, output: Any, said: list[Tensor] = said) -> None:
+            said.append(tensor_of(taken if given else output))
+
+        hook = module.register_forward_hook(look)
         try:
             task.net(*inputs)
         finally:
             hook.remove()
-        if len(said) != 1 or said[0].ndim < 2 or len(said[0]) != len(rows):
-            shape = f" of shape {tuple(said[0].shape)}" if said else ""
-            raise UserError(
-                f"{name} is called {len(said)} times for {len(rows)} rows{shape}: it says no vector of each"
-            )
-        found.append(pooled(said[0], inputs[0], isinstance(module, CHANNELS_FIRST)).float().cpu().numpy())
+        if len(said) != 1 or said[0].ndim < 2 or len(said[0]) != len(some):
+            shape = f", with a tensor of shape {tuple(said[0].shape)}" if said else ""
+            kind = type(module).__name__
+            raise UserError(f"{kind} is called {len(said)} times for {len(some)} rows{shape}: no vector of each row")
+        found.append(pooled(said[0], inputs[0], isinstance(module, CHANNELS_FIRST) and not given).float().cpu().numpy())
     return np.concatenate(found)
 
 

@@ -29,7 +29,7 @@ from runner.inference.answered import (
     truths_of,
 )
 from runner.inference.calibration import BINS, calibration, fitted_temperature, tempered
-from runner.inference.layers import said_by
+from runner.inference.layers import module_of, output_layer, said_by
 from runner.inference.pipelines import features, place_of_features
 from runner.inference.predictor import Predictor
 from runner.inference.scoring import SHOWN, labelled, shortened
@@ -149,7 +149,8 @@ def probed(task: Task, data: DataModule, name: str, folder: Path) -> list[Path]:
     """Print how well a linear classifier of what a module of the net says tells the classes, and write it."""
     if data.class_names is None:
         raise UserError("probe= tells classes apart, and this data has none")
-    codes = {split: said_by(on_device(task), data, split, name) for split in ("train", "test")}
+    module = module_of(on_device(task).net, name)
+    codes = {split: said_by(task, data, data.raw(split), module) for split in ("train", "test")}
     labels = {split: np.asarray(data.targets_of(split)) for split in codes}
     most_frequent = np.bincount(labels["train"]).argmax()
     found = {
@@ -168,9 +169,8 @@ def probed(task: Task, data: DataModule, name: str, folder: Path) -> list[Path]:
 def near_mistakes(task: Task, data: DataModule, most: int, folder: Path) -> list[Path]:
     """Print for each of the largest errors of the test split the training examples most alike, and write them."""
     errors = folder / FILES / ERRORS_FILE
-    if not errors.exists() or not place_of_features(task.net):
-        lacks = f"no {FILES}/{ERRORS_FILE}" if not errors.exists() else "a net that makes no vector of an example"
-        raise UserError(f"neighbours= is about the largest errors of a run; this one has {lacks}")
+    if not errors.exists():
+        raise UserError(f"neighbours= is about the largest errors of a run; this one has no {FILES}/{ERRORS_FILE}")
     with open(errors, newline="", encoding="utf-8") as file:
         worst = list(csv.DictReader(file))[:SHOWN]
     train, test = data.raw("train"), data.raw("test")
@@ -200,7 +200,10 @@ def shown_truth(data: DataModule, truth: Any) -> str:
 
 
 def vectors_of(task: Task, data: DataModule, rows: list[dict]) -> np.ndarray:
-    """Return what the net makes of each raw row, of length 1, (N, E)."""
-    found = [one for some in chunks_of(rows) for one in features(some, task, data)]
-    table = np.array([list(one.values()) for one in found])
+    """Return what the net makes of each raw row, of length 1, (N, E): its features, or what its last layer is given."""
+    if place_of_features(task.net):
+        found = [one for some in chunks_of(rows) for one in features(some, task, data)]
+        table = np.array([list(one.values()) for one in found])
+    else:
+        table = said_by(task, data, rows, output_layer(task.net), given=True)
     return table / np.maximum(np.linalg.norm(table, axis=1, keepdims=True), 1e-12)
