@@ -29,7 +29,7 @@ from runner.inference.answered import (
     truths_of,
 )
 from runner.inference.calibration import BINS, calibration, fitted_temperature, tempered
-from runner.inference.layers import module_of, output_layer, said_by
+from runner.inference.inside import module_of, output_layer, said_by
 from runner.inference.pipelines import features, place_of_features
 from runner.inference.predictor import Predictor
 from runner.inference.scoring import SHOWN, labelled, shortened
