@@ -447,7 +447,7 @@ def test_a_share_for_the_test_is_refused_where_the_source_has_its_own(folder):
 
 
 def test_a_share_of_the_training_split_is_refused_where_nothing_is_divided():
-    with pytest.raises(UserError, match="data.train_share=0.5: Xor has splits of its own"):
+    with pytest.raises(UserError, match=r"data\.train_share=0\.5: Xor has splits of its own"):
         Xor(train_share=0.5).setup()
     whole, half = Iris(), Iris(train_share=0.5)
     whole.setup()
