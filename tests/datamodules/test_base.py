@@ -444,3 +444,13 @@ def test_an_environment_is_a_split():
 def test_a_share_for_the_test_is_refused_where_the_source_has_its_own(folder):
     with pytest.raises(UserError, match=r"data.test_share: the source has its own test split"):
         MNIST(path=str(folder / "idx"), test_share=0.2).setup()
+
+
+def test_a_share_of_the_training_split_is_refused_where_nothing_is_divided():
+    with pytest.raises(UserError, match=r"data\.train_share=0\.5: Xor has splits of its own"):
+        Xor(train_share=0.5).setup()
+    whole, half = Iris(), Iris(train_share=0.5)
+    whole.setup()
+    half.setup()
+    assert half.sizes == {"train": 60, "val": 15, "test": 15} and whole.sizes["train"] == 120
+    np.testing.assert_array_equal(half.targets_of("test"), whole.targets_of("test"))

@@ -40,7 +40,11 @@ def test_differences_from_the_best_setting(repeated):
 
 def test_files_of_a_sweep(repeated):
     written = write_tables(repeated, ["val/accuracy"])
-    assert [path.name for path in written] == ["table.md", "table.tex", "jobs.csv"]
+    assert [path.name for path in written] == [
+        "table.md", "table.tex", "jobs.csv", "paper.csv", "settings.csv", "differences.csv"
+    ]  # fmt: skip
+    assert (repeated.folder / "table.tex").read_text().count("tabular}") == 2 * 4
+    assert (repeated.folder / "settings.csv").read_text().startswith("model,data,n,val/accuracy,95 % interval\n")
     lines = (repeated.folder / "jobs.csv").read_text().splitlines()
     assert lines[0] == "job,status,run_id,model,data,seed,test/accuracy,val/accuracy" and len(lines) == 14
     assert lines[-1] == f"12,failed,{12:032x},textcnn,imdb,4,,"

@@ -31,6 +31,7 @@ def test_words_of_sentences_stand_together(trained):
     words, found = weighted_words(Predictor(trained("han") / "model"), {"text": "A film. Very good! It has a plot"})
     assert " ".join(words) == "a film very good it has a plot" and found.method == "attention weights"
     assert found.weights.shape == (1, 8) and float(found.weights.sum()) == pytest.approx(1)
+    assert found.beside is not None and found.beside.shape == (1, 8), "integrated gradients of the same words"
 
 
 def test_a_table_of_numbers_has_no_words(trained):

@@ -39,7 +39,7 @@ class RunnerRayLauncher(Launcher):
         self.hydra_context, self.task_function, self.config = hydra_context, task_function, config
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        from runner.sweep.ray_jobs import launch
+        from runner.sweep.ray_jobs import run_on_ray
 
         parts = self.hydra_context, self.task_function, self.config
-        return launch(*parts, job_overrides, initial_job_idx, self.address, self.resources)
+        return run_on_ray(*parts, job_overrides, initial_job_idx, self.address, self.resources)

@@ -26,7 +26,7 @@ from runner.errors import UserError
 # load pickles.
 OWN = ("augment", "datamodules", "inference.language_model", "models", "optim", "tasks", "text.vectors",
        "training.baselines", "training.callbacks", "training.checkpoint", "training.lightning",
-       "training.sharding")  # fmt: skip
+       "training.sharding", "training.watch")  # fmt: skip
 CLASSES = (
     *(f"runner.{part}" for part in OWN), "torch.nn", "torch.optim", "torch.distributions", "torchmetrics",
     *(f"{lightning}.{part}" for lightning in ("pytorch_lightning", "lightning.pytorch")

@@ -48,6 +48,8 @@ class DataModule(LightningDataModule):
         folds: number of equal parts, at least 3; 10 gives 80/10/10.
         test_share: share of all rows in the test split, in (0, 1); the equal parts, of which one is the validation
             split, are then parts of the rest. None = the test split is an equal part.
+        train_share: share of the training split that is used, in (0, 1]; vocabulary and scalers come from it, too.
+            Validation and test stay as they are.
     """
 
     batch_size: int = 32
@@ -56,6 +58,7 @@ class DataModule(LightningDataModule):
     fold: int = 0
     folds: int = 10
     test_share: float | None = None
+    train_share: float = 1.0
 
     token_unit: ClassVar[str] = "token"  # what one token is: a model of characters reports bits per character
 
@@ -66,6 +69,7 @@ class DataModule(LightningDataModule):
         self.inputs: Codec | None = None
         self.targets: Targets | None = None
         self.prepared: Prepared | None = None
+        self.divided = False  # whether `prepare` has asked how rows are divided
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         """Return the data itself: it is read, never changed, and a copy of a task would copy every row with it."""
@@ -74,7 +78,8 @@ class DataModule(LightningDataModule):
     @property
     def splitting(self) -> SplitSettings:
         """How rows are divided."""
-        return SplitSettings(self.split_seed, self.fold, self.folds, self.test_share)
+        self.divided = True
+        return SplitSettings(self.split_seed, self.fold, self.folds, self.test_share, self.train_share)
 
     def prepare(self) -> Prepared:
         """Read, split and encode the data.
@@ -101,6 +106,10 @@ class DataModule(LightningDataModule):
         if self.prepared is not None:
             return
         prepared = self.prepare()
+        if self.train_share != 1 and not self.divided:
+            raise UserError(
+                f"data.train_share={self.train_share}: {type(self).__name__} has splits of its own. Leave it out"
+            )
         prepared = replace(prepared, source=without_credentials(prepared.source))
         log.info("Data: %s", prepared.source)
         splits: dict[str, Split | None] = {part: getattr(prepared, part) for part in PARTS}

@@ -194,16 +194,23 @@ def word_map(vectors: np.ndarray, words: list[str], method: str, marked: Collect
     return figure
 
 
-def word_weights(words: list[str], weights: np.ndarray, title: str, most: int = 30) -> Figure:
-    """The weight of each word (T,), in the order of the text; of a long text only the `most` important words."""
+def word_weights(words: list[str], panels: dict[str, np.ndarray], most: int = 30) -> Figure:
+    """The weight of each word (T,), in the order of the text, a panel for each title.
+
+    Of a long text only the `most` important words of the first panel.
+    """
+    weights = next(iter(panels.values()))
     kept = np.sort(np.argsort(-np.abs(weights), kind="stable")[:most])
-    figure, axes = new_figure(6, 1.2 + 0.24 * len(kept))
-    values = weights[kept]
-    axes.barh(np.arange(len(kept)), values, color=["C2" if value >= 0 else "C3" for value in values])
-    axes.set_yticks(np.arange(len(kept)), [words[place] for place in kept], parse_math=False)
-    axes.invert_yaxis()
-    axes.axvline(0, color="grey", linewidth=0.8)
-    axes.set_title(title)
+    figure = Figure(figsize=(2.0 + 4.0 * len(panels), 1.2 + 0.24 * len(kept)), layout="constrained", dpi=120)
+    for axes, (title, all_values) in zip(
+        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
+    ):
+        values = all_values[kept]
+        axes.barh(np.arange(len(kept)), values, color=["C2" if value >= 0 else "C3" for value in values])
+        axes.set_yticks(np.arange(len(kept)), [words[place] for place in kept], parse_math=False)
+        axes.invert_yaxis()
+        axes.axvline(0, color="grey", linewidth=0.8)
+        axes.set_title(title)
     return figure
 
 

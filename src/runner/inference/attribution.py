@@ -1,8 +1,8 @@
 """Which words of a text mattered for a net's answer.
 
 A net that weights its words itself says how (`runner.tasks.attended`); of several weightings the mean counts. For any
-other net that reads tokens through `nn.Embedding` or `nn.EmbeddingBag` the score is divided among the words by
-integrated gradients.
+net that reads tokens through `nn.Embedding` or `nn.EmbeddingBag` the score is divided among the words by integrated
+gradients; what a net looked at and what moved its score need not be the same words, so that both are shown.
 
 Source: Mukund Sundararajan, Ankur Taly and Qiqi Yan, Axiomatic Attribution for Deep Networks, ICML 2017,
 arXiv:1703.01365: the word vectors grow from zero to what they are, and each word is credited with the change of the
@@ -22,15 +22,20 @@ from torch import Tensor, nn
 from runner.errors import UserError
 from runner.tasks.attended import attention_of
 
+GRADIENTS = "integrated gradients"
 STEPS = 64  # of the path from zero to the word vectors
 
 
 class Explanation(NamedTuple):
-    """The weight of each token of each text, (B, T); how it was found; and the column of the answer it refers to."""
+    """The weight of each token of each text, (B, T); how it was found; and the column of the answer it refers to.
+
+    `beside` has the integrated gradients (B, T) where the weights are something else.
+    """
 
     weights: Tensor
     method: str
     column: Tensor
+    beside: Tensor | None = None
 
 
 def explain_answers(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Explanation:
@@ -50,13 +55,14 @@ def explain_answers(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Expla
         raise UserError(f"explain=true is for nets that score whole texts; {type(net).__name__} does not")
     column = scores.argmax(dim=1)  # (B,)
     if (weights := attention_of(net, tokens)) is not None:
-        return Explanation(weights.mean(dim=1), "attention weights", column)
-    return Explanation(integrated_gradients(net, tokens, column, steps), "integrated gradients", column)
+        beside = integrated_gradients(net, tokens, column, steps) if embeddings_of(net) else None
+        return Explanation(weights.mean(dim=1), "attention weights", column, beside)
+    return Explanation(integrated_gradients(net, tokens, column, steps), GRADIENTS, column)
 
 
 def integrated_gradients(net: nn.Module, tokens: Tensor, column: Tensor, steps: int = STEPS) -> Tensor:
     """Return the credit of each token for the score in `column` (B,), float32 (B, T)."""
-    embeddings = [module for module in net.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
+    embeddings = embeddings_of(net)
     if not embeddings:
         raise UserError(
             f"explain=true needs a net that reads words through an embedding; {type(net).__name__} has none"
@@ -73,6 +79,11 @@ def integrated_gradients(net: nn.Module, tokens: Tensor, column: Tensor, steps: 
                 if grad is not None:
                     credit += by_token(each, grad, tokens.size(1)) / steps
     return credit.masked_fill(tokens == 0, 0.0)
+
+
+def embeddings_of(net: nn.Module) -> list[nn.Module]:
+    """Return the modules through which a net reads tokens."""
+    return [module for module in net.modules() if isinstance(module, nn.Embedding | nn.EmbeddingBag)]
 
 
 class LookedUp(NamedTuple):

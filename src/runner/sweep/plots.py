@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from runner.figures.charts import entitle, legend_beside, new_figure
 from runner.sweep.state import JobState, SweepState
-from runner.sweep.statistics import are_repeated, groups, summaries
+from runner.sweep.statistics import Summary, are_repeated, groups, setting_keys, summaries
 from runner.sweep.table import is_numeric_cell, short
 
 MANY = 8  # jobs, beyond which bars of more than one key are hard to read
@@ -38,9 +38,46 @@ def sweep_figures(state: SweepState) -> dict[str, Figure]:
     elif not repeated:
         names = [f"{number}: {label(job.value(key) for key in state.keys)}" for number, job in done.items()]
         drawn["jobs"] = bars(names, list(scores), metric)
+    for key in state.keys:
+        if lines := lines_over(state, key):
+            drawn[f"over_{key}"] = over_numbers(lines, key, metric)
     for name, figure in drawn.items():
         entitle(figure, f"{name.replace('_', ' ')}\nsweep {state.name}")
     return drawn
+
+
+Line = dict[float, Summary]  # one metric at each value of a key
+
+
+def lines_over(state: SweepState, key: str) -> dict[str, Line]:
+    """Return {other settings: the metric at each value of a key}; {} if it is no number or there is nothing to see."""
+    keys = setting_keys(state.keys)
+    if key not in keys:
+        return {}
+    place, lines = keys.index(key), dict[str, Line]()
+    for values, jobs in groups(state).items():
+        if not is_numeric_cell(values[place]):
+            return {}
+        if one := summaries(jobs, state.metrics[:1]).get(state.metrics[0]):
+            lines.setdefault(label(values[:place] + values[place + 1 :]), {})[float(values[place])] = one
+    return lines if len(lines) <= MANY and all(len(line) > 1 for line in lines.values()) else {}
+
+
+def over_numbers(lines: dict[str, Line], key: str, metric: str) -> Figure:
+    """A metric over the values of a key, a line for each other setting, with 95 % intervals of the means."""
+    figure, axes = new_figure()
+    for name, line in lines.items():
+        x = sorted(line)
+        halves = [0.0 if line[at].count == 1 else line[at].high - line[at].mean for at in x]
+        axes.errorbar(x, [line[at].mean for at in x], yerr=halves, marker="o", capsize=3, label=name)
+    found = [at for line in lines.values() for at in line]
+    if min(found) > 0 and max(found) / min(found) >= 8:
+        axes.set_xscale("log")
+    repeated = any(one.count > 1 for line in lines.values() for one in line.values())
+    axes.set(xlabel=key, ylabel=f"{metric}{', 95 % interval of the mean' if repeated else ''}")
+    if len(lines) > 1:
+        legend_beside(axes)
+    return figure
 
 
 def label(values: Iterable[str]) -> str:

@@ -19,7 +19,7 @@ from omegaconf import DictConfig, open_dict
 log = logging.getLogger(__name__)
 
 
-def launch(
+def run_on_ray(
     context: HydraContext,
     task_function: TaskFunction,
     config: DictConfig,
@@ -47,8 +47,8 @@ def launch(
     ray.init(address=address or "local", runtime_env={"env_vars": {"PYTHONPATH": paths}}, log_to_driver=True)
     try:
         task = ray.remote(run_here).options(max_retries=0, **resources)
-        shared = [ray.put(one) for one in (context, task_function, config, Singleton.get_state())]
-        waiting = [task.remote(os.getcwd(), first + place, list(one), *shared) for place, one in enumerate(jobs)]
+        shared = ray.put((context, task_function, config, Singleton.get_state()))
+        waiting = [task.remote(os.getcwd(), first + place, list(one), shared) for place, one in enumerate(jobs)]
         log.info("%d jobs are with Ray, %s", len(waiting), ", ".join(f"{k}={v}" for k, v in resources.items()))
         return [ended(one) for one in waiting]
     finally:
@@ -56,15 +56,10 @@ def launch(
 
 
 def run_here(
-    folder: str,
-    number: int,
-    overrides: list[str],
-    context: HydraContext,
-    task_function: TaskFunction,
-    config: DictConfig,
-    state: Any,
+    folder: str, number: int, overrides: list[str], shared: tuple[HydraContext, TaskFunction, DictConfig, Any]
 ) -> JobReturn:
     """Compose one job and run it in this process, in the working folder of the sweep."""
+    context, task_function, config, state = shared
     os.chdir(folder)
     setup_globals()
     Singleton.set_state(state)

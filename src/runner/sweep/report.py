@@ -5,6 +5,7 @@ import re
 import sys
 from pathlib import Path
 
+from runner.sweep.nested import nested_scores
 from runner.sweep.state import JobState, SweepState
 from runner.sweep.statistics import are_repeated, groups, setting_keys, summaries
 from runner.sweep.table import closing_tables, write_tables
@@ -93,6 +94,12 @@ def parent_metrics(state: SweepState, columns: list[str]) -> dict[str, float]:
         for metric, said in summaries(jobs, columns).items():
             values = {"mean": said.mean, "std": said.std, "ci95_low": said.low, "ci95_high": said.high, "n": said.count}
             numbers |= {f"{prefix}{metric}/{part}": value for part, value in values.items() if not math.isnan(value)}
+    for metric, said in nested_scores(state, columns).items():
+        numbers |= {
+            f"nested/{metric}/mean": said.mean,
+            f"nested/{metric}/std": said.std,
+            f"nested/{metric}/n": said.count,
+        }
     return numbers
 
 

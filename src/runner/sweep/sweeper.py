@@ -30,6 +30,7 @@ from runner.config.nodes import as_dict, recordable
 from runner.errors import UserError, print_mistake
 from runner.files.progress import doing
 from runner.sweep.execute import Batches, Executor, Outcome, job_overrides, launch, run_one_job
+from runner.sweep.nested import nested_space
 from runner.sweep.objectives import read_objectives
 from runner.sweep.report import conclude
 from runner.sweep.space import read_space
@@ -99,7 +100,7 @@ class Sweep:
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.outputs = Path.cwd() / "outputs"
         parser = OverridesParser.create(config_loader=context.config_loader)
-        self.space = read_space(arguments, self.settings["space"], parser)
+        self.space = read_space(arguments, nested_space(self.settings, arguments), parser)
         self.state = self.open_state(arguments)
         self.search: Search | None = None  # for method=optuna
         self.storage = self.written.get("storage") or file_address(self.folder / "optuna.db")

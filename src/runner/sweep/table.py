@@ -8,9 +8,12 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from runner.sweep.by_row import RowDifference, row_difference, runs_by_part
+from runner.sweep.nested import chosen_by_fold, nested_scores
 from runner.sweep.state import JobState, SweepState
 from runner.sweep.statistics import Summary, are_repeated, best_settings, difference, groups, setting_keys, summaries
 
+MOST_SINGLE = 10  # settings without repetitions that are compared with the best one, row by row
 LATEX = str.maketrans({"\\": r"\textbackslash{}", "±": r"$\pm$"} | {sign: rf"\{sign}" for sign in "_%&#${}"})
 
 
@@ -23,12 +26,14 @@ class ResultTable:
         header: heading of each column.
         rows: the cells.
         bold: (row, column) of the cells that are the best of their column.
+        name: of its CSV file, without the ending; "" = it has none.
     """
 
     title: str
     header: list[str]
     rows: list[list[str]]
     bold: set[tuple[int, int]] = field(default_factory=set)
+    name: str = ""
 
     def cells(self, escape: Callable[[str], str], strong: Callable[[str], str]) -> list[list[str]]:
         return [
@@ -112,31 +117,72 @@ def setting_table(state: SweepState, columns: list[str], paper: bool) -> ResultT
             row += [mean_text(one), *([] if paper else [interval_text(one)])]
     repeats = "/".join(map(str, sorted(set(counts.values()))))
     over = f", mean ± standard deviation over {repeats} runs" if set(counts.values()) - {1} else ""
-    return ResultTable(f"{state.name}{over}", header, rows, bold)
+    return ResultTable(f"{state.name}{over}", header, rows, bold, "paper" if paper else "settings")
 
 
 def difference_table(state: SweepState, columns: list[str]) -> ResultTable:
-    """How far each setting is from the one that the sweep picks, in pairs of runs with the same seed and fold."""
-    found, rows = groups(state), []
-    for setting, best in best_settings(state).items() if state.metrics else ():
+    """How far each setting is from the one that the sweep picks.
+
+    In pairs of runs with the same seed and fold, and where the runs say what they answered, row by row of the test
+    split: the difference with its interval over rows, and of single runs McNemar's p.
+    """
+    found, repeated = groups(state), are_repeated(state.keys)
+    columns = columns if repeated else []
+    tested = {setting: runs_by_part(state, jobs) for setting, jobs in found.items()}
+    rows: list[list[str]] = []
+    by_row = {setting: row_difference(tested[setting], tested[best]) for setting, best in pairs_of(state)}
+    metric = next((one.metric for one in by_row.values() if one), None)
+    added = 0 if metric is None else 3 if any(one and one.p is not None for one in by_row.values()) else 2
+    for setting, best in pairs_of(state):
         compared = [difference(found[setting], found[best], state.keys, name) for name in columns]
-        if setting != best and any(compared):
-            cells = [(mean_text(one.summary), number_text(one.p)) if one else ("", "") for one in compared]
-            rows.append([*map(short, setting), ", ".join(map(short, best)), *chain.from_iterable(cells)])
+        cells = [(mean_text(one.summary), number_text(one.p)) if one else ("", "") for one in compared]
+        if any(compared) or by_row[setting]:
+            last = row_cells(by_row[setting])[:added]
+            rows.append([*map(short, setting), ", ".join(map(short, best)), *chain.from_iterable(cells), *last])
     header = [*setting_keys(state.keys), "minus", *chain.from_iterable((name, "p") for name in columns)]
-    return ResultTable(f"{state.name}: differences between runs of the same seed and fold", header, rows)
+    header += [f"{metric} over test rows", "95 % interval", "McNemar's p"][:added]
+    what = "differences between runs of the same seed and fold" if repeated else "differences from the best"
+    return ResultTable(f"{state.name}: {what}", header, rows, name="differences")
+
+
+def pairs_of(state: SweepState) -> list[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return each setting that is not the best on its data, with the best one; none if there are too many."""
+    found = best_settings(state) if state.metrics else {}
+    few = are_repeated(state.keys) or len(found) <= MOST_SINGLE
+    return [(setting, best) for setting, best in found.items() if setting != best] if few else []
+
+
+def row_cells(one: RowDifference | None) -> list[str]:
+    """Return difference, interval and p of a comparison row by row."""
+    if one is None:
+        return ["", "", ""]
+    return [f"{one.mean:+.4f}", f"{number_text(one.low)} to {number_text(one.high)}", number_text(one.p)]
 
 
 def closing_tables(state: SweepState, columns: list[str]) -> list[ResultTable]:
-    """All jobs, preceded by the settings with their intervals and differences if there are repetitions."""
-    if not are_repeated(state.keys) or not groups(state):
+    """All jobs, preceded by the settings with their intervals if there are repetitions, and by differences."""
+    if not groups(state):
         return [job_table(state, columns)]
-    compared = difference_table(state, columns)
+    compared, nested = difference_table(state, columns), nested_table(state, columns)
     return [
-        setting_table(state, columns, paper=False),
-        *([compared] if compared.rows else []),
+        *([setting_table(state, columns, paper=False)] if are_repeated(state.keys) else []),
+        *(table for table in (compared, nested) if table.rows),
         job_table(state, columns),
     ]
+
+
+def nested_table(state: SweepState, columns: list[str]) -> ResultTable:
+    """The setting that validation chooses in each fold, with its metrics, and their means over the folds."""
+    scores = nested_scores(state, columns)
+    chosen = chosen_by_fold(state) if scores else {}
+    header = ["fold", *setting_keys(state.keys), *scores]
+    rows = [
+        [fold, *map(short, setting), *(number_text(values[name]) for name in scores)]
+        for fold, (setting, values) in chosen.items()
+    ]
+    rows += [["mean", *[""] * (len(header) - 1 - len(scores)), *map(mean_text, scores.values())]] if scores else []
+    title = f"{state.name}: nested cross-validation, the setting that is best on the validation part of each fold"
+    return ResultTable(title, header, rows, name="nested")
 
 
 def direction_of(state: SweepState, name: str) -> str | None:
@@ -147,20 +193,32 @@ def direction_of(state: SweepState, name: str) -> str | None:
 
 
 def write_tables(state: SweepState, columns: list[str]) -> list[Path]:
-    """Write table.md, table.tex and jobs.csv into the sweep's folder and return their paths."""
+    """Write every table into the sweep's folder and return their paths.
+
+    table.md and table.tex hold all of them; paper.csv, settings.csv and differences.csv one each as it is shown, and
+    jobs.csv every job with all its metrics in full precision.
+    """
     markdown, latex, plain = paths = [state.folder / name for name in ("table.md", "table.tex", "jobs.csv")]
-    paper = setting_table(state, columns, paper=True)
-    pages = [paper, *closing_tables(state, columns)]
+    pages = [setting_table(state, columns, paper=True), *closing_tables(state, columns)]
     markdown.write_text("\n".join(page.markdown() for page in pages), encoding="utf-8")
-    latex.write_text(paper.latex(), encoding="utf-8")
+    latex.write_text("\n".join(page.latex() for page in pages), encoding="utf-8")
+    for page in pages:
+        if page.name:
+            paths.append(state.folder / f"{page.name}.csv")
+            write_lines(paths[-1], [page.header, *page.rows])
     metrics = sorted({name for job in state.jobs.values() for name in job.values})
-    with open(plain, "w", newline="", encoding="utf-8") as file:
-        lines = csv.writer(file)
-        lines.writerow(["job", "status", "run_id", *state.keys, *metrics])
-        for number, job in sorted(state.jobs.items()):
-            values = [job.values.get(name, "") for name in metrics]
-            lines.writerow([number, job.status, job.run_id or "", *(job.value(key) for key in state.keys), *values])
+    lines: list[list[Any]] = [["job", "status", "run_id", *state.keys, *metrics]]
+    for number, job in sorted(state.jobs.items()):
+        values = [job.values.get(name, "") for name in metrics]
+        lines.append([number, job.status, job.run_id or "", *(job.value(key) for key in state.keys), *values])
+    write_lines(plain, lines)
     return paths
+
+
+def write_lines(path: Path, lines: list[list[Any]]) -> None:
+    """Write lines of cells as a CSV file."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(lines)
 
 
 def number_text(value: float | None) -> str:

@@ -34,6 +34,7 @@ from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare,
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.tasks.means import Scalars
 from runner.tasks.own_metrics import add_metrics
+from runner.tasks.tested import AnsweredRows, class_errors, write_tested
 
 
 class Classification(Task):
@@ -52,9 +53,12 @@ class Classification(Task):
         threshold: how one of two classes is chosen: by the larger logit ("argmax"), or by the probability with the
             best balanced accuracy on the validation split ("validation").
         metrics: further ones, {name: node with `_target_`}; they are given probabilities (B, K) and classes (B,).
+        softmax_temperature: what logits are divided by before probabilities are made of them, above 0; of a trained
+            net `evaluate calibrate=true` says which one fits.
     """
 
     asked_as = ("classify",)
+    at_use = ("softmax_temperature",)
     class_weights: Tensor | None  # (K,)
 
     def __init__(
@@ -67,6 +71,7 @@ class Classification(Task):
         class_weights: list[float] | Mapping[str, float] | None = None,
         threshold: Literal["argmax", "validation"] = "argmax",
         metrics: Mapping[str, Any] | None = None,
+        softmax_temperature: float = 1.0,
     ):
         super().__init__(net)
         if num_outputs < 2:
@@ -76,6 +81,7 @@ class Classification(Task):
         if threshold == "validation" and num_outputs != 2:
             raise UserError(f"task.threshold=validation is for two classes; this data has {num_outputs}")
         self.num_classes = num_outputs
+        self.softmax_temperature = softmax_temperature
         self.remedies = remedies(imbalance)
         self.loss = class_loss(loss, num_outputs, label_smoothing, focal="focal" in self.remedies)
         if class_weights is not None and "class_weight" in self.remedies:
@@ -100,7 +106,7 @@ class Classification(Task):
         facts = {"task": "multiclass", "num_classes": num_outputs}
         add_metrics(self.metrics, metrics, facts, torch.eye(num_outputs), torch.arange(num_outputs))
         self.confusion = MulticlassConfusionMatrix(num_outputs)
-        self.mistakes = Mistakes()
+        self.mistakes, self.tested = Mistakes(), AnsweredRows()
 
     def connect(self, data: DataModule) -> None:
         """Take the class names and, before training, what the remedies need from the training split."""
@@ -114,7 +120,7 @@ class Classification(Task):
         return self.with_own_losses(batch, self.scalars)
 
     def evaluation_step(self, batch: Any) -> Scalars:
-        logits, target = self.net(*self.inputs(batch)), batch[-1]  # (B, K), (B,)
+        logits, target = self.net(*self.inputs(batch)) / self.softmax_temperature, batch[-1]  # (B, K), (B,)
         if self.threshold is None:
             self.judge(logits, target)
         else:
@@ -124,8 +130,10 @@ class Classification(Task):
 
     def judge(self, logits: Tensor, target: Tensor) -> None:
         """Update the metrics with the class of the larger logit."""
-        self.metrics.update(logits.float().softmax(dim=1), target)
+        probabilities = logits.float().softmax(dim=1)
+        self.metrics.update(probabilities, target)
         self.confusion.update(logits, target)
+        self.tested.add(*class_errors(probabilities, target))
 
     def scalars(self, logits: Tensor, target: Tensor) -> Scalars:
         """Loss and accuracy of logits (B, K) against class numbers (B,)."""
@@ -144,6 +152,7 @@ class Classification(Task):
         super().on_validation_epoch_start()  # which also begins testing
         self.confusion.reset()
         self.mistakes.reset()
+        self.tested.reset()
         if self.threshold is not None:
             self.threshold.reset()
 
@@ -156,6 +165,7 @@ class Classification(Task):
         if self.threshold is not None:
             logits, target = self.threshold.kept()
             self.judge(self.threshold.shifted(logits), target)
+        self.tested.close()
         with warnings.catch_warnings():
             for text in ("No (positive|negative) samples", "Average precision score for one or more classes"):
                 warnings.filterwarnings("ignore", message=text)  # handled below
@@ -167,7 +177,7 @@ class Classification(Task):
     @torch.inference_mode()
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         """Return one row for each example: the label and the probability of every class."""
-        logits = self.net(*self.encoded(rows, data)).float()  # (B, K)
+        logits = self.net(*self.encoded(rows, data)).float() / self.softmax_temperature  # (B, K)
         decided = (logits if self.threshold is None else self.threshold.shifted(logits)).argmax(dim=1)
         return class_answers(class_names(data), decided.tolist(), logits.softmax(dim=1).tolist())
 
@@ -190,6 +200,9 @@ class Classification(Task):
         self.class_weights = state.get("class_weights")
         if self.threshold is not None:
             self.threshold.value.copy_(state["threshold"])
+
+    def write_files(self, folder: Path, data: DataModule) -> None:
+        write_tested(self.tested.found, folder, data)
 
     def figures(self) -> dict[str, Figure]:
         drawn = {"confusion_matrix": charts.confusion_matrix(self.confusion.compute().cpu().numpy(), self.class_names)}

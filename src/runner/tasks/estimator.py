@@ -5,6 +5,7 @@ values are in `state()`, plain containers and arrays, so that it is stored and l
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from runner.datamodules.base import DataModule
 from runner.figures import charts, tables
 from runner.tasks.answers import class_answers, class_columns, class_names, value_names
 from runner.tasks.base import Task
+from runner.tasks.tested import write_tested
 
 
 class Estimator(Task):
@@ -37,6 +39,7 @@ class Estimator(Task):
         self.class_names: list[str] | None = None
         self.unit = ""  # of the targets
         self.drawn: dict[str, Any] = {}
+        self.found: np.ndarray | None = None  # row number, error and answer of each row judged last, (N, 2 + D)
 
     @property
     def classifies(self) -> bool:
@@ -94,6 +97,8 @@ class Estimator(Task):
         predicted = probabilities.argmax(axis=1)
         confusion = score.confusion_matrix(actual, predicted, labels=classes)
         self.drawn = {"confusion_matrix": charts.confusion_matrix(confusion, self.class_names)}
+        wrong = np.where(predicted == actual, 0.0, probabilities.max(axis=1))
+        self.found = np.column_stack([np.arange(len(actual)), wrong, predicted])
         scores = {
             "loss": score.log_loss(actual, probabilities, labels=classes),
             "accuracy": score.accuracy_score(actual, predicted),
@@ -110,6 +115,8 @@ class Estimator(Task):
         """Metrics of real values (N, D) in the data's own units."""
         predicted = np.asarray(self.net.predict(rows)).reshape(actual.shape)
         self.drawn = {"predicted_against_actual": tables.predicted_against_actual(actual, predicted, self.unit)}
+        apart = np.abs(predicted - actual).reshape(len(actual), -1).max(axis=1)
+        self.found = np.column_stack([np.arange(len(actual)), apart, predicted])
         mse = score.mean_squared_error(actual, predicted)
         return {
             "loss": mse,
@@ -132,6 +139,9 @@ class Estimator(Task):
         if not self.classifies:
             return dict.fromkeys(value_names(data), "double")
         return class_columns(class_names(data))
+
+    def write_files(self, folder: Path, data: DataModule) -> None:
+        write_tested(self.found, folder, data)
 
     def figures(self) -> dict[str, Figure]:
         return self.drawn

@@ -5,6 +5,7 @@ The net returns (B, D) on the scale of the standardised targets; metrics are in 
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ from runner.tasks.base import Task
 from runner.tasks.losses import ValueLoss, mean_loss, value_loss
 from runner.tasks.means import Scalars
 from runner.tasks.own_metrics import add_metrics
+from runner.tasks.tested import AnsweredRows, write_tested
 
 
 def explained(actual: Tensor, predicted: Tensor) -> float:
@@ -69,6 +71,7 @@ class Regression(Task):
         drawn = torch.arange(4 * num_outputs).view(4, num_outputs).float()  # (4, D)
         add_metrics(self.metrics, metrics, {"num_outputs": num_outputs}, drawn.square(), drawn)
         self.predicted, self.actual = CatMetric(), CatMetric()
+        self.tested = AnsweredRows()
         self.unit = ""  # of the targets
 
     def connect(self, data: DataModule) -> None:
@@ -93,6 +96,7 @@ class Regression(Task):
         self.metrics.update(predicted, actual)
         self.predicted.update(predicted)
         self.actual.update(actual)
+        self.tested.add((predicted - actual).abs().amax(dim=1), predicted)
         return scores
 
     def scalars(self, output: Tensor, target: Tensor) -> Scalars:
@@ -108,11 +112,13 @@ class Regression(Task):
         super().on_validation_epoch_start()
         self.predicted.reset()
         self.actual.reset()
+        self.tested.reset()
 
     def evaluation_metrics(self) -> dict[str, float]:
         actual, predicted = (
             values.compute().cpu().double().view(-1, self.num_targets) for values in (self.actual, self.predicted)
         )  # (N, D), (N, D)
+        self.tested.close()
         return super().evaluation_metrics() | {"r2": explained(actual, predicted)}
 
     @torch.inference_mode()
@@ -123,6 +129,9 @@ class Regression(Task):
 
     def answer_columns(self, data: DataModule) -> dict[str, str]:
         return dict.fromkeys(value_names(data), "double")
+
+    def write_files(self, folder: Path, data: DataModule) -> None:
+        write_tested(self.tested.found, folder, data)
 
     def figures(self) -> dict[str, Figure]:
         return {

@@ -32,7 +32,7 @@ class TreeClassification(Classification):
         return self.of_nodes(self.net(*self.inputs(batch)), batch)
 
     def evaluation_step(self, batch: Any) -> Scalars:
-        logits = self.net(*self.inputs(batch))  # (B, N, K)
+        logits = self.net(*self.inputs(batch)) / self.softmax_temperature  # (B, N, K)
         self.judge(at_roots(logits, batch[1]), at_roots(labels(batch), batch[1]))
         return self.of_nodes(logits, batch)
 
@@ -51,7 +51,7 @@ class TreeClassification(Classification):
     @torch.inference_mode()
     def answer(self, rows: list[dict], data: DataModule) -> list[dict]:
         tokens, parents = self.encoded(rows, data)
-        logits = at_roots(self.net(tokens, parents), parents)  # (B, K)
+        logits = at_roots(self.net(tokens, parents), parents) / self.softmax_temperature  # (B, K)
         return class_answers(class_names(data), logits.argmax(dim=1).tolist(), logits.softmax(dim=1).tolist())
 
     def example(self, facts: Mapping[str, Any], read: set[str], rows: int, draw: torch.Generator) -> TreeBatch:

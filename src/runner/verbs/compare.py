@@ -4,6 +4,7 @@ import json
 import math
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from runner.config.catalog import RECORDED
@@ -25,7 +26,7 @@ MOST_PANELS = 3
 
 @dataclass(kw_only=True)
 class Compare(Tracked):
-    """Show settings that differ, metrics, and curves in a figure.
+    """Show settings that differ, metrics, and curves in a figure; compare with the best run, test row by test row.
 
     Args:
         runs: ids, beginnings of ids, names or folders; none with experiment=.
@@ -58,6 +59,7 @@ class Compare(Tracked):
         console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else 160)
         console.print(*tables_of(labels, runs), sep="\n")
         ranked = ranked_runs(dict(zip(labels, runs, strict=True)))
+        console.print(*by_test_rows(tracker, ranked), sep="\n")
         drawn = charts.compared_curves(curves(tracker, list(ranked.values()), list(ranked)))
         charts.entitle(drawn, f"{len(runs)} runs" + f" of {self.experiment}" * bool(self.experiment))
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -144,6 +146,50 @@ def tables_of(labels: list[str], runs: list["Run"]) -> list["Table"]:
             table.add_row(name, *cells[some])
         tables.append(table)
     return tables
+
+
+def by_test_rows(tracker: "MlflowClient", ranked: dict[str, "Run"]) -> list["Table | str"]:
+    """Return a table that compares each run with the best one of those with the same test rows, or why there is none.
+
+    Args:
+        tracker: has the files of runs that are not on this machine.
+        ranked: the runs, the best first.
+    """
+    from rich.table import Table
+
+    from runner.sweep.by_row import RowsTested, row_difference, rows_tested
+
+    same: list[dict[str, RowsTested]] = []  # runs with the same test rows
+    for label, run in ranked.items():
+        if (tested := rows_tested(file_of_rows(tracker, run))) is not None:
+            group = next((each for each in same if next(iter(each.values())).truths == tested.truths), None)
+            if group is None:
+                same.append(group := {})
+            group[label] = tested
+    if not any(len(group) > 1 for group in same):
+        return ["no comparison row by row: no two runs answered the same test rows"]
+    header = ["difference", "95 % interval over rows", "only this right", "only the other right", "McNemar's p"]
+    table = Table("run", "minus", "metric", "rows", *header, title="on the same test rows", title_justify="left")
+    for group in same:
+        best, *others = group
+        for label in others:
+            if one := row_difference({(): [group[label]]}, {(): [group[best]]}):
+                counts = ["" if count is None else str(count) for count in (one.only_ours, one.only_theirs)]
+                p = "" if one.p is None else f"{one.p:.4g}"
+                interval = f"{one.low:+.4f} to {one.high:+.4f}"
+                table.add_row(label, best, one.metric, str(one.rows), f"{one.mean:+.4f}", interval, *counts, p)
+    return [table]
+
+
+def file_of_rows(tracker: "MlflowClient", run: "Run") -> Path:
+    """Return the file with what a run answered to its test rows: its own, or the tracker's copy; it may not exist."""
+    from runner.sweep.by_row import ROWS
+
+    own = Path(run.data.tags.get("runner.folder", "")) / ROWS
+    stored = ROWS.as_posix()
+    if own.is_file() or stored not in [each.path for each in tracker.list_artifacts(run.info.run_id, ROWS.parent.name)]:
+        return own
+    return Path(tracker.download_artifacts(run.info.run_id, stored))
 
 
 def curves(tracker: "MlflowClient", runs: list["Run"], labels: list[str]) -> dict[str, dict[str, list["Curve"]]]:

@@ -9,7 +9,7 @@ from torch import nn
 from runner.datamodules.parts.codecs import TextInputs
 from runner.errors import UserError
 from runner.figures import charts
-from runner.inference.attribution import Explanation, explain_answers
+from runner.inference.attribution import GRADIENTS, Explanation, explain_answers
 from runner.inference.predictor import Predictor, cleaned
 from runner.tasks.answers import value_names
 from runner.text.vocabulary import PAD
@@ -33,12 +33,17 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
     label = answer_name(predictor, int(found.column[0]))
     console = console or Console(highlight=False, soft_wrap=True)
     console.print(coloured(words, weights.tolist()))
-    console.print(f"words for {label} are green, words against it red; {found.method}:")
+    beside = None if found.beside is None else found.beside[0]
+    both = "" if beside is None else f", then {GRADIENTS}"
+    console.print(f"words for {label} are green, words against it red; {found.method}{both}:")
     order = weights.abs().argsort(descending=True, stable=True)[:10].tolist()
     for place in order:
-        console.print(Text(f"  {weights[place]:+.4f}  {words[place]}"))
+        second = "" if beside is None else f"  {beside[place]:+.4f}"
+        console.print(Text(f"  {weights[place]:+.4f}{second}  {words[place]}"))
     figure.parent.mkdir(parents=True, exist_ok=True)
-    charts.word_weights(words, weights.numpy(), f"{label}: {found.method}").savefig(figure)
+    panels = {f"{label}: {found.method}": weights.numpy()}
+    panels |= {} if beside is None else {GRADIENTS: beside.numpy()}
+    charts.word_weights(words, panels).savefig(figure)
     console.print(str(figure), markup=False)
 
 
@@ -53,7 +58,8 @@ def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanat
     words, real = data.inputs.tokens([clean])[0], tokens[0] != PAD  # sentences may have padding between them
     known = data.inputs.vocabulary.numbers
     marked = [word if word in known else f"{word} (unknown)" for word, keep in zip(words, real, strict=True) if keep]
-    return marked, Explanation(found.weights[:, real].cpu(), found.method, found.column.cpu())
+    beside = None if found.beside is None else found.beside[:, real].cpu()
+    return marked, Explanation(found.weights[:, real].cpu(), found.method, found.column.cpu(), beside)
 
 
 def answer_name(predictor: Predictor, column: int) -> str:

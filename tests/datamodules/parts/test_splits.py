@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from runner.datamodules.iris import Iris
-from runner.datamodules.parts.splits import by_group, held_out, split
+from runner.datamodules.parts.splits import by_group, held_out, smaller, split
 from runner.errors import UserError
 
 
@@ -74,3 +74,12 @@ def test_groups_stay_together():
     splits = by_group(groups, lambda rows, classes, own: split(rows, classes, own))
     people = [set(groups[part]) for part in splits]
     assert sum(map(len, people)) == 20 == len(set.union(*people)) and all(people)
+
+
+def test_a_smaller_training_split_is_part_of_a_larger_one_and_has_the_same_shares_of_classes():
+    classes = np.repeat([0, 1, 2], [100, 40, 3])
+    train = np.arange(3, 143)
+    tenth, half = (smaller(train, share, classes) for share in (0.1, 0.5))
+    assert set(tenth) < set(half) < set(train) and (np.diff(half) > 0).all()
+    assert np.bincount(classes[tenth]).tolist() == [10, 4, 1] and len(half) == 70
+    assert smaller(train, 1.0) is train and len(smaller(train, 0.25)) == 35

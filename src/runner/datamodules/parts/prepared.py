@@ -8,7 +8,7 @@ import numpy as np
 
 from runner.datamodules.parts.batches import Split
 from runner.datamodules.parts.codecs import Codec
-from runner.datamodules.parts.splits import OWN, Splits, held_out, split
+from runner.datamodules.parts.splits import OWN, Splits, held_out, smaller, split
 from runner.datamodules.parts.targets import Targets
 from runner.errors import UserError
 
@@ -42,12 +42,14 @@ class SplitSettings:
         fold: which part is the test split.
         folds: number of equal parts.
         test_share: share of the rows in the test split; None = one of the equal parts.
+        train_share: share of the training split that is used.
     """
 
     seed: int = 0
     fold: int = 0
     folds: int = 10
     test_share: float | None = None
+    train_share: float = 1.0
 
     def __call__(self, rows: int, classes: np.ndarray | None = None, own: np.ndarray | None = None) -> Splits:
         if self.test_share is not None:
@@ -56,7 +58,8 @@ class SplitSettings:
                     "data.test_share: the source has its own test split, which is kept. Leave the setting out."
                 )
             own = held_out(rows, self.test_share, classes, self.seed)
-        return split(rows, classes, own, self.seed, self.fold, self.folds)
+        found = split(rows, classes, own, self.seed, self.fold, self.folds)
+        return found._replace(train=smaller(found.train, self.train_share, classes, self.seed))
 
 
 class Rows(Protocol):

@@ -95,6 +95,23 @@ def held_out(rows: int, share: float, classes: np.ndarray | None = None, seed: i
     return own
 
 
+def smaller(train: np.ndarray, share: float, classes: np.ndarray | None = None, seed: int = 0) -> np.ndarray:
+    """Return a share of the rows of the training split, ascending; those of a smaller share are among them.
+
+    Args:
+        train: row numbers of the training split.
+        share: of these rows, above 0 and at most 1.
+        classes: class number of every row of the data; the share is then that of each class, at least one row.
+        seed: of the choice.
+    """
+    if share == 1:
+        return train
+    order = np.random.default_rng([seed, 2]).permutation(train)
+    kinds = np.zeros(len(order)) if classes is None else classes[order]
+    kept = [some[: max(1, round(share * len(some)))] for kind in np.unique(kinds) if len(some := order[kinds == kind])]
+    return np.sort(np.concatenate(kept))
+
+
 def by_group(groups: np.ndarray, splitting: Callable[..., Splits], own: np.ndarray | None = None) -> Splits:
     """Divide rows so that all rows of a group are in the same split.
 

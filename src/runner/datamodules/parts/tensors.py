@@ -23,15 +23,15 @@ class ArrayRows:
     """
 
     def __init__(self, columns: Mapping[str, np.ndarray], target: np.ndarray, splits: Splits):
-        self.columns, self.target, self.splits = columns, target, splits._asdict()
+        self.columns, self.target, self.index = columns, target, splits._asdict()
 
     def raw(self, part: str, limit: int | None = None) -> list[dict]:
-        picked = [values[self.splits[part][:limit]] for values in self.columns.values()]
+        picked = [values[self.index[part][:limit]] for values in self.columns.values()]
         cells = [values.tolist() if values.ndim == 1 else list(values) for values in picked]
         return [dict(zip(self.columns, row, strict=True)) for row in zip(*cells, strict=True)]
 
     def targets(self, part: str) -> np.ndarray:
-        return single(self.target[self.splits[part]])
+        return single(self.target[self.index[part]])
 
 
 def single(target: np.ndarray) -> np.ndarray:
