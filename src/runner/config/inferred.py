@@ -90,11 +90,6 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
                 f'data.num_classes does not exist: the label "{settings.label}" is read as {read} here. '
                 f"For classes type task=classification."
             )
-        if settings.label_separator is not None:
-            raise MissingFact(
-                "data.label_separator is set, so a row has several labels and not one class: type task=multi_label, or "
-                "leave the setting out."
-            )
         return len(found.classes)
     if fact == "num_labels":
         if settings.target != "labels":

@@ -110,6 +110,11 @@ def check_columns(part: Part, settings: Settings) -> list[str]:
         raise UserError(
             "data.text_pair goes with data.text alone: leave data.features and data.categories out, or text_pair."
         )
+    if settings.label_separator is not None and settings.target != "labels":
+        raise UserError(
+            "data.label_separator is set, so a row has several labels, and not one class or number: type "
+            "task=multi_label, or leave the setting out."
+        )
     if settings.more_labels and settings.target != "number":
         raise UserError(
             f"data.label names {len(settings.labels)} columns, which are predicted as numbers: type task=regression. "
