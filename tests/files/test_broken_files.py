@@ -177,12 +177,12 @@ BROKEN = {
     "a text as a category": (
         {"a.csv": "x,c,label\n" + "".join(f"{n},w{n},{n % 2}\n" for n in range(30))},
         {"label": "label", "categories": ["c"]},
-        ['column "c": 30 different words in 30 rows'],
+        ['column "c": 30 words in 30 rows'],
     ),
     "classes that are not in the order": (
         {"a.csv": "x,label\n1,low\n2,high\n"},
         {"label": "label", "class_order": ["low", "middle"]},
-        ["data.class_order=low, middle has to name each class once: high, low"],
+        ["data.class_order=low, middle has to name all classes: high, low"],
     ),
     "invalid json line": (
         {"a.jsonl": jsonl([{"text": "t", "label": "a"}] * 3) + '{"text": "t", "label": }\n'},

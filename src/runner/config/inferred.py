@@ -110,7 +110,7 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
         if not settings.reads_numbers and settings.text:
             raise MissingFact(
                 f"data.text={settings.text} is set, so the input is text and there are no number columns: take a model "
-                f"for text, or leave data.text out; or read some beside the text, data.features=[...], with model=tabular."
+                f"for text, or leave data.text out; or read numbers beside it, data.features=[...], with model=tabular."
             )
         if not found.features:
             raise MissingFact("No number column is read beside the categories.")
@@ -152,5 +152,7 @@ def _infer_hub(fact: str, *, _parent_: DictConfig) -> Any:
         raise UserError(f"A dataset of the hub has no fact {fact!r} to infer: num_classes, asks.")
     if _parent_.target == "number":
         raise MissingFact("data.num_classes does not exist: the label is read as numbers (task=regression).")
+    if _parent_.get("streaming"):
+        return len(sources.hub_stream_classes(_parent_.path, _parent_.revision, _parent_.subset, _parent_.label))
     splits = sources.hub(_parent_.path, _parent_.revision, _parent_.subset)
     return len(sources.hub_classes(splits, _parent_.label))

@@ -3,23 +3,25 @@
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any, Literal
 
 from runner.datamodules.parts.mixed import MixedTable, check_sizes, prepare_mixed
 from runner.datamodules.parts.prepared import FoundRows, Prepared
+from runner.datamodules.parts.streamed import StreamSource
 from runner.datamodules.parts.targets import LabelNames
 from runner.datamodules.parts.tensors import prepare_numbers
 from runner.datamodules.parts.text_pairs import PairedRow, prepare_text_pairs
 from runner.datamodules.parts.texts import TextRow, prepare_texts
-from runner.datamodules.text_data import TextData
+from runner.datamodules.streamable import StreamableTexts
 from runner.files import rows
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Table(TextData):
+class Table(StreamableTexts):
     """Rows of a file, of a folder with train, val and test files, or of an http(s) address.
 
     Args:
@@ -77,6 +79,9 @@ class Table(TextData):
         names = None if self.target == "number" else found.classes
         if self.target == "labels":
             names = LabelNames(found.classes, self.label_separator)
+        if self.streaming:
+            others = reading.mixed or self.text_pair is not None
+            return self.streamed(self._stream(reading), self.text, others, names, reading.labels)
         if reading.mixed:
             return self._prepare_mixed(reading, found.features, names)
         if self.text is None:
@@ -84,6 +89,15 @@ class Table(TextData):
         if self.text_pair is not None:
             return self._prepare_pairs(reading, names)
         return self._prepare_texts(reading, names)
+
+    def _stream(self, reading: rows.Settings) -> StreamSource:
+        def read(split: str, start: int) -> Iterator[TextRow]:
+            own = (row for row in rows.rows(reading) if (row.split or "train") == split)
+            return (TextRow(row.text, row.target) for row in islice(own, start, None))
+
+        splits = [part.split or "train" for part in rows.parts(reading)]
+        name, source = Path(self.path).stem or "table", f"table {self.path}"
+        return StreamSource(name, read, splits, source, rows.digest(reading), self._kept(reading))
 
     def _kept(self, reading: rows.Settings) -> dict[str, Any]:
         """Return the settings that decide which texts and targets there are."""

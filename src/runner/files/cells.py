@@ -408,7 +408,7 @@ class Labels:
             return found
         if sorted(order) != sorted(found):
             raise UserError(
-                f'{self.settings.path}, column "{label}": data.class_order={listed(order)} has to name each class once: '
+                f'{self.settings.path}, column "{label}": data.class_order={listed(order)} has to name all classes: '
                 f"{listed(found)}"
             )
         return list(order)

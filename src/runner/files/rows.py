@@ -238,7 +238,7 @@ def _read_facts(settings: Settings) -> Facts:
     for name, seen in categories.items():
         if len(seen) > max(MOST_IN_A_CATEGORY, found.rows / 2):
             raise UserError(
-                f'{settings.path}, column "{name}": {len(seen)} different words in {found.rows} rows are not categories, '
+                f'{settings.path}, column "{name}": {len(seen)} words in {found.rows} rows are not categories, '
                 "which occur many times each. Leave it out of data.categories, or read it as data.text."
             )
     found.category_sizes = [len(seen - {""}) + 1 for seen in categories.values()]

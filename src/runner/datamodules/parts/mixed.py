@@ -184,7 +184,9 @@ def check_sizes(inputs: Codec, declared: Sequence[int] | None) -> None:
     given = list(declared or [])
     if len(found) != len(given) or any(one > other for one, other in zip(found, given, strict=True)):
         shown = str(found or "null").replace(" ", "")
-        raise UserError(f"data.category_sizes={given} is declared, but the table has {found}: type data.category_sizes={shown}")
+        raise UserError(
+            f"data.category_sizes={given} is declared, but the table has {found}: type data.category_sizes={shown}"
+        )
 
 
 def prepare_mixed(

@@ -32,7 +32,7 @@ CHUNK = 1 << 20  # tokens handled at a time
 
 
 class TextRow(NamedTuple):
-    """A text, its class name or real value, or several, and the split the source has put it into (None = to be split here)."""
+    """A text, its class name or real value, or several, and the split of the source (None = to be split here)."""
 
     text: str
     target: str | float | tuple[str, ...] | tuple[float, ...]
