@@ -1,8 +1,9 @@
 """One net for a table: numbers, embeddings of categories, an encoder of a text; dense layers on top.
 
-Sources: entity embeddings, Guo and Berkhahn, Entity Embeddings of Categorical Variables, 2016, arXiv:1604.06737; columns
-of several kinds in one vector, Cheng et al., Wide & Deep Learning for Recommender Systems, 2016, arXiv:1606.07792,
-section 3.2. Departures: a missing or unknown category is the vector of zeros; all embeddings have one length.
+Sources: entity embeddings, Guo and Berkhahn, Entity Embeddings of Categorical Variables, 2016, arXiv:1604.06737;
+columns of several kinds in one vector, Cheng et al., Wide & Deep Learning for Recommender Systems, 2016,
+arXiv:1606.07792, section 3.2. Departures: a missing or unknown category is the vector of zeros; all embeddings have one
+length.
 
 Shape letters: B batch, T tokens, F numbers, D numbers of a text, K outputs.
 """
@@ -52,7 +53,7 @@ class MeanOfWords(nn.Module):
 class Tabular(nn.Module):
     """Scores of a row that has numbers, categories and a text, or only some of them.
 
-    The inputs come in this order: numbers (B, F); for each category column the number of a category (B,); tokens (B, T).
+    The inputs come in this order: numbers (B, F); the categories (B,) of each column; tokens (B, T).
 
     Args:
         num_outputs: numbers returned for each row: classes, labels or targets.
