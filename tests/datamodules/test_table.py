@@ -1,5 +1,6 @@
 """A user's table with several labels, several targets, and columns of several kinds: what a net gets of it."""
 
+import csv
 import logging
 from pathlib import Path
 
@@ -7,12 +8,16 @@ import numpy as np
 import pytest
 import torch
 from omegaconf import OmegaConf
+from sklearn import metrics as sk
 
 from runner.build import build_data
 from runner.config.compose import compose
 from runner.config.inferred import settle
 from runner.datamodules.base import DataModule
 from runner.errors import UserError
+from runner.inference.predictor import Predictor
+from runner.inference.scoring import score_file
+from runner.training.train import train
 
 LINES = ["review,age,department,stars,tags,price"] + [
     f"a {word} dress number {n},{20 + n},{('Tops', 'Trend', '')[n % 3]},{n % 2},{('new;red', 'red', '')[n % 3]},{n / 2}"
@@ -101,3 +106,34 @@ def test_several_numbers_to_predict(folder):
 def test_the_order_of_classes_may_be_given(folder):
     data = read("data.features=[age]", "data.label=stars", "data.class_order=[1,0]", model="mlp")
     assert data.class_names == ["1", "0"]
+
+
+@pytest.mark.parametrize("kind", ["labels", "mixed"])
+def test_metrics_are_those_of_scikit_learn_on_what_is_written(folder, kind):
+    typed = {
+        "labels": ["data.text=review", "data.label=tags", 'data.label_separator=";"', "task=multi_label"],
+        "mixed": [*MIXED, "model.text_encoder=mean"],
+    }[kind]
+    sizes = ["model.embed_dim=8", "model.text_dim=8", "model.hidden_dims=[8]", "trainer.max_epochs=4", "optim.lr=0.05"]
+    cfg = compose(["model=tabular", "data=csv", "data.path=shop.csv", "trainer.accelerator=cpu", *sizes, *typed])
+    settle(cfg.data)
+    OmegaConf.resolve(cfg)
+    train(cfg, folder / "run")
+    metrics, count, _ = score_file(Predictor(folder / "run" / "model"), Path("shop.csv"), None, Path("out.csv"))
+    with open("out.csv", newline="", encoding="utf-8") as file:
+        written = list(csv.DictReader(file))
+    assert count == len(written) == 40
+    if kind == "mixed":
+        truth, said = ([row[name] for row in written] for name in ("truth", "label"))
+        assert metrics["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"), rel=1e-5)
+        assert metrics["accuracy"] == pytest.approx(sk.accuracy_score(truth, said), rel=1e-5)
+        return
+    truth, said = (
+        np.array([[name in row[column].split(";") for name in ("new", "red")] for row in written])
+        for column in ("truth", "labels")
+    )
+    chances = np.array([[float(row[f"probability_{name}"]) for name in ("new", "red")] for row in written])
+    assert said.any() and (said == (chances > 0.5)).all()
+    assert metrics["f1_micro"] == pytest.approx(sk.f1_score(truth, said, average="micro"), rel=1e-5)
+    assert metrics["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"), rel=1e-5)
+    assert metrics["mean_average_precision"] == pytest.approx(sk.average_precision_score(truth, chances), rel=1e-5)
