@@ -82,7 +82,7 @@ class Clothes(TextData):
         if self.text is not None:
             texts = prepare_texts(
                 "clothes",
-                lambda: (TextRow(row.text, row.target) for row in rated(file, numbers, categories)),
+                lambda: (TextRow(row.text, row.target) for row in bought(file, numbers, categories)),
                 self.encoded(self.text),
                 self.splitting,
                 source=source,
@@ -92,7 +92,7 @@ class Clothes(TextData):
                 target_names=["stars"],
             )
         prepared = prepare_mixed(
-            MixedTable.read(rated(file, numbers, categories), class_names),
+            MixedTable.read(bought(file, numbers, categories), class_names),
             numbers,
             categories,
             texts,
@@ -106,7 +106,7 @@ class Clothes(TextData):
         return prepared
 
 
-def rated(file: Path, numbers: Sequence[str], categories: Sequence[str]) -> Iterator[Row]:
+def bought(file: Path, numbers: Sequence[str], categories: Sequence[str]) -> Iterator[Row]:
     """Yield the reviews with their stars and these columns; rows without a text are left out."""
     wanted = [TEXT, STARS, *(COLUMNS[name] for name in (*numbers, *categories))]
     table = pyarrow.parquet.read_table(io.BytesIO(sources.read_member(file, MEMBER)), columns=wanted)

@@ -92,12 +92,13 @@ class Tabular(nn.Module):
         if not (in_features or sizes or vocab_size):
             raise ValueError("a table needs numbers (in_features), categories (category_sizes) or a text (vocab_size)")
         self.in_features = in_features or 0
-        self.categories = nn.ModuleList(nn.Embedding(size, category_dim, padding_idx=0) for size in sizes)
-        for table in self.categories:
+        tables = [nn.Embedding(size, category_dim, padding_idx=0) for size in sizes]
+        for table in tables:
             nn.init.normal_(table.weight[1:], std=SCALE)
+        self.categories = nn.ModuleList(tables)
         self.text: nn.Module | None = None
         if vocab_size is not None:
-            self.text = encoder(text_encoder, vocab_size, embed_dim, text_dim, dropout)
+            self.text = encoder_of_text(text_encoder, vocab_size, embed_dim, text_dim, dropout)
         width = self.in_features + category_dim * len(sizes) + (text_dim if self.text is not None else 0)
         self.head = MLP(width, num_outputs, tuple(hidden_dims), dropout=dropout)
 
@@ -121,7 +122,7 @@ class Tabular(nn.Module):
         return self.head(torch.cat(parts, dim=1))  # (B, K)
 
 
-def encoder(name: str, vocab_size: int, embed_dim: int, text_dim: int, dropout: float) -> nn.Module:
+def encoder_of_text(name: str, vocab_size: int, embed_dim: int, text_dim: int, dropout: float) -> nn.Module:
     """Return the net that makes text_dim numbers of a text."""
     if name == "mean":
         return MeanOfWords(vocab_size, text_dim, embed_dim, dropout)

@@ -21,7 +21,7 @@ from runner.datamodules.parts.batches import Subset, TextSplit
 from runner.datamodules.parts.codecs import Codec, Columns, NumberInputs, cells
 from runner.datamodules.parts.prepared import Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS, Splits
-from runner.datamodules.parts.targets import numbered, raw_target, target_array, targets_for
+from runner.datamodules.parts.targets import numbers_of_names, raw_target, target_array, targets_for
 from runner.datamodules.parts.tensors import ArrayRows
 from runner.errors import UserError
 from runner.files.cells import category_of
@@ -157,8 +157,9 @@ class MixedTable(NamedTuple):
             rows: of a table.
             class_names: names of the classes, or `LabelNames`; None = the targets are real values.
         """
-        class_numbers = numbered(class_names)
-        numbers, categories, target, own = array("d"), [], array("d"), array("b")
+        class_numbers = numbers_of_names(class_names)
+        numbers, target, own = array("d"), array("d"), array("b")
+        categories: list[str] = []
         for row in rows:
             numbers.extend(row.numbers)
             categories.extend(sys.intern(name) for name in row.categories)  # the same words in many rows
@@ -180,7 +181,7 @@ def check_sizes(inputs: Codec, declared: Sequence[int] | None) -> None:
         UserError: a column has more categories, or there are not as many columns.
     """
     parts = inputs.parts if isinstance(inputs, Columns) else {}
-    found = parts["categories"].sizes if "categories" in parts else []
+    found = [size for part in parts.values() if isinstance(part, CategoryInputs) for size in part.sizes]
     given = list(declared or [])
     if len(found) != len(given) or any(one > other for one, other in zip(found, given, strict=True)):
         shown = str(found or "null").replace(" ", "")

@@ -27,7 +27,7 @@ from torch import Tensor
 from runner.datamodules.parts.batches import Texts, TextSplit, padded
 from runner.datamodules.parts.codecs import Codec, TextInputs
 from runner.datamodules.parts.prepared import Prepared
-from runner.datamodules.parts.targets import Targets, numbered, raw_target, target_array, targets_for
+from runner.datamodules.parts.targets import Targets, numbers_of_names, raw_target, target_array, targets_for
 from runner.datamodules.parts.tensors import single
 from runner.datamodules.parts.texts import TextRow, TextSettings
 from runner.errors import UserError
@@ -159,7 +159,7 @@ def encoded(texts: Iterator[str], inputs: TextInputs) -> tuple[np.ndarray, np.nd
     return np.array(numbers, dtype=np.int32), np.array(offsets)
 
 
-class StreamRows:
+class StreamedRows:
     """Raw rows of a stream; those of training are read from its beginning.
 
     Args:
@@ -231,7 +231,7 @@ def prepare_stream(
     targets = targets_for(target["train"], class_names, target_names)
     store = StreamSplit(training, inputs, targets.encode(target["train"]), how.block)
     kept = {part: _in_memory(texts, inputs, targets, target[part]) for part, texts in held.items()}
-    raw = StreamRows(training, held, settings.column, target)
+    raw = StreamedRows(training, held, settings.column, target)
     return Prepared(
         inputs, targets, store, kept["val"], kept["test"], raw, found.source, found.digest, facts=targets.facts
     )
@@ -251,7 +251,7 @@ def _write(
     class_names: Sequence[str] | None,
 ) -> None:
     """Fill a prepared folder from one pass over the rows."""
-    numbers = numbered(class_names)
+    numbers = numbers_of_names(class_names)
     place = 0
     for part in ("val", "test"):
         own = part in found.splits

@@ -287,6 +287,6 @@ def target_array(values: Any, rows: int, class_names: Sequence[str] | None) -> n
     return found.astype(np.int64)
 
 
-def numbered(names: Sequence[str] | None) -> dict[Any, int] | None:
+def numbers_of_names(names: Sequence[str] | None) -> dict[Any, int] | None:
     """Return the numbers of classes or labels by their names; None without names."""
     return None if names is None else {name: number for number, name in enumerate(names)}

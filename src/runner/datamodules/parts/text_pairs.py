@@ -28,7 +28,7 @@ from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.pairs import MARKS, PairRows
 from runner.datamodules.parts.prepared import FoundRows, Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS, by_group
-from runner.datamodules.parts.targets import numbered, raw_target, target_array, targets_for
+from runner.datamodules.parts.targets import numbers_of_names, raw_target, target_array, targets_for
 from runner.datamodules.parts.tensors import single
 from runner.datamodules.parts.texts import TextSettings
 from runner.errors import UserError
@@ -255,7 +255,7 @@ def _write(
     own = np.array([OWN[row.split] for row in rows], dtype=np.int8)
     groups = np.array([f"{row.split} {row.first}" for row in rows])  # what the source has put into a split stays there
     splits = by_group(groups, splitting, own if own.any() else None)
-    class_numbers = numbered(class_names)
+    class_numbers = numbers_of_names(class_names)
     target = target_array(np.ravel([raw_target(row.target, class_numbers) for row in rows]), len(rows), class_names)
     training = (rows[number] for number in splits.train)
     inputs = PairInputs.made(names, settings, chain.from_iterable((row.first, row.second) for row in training))

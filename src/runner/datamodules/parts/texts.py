@@ -20,7 +20,7 @@ from runner.datamodules.parts.batches import Subset, TextSplit
 from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS
-from runner.datamodules.parts.targets import numbered, raw_target, target_array, targets_for
+from runner.datamodules.parts.targets import numbers_of_names, raw_target, target_array, targets_for
 from runner.datamodules.parts.tensors import single
 from runner.errors import UserError
 from runner.files import cache
@@ -267,7 +267,7 @@ def _stream(
     """
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__  # a new word gets the next number
-    class_numbers = numbered(class_names)
+    class_numbers = numbers_of_names(class_names)
     offsets, text_offsets, target, own = array("q", [0]), array("q", [0]), array("d"), array("b")
     with open(folder / "provisional.bin", "wb") as tokens_file, open(folder / "texts.bin", "wb") as texts_file:
         for row in rows:
