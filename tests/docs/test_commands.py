@@ -31,6 +31,12 @@ OWN_FILES = {  # the user's, that the pages name
     "my_losses.py": "def margin(prediction, target):\n    return prediction.sum()\n",
     "my_penalties.py": "def smooth(net):\n    return 0\n",
     "reviews.csv": "review,stars\n" + "a fine film,5\na dull film,1\n" * 10,
+    "shop.csv": "review,age,department,stars\n" + "a fine dress,40,Tops,5\na dull one,30,Trend,1\n" * 10,
+    "films.csv": "plot,genres\n" + "love in the war,love;war\na battle,war\n" * 10,
+    "houses.csv": "size,price,rooms\n" + "70,90.5,3\n50,60.5,2\n" * 10,
+    "pairs.csv": "premise,hypothesis,label\n" + "it rains,it is wet,yes\nit rains,it is dry,no\n" * 10,
+    "tickets.csv": "note,urgency\n" + "a fire,high\na leak,middle\na stain,low\n" * 10,
+    "big.csv": "text,label\n" + "a fine film,yes\na dull film,no\n" * 10,
 }
 
 

@@ -158,7 +158,32 @@ BROKEN = {
         COLUMNS | {"features": ["x", "label"]},
         ['data.features holds the label "label"'],
     ),
-    "text and features": ({"a.csv": NUMBERS}, {"text": "x", "label": "label", "features": ["y"]}, ["not both"]),
+    "two texts and features": (
+        {"a.csv": "a,b,y,label\ng,h,1,k\n"},
+        {"text": "a", "text_pair": "b", "label": "label", "features": ["y"]},
+        ["data.text_pair goes with data.text alone"],
+    ),
+    "one column read twice": (
+        {"a.csv": "a,y,label\ng,1,k\n"},
+        {"text": "a", "label": "label", "categories": ["a"]},
+        ['data.text and data.categories are both "a": a column is read in one way'],
+    ),
+    "several columns of classes": ({"a.csv": NUMBERS}, {"label": ["label", "y"]}, ["type task=regression"]),
+    "several labels of a task with one": (
+        {"a.csv": "a,label\ng,k;l\n"},
+        {"text": "a", "label": "label", "label_separator": ";"},
+        ["type task=multi_label"],
+    ),
+    "a text as a category": (
+        {"a.csv": "x,c,label\n" + "".join(f"{n},w{n},{n % 2}\n" for n in range(30))},
+        {"label": "label", "categories": ["c"]},
+        ['column "c": 30 words in 30 rows'],
+    ),
+    "classes that are not in the order": (
+        {"a.csv": "x,label\n1,low\n2,high\n"},
+        {"label": "label", "class_order": ["low", "middle"]},
+        ["data.class_order=low, middle has to name all classes: high, low"],
+    ),
     "invalid json line": (
         {"a.jsonl": jsonl([{"text": "t", "label": "a"}] * 3) + '{"text": "t", "label": }\n'},
         TEXT,

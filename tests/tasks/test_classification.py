@@ -32,6 +32,11 @@ def test_classification_metrics(classes):
     assert found == pytest.approx(wanted, rel=1e-5)
 
 
+def test_ordered_classes_are_compared_by_their_distance():
+    logits, target = torch.eye(4)[[0, 3, 2, 1]], torch.tensor([0, 0, 3, 1])
+    assert evaluated(Classification(Given(), 4, loss="ordinal"), logits, target)["mae"] == 1  # 0 + 3 + 1 + 0 of 4
+
+
 def test_classification_metrics_start_anew_each_time():
     task = Classification(Given(), 2)
     logits, target = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1])

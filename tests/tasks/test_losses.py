@@ -40,6 +40,10 @@ def written_out(name: str, row: list[float], right: int) -> float:
         return float(np.mean([math.log(1 + math.exp(-margin)) for margin in margins]))
     if name == "pairwise_ranking_hinge":
         return float(np.mean([max(0, 1 - row[right] + score) for k, score in enumerate(row) if k != right]))
+    if name == "ordinal":
+        shares = np.exp(row) / np.exp(row).sum()
+        above = [shares[k:].sum() for k in range(1, len(row))]
+        return -float(sum(math.log(p if right >= k else 1 - p) for k, p in enumerate(above, 1)))
     p = math.exp(row[right]) / sum(math.exp(score) for score in row)
     return -math.log(p) * {"cross_entropy": 1, "focal": (1 - p) ** 2}[name]
 

@@ -7,7 +7,7 @@
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from runner.config.catalog import needed
 from runner.config.nodes import as_dict
@@ -74,21 +74,31 @@ def _run_folder(which: str | None) -> str:
 def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
     if fact == "target":  # the label is read as a number if the task or the model asks for how many there are
         readers = [_root_.get(name) for name in ("task", "model")]
-        raw = [as_dict(node) for node in readers if isinstance(node, DictConfig)]
-        return "number" if "num_targets" in needed(raw, "data") else "class"
+        facts_read = needed([as_dict(node) for node in readers if isinstance(node, DictConfig)], "data")
+        return "labels" if "num_labels" in facts_read else "number" if "num_targets" in facts_read else "class"
     if fact == "num_targets":
-        return 1
+        label = _parent_.get("label")
+        return len(label) if isinstance(label, ListConfig) else 1
     if fact == "asks":
         return _asks(_parent_)
     settings = _settings(_parent_)
     found = facts(settings)
     if fact == "num_classes":
-        if settings.target == "number":
+        if settings.target != "class":
+            read = "numbers" if settings.target == "number" else "several labels in a row"
             raise MissingFact(
-                f'data.num_classes does not exist: the label "{settings.label}" is read as numbers here. '
+                f'data.num_classes does not exist: the label "{settings.label}" is read as {read} here. '
                 f"For classes type task=classification."
             )
         return len(found.classes)
+    if fact == "num_labels":
+        if settings.target != "labels":
+            raise MissingFact(f'data.num_labels does not exist: a row has one label in "{settings.label}" here.')
+        return len(found.classes)
+    if fact == "category_sizes":
+        if not settings.categories:
+            raise MissingFact("data.categories is not set, so no column is read as categories: data.categories=[...].")
+        return found.category_sizes
     if fact == "vocab_size":
         if not settings.text:
             raise MissingFact(
@@ -97,20 +107,24 @@ def _infer(fact: str, *, _parent_: DictConfig, _root_: DictConfig) -> Any:
             )
         return VOCAB_SIZE
     if fact == "in_features":
-        if settings.text:
+        if not settings.reads_numbers and settings.text:
             raise MissingFact(
                 f"data.text={settings.text} is set, so the input is text and there are no number columns: take a model "
-                f"for text, or leave data.text out."
+                f"for text, or leave data.text out; or read numbers beside it, data.features=[...], with model=tabular."
             )
+        if not found.features:
+            raise MissingFact("No number column is read beside the categories.")
         return len(found.features)
     raise UserError(
-        f"A table has no fact {fact!r} to infer: num_classes, num_targets, in_features, vocab_size, target, asks."
+        f"A table has no fact {fact!r} to infer: num_classes, num_targets, num_labels, in_features, category_sizes, "
+        "vocab_size, target, asks."
     )
 
 
 def _asks(node: DictConfig) -> str | None:
-    """Return what a table with two text columns asks of a model, see catalog.py."""
-    return "text_pairs" if node.get("text_pair") else None
+    """Return what a table with two text columns, or with columns of several kinds, asks of a model, see catalog.py."""
+    mixed = node.get("categories") or (node.get("text") and node.get("features"))
+    return "text_pairs" if node.get("text_pair") else "mixed" if mixed else None
 
 
 def _settings(node: DictConfig) -> Settings:
@@ -122,13 +136,10 @@ def _settings(node: DictConfig) -> Settings:
     for name, advice in ask.items():
         if name not in node or OmegaConf.is_missing(node, name) or node[name] is None:
             raise UserError(f"data.{name} is not set: {advice}")
-    for name in ("label", "text", "text_pair"):
+    for name in ("text", "text_pair"):
         if OmegaConf.is_config(node.get(name)):
             raise UserError(f"data.{name}={show(as_dict(node)[name])}: it names one column.")
-    given = {name: node[name] for name in Settings.__dataclass_fields__ if name in node and node[name] is not None}
-    if "features" in given:
-        given["features"] = tuple(given["features"])
-    return Settings(**({"text": None} | given | {"path": str(given["path"]), "label": str(given["label"])}))
+    return Settings.named({name: node[name] for name in Settings.__dataclass_fields__ if name in node})
 
 
 def _infer_hub(fact: str, *, _parent_: DictConfig) -> Any:
@@ -141,5 +152,7 @@ def _infer_hub(fact: str, *, _parent_: DictConfig) -> Any:
         raise UserError(f"A dataset of the hub has no fact {fact!r} to infer: num_classes, asks.")
     if _parent_.target == "number":
         raise MissingFact("data.num_classes does not exist: the label is read as numbers (task=regression).")
+    if _parent_.get("streaming"):
+        return len(sources.hub_stream_classes(_parent_.path, _parent_.revision, _parent_.subset, _parent_.label))
     splits = sources.hub(_parent_.path, _parent_.revision, _parent_.subset)
     return len(sources.hub_classes(splits, _parent_.label))

@@ -18,11 +18,12 @@ from runner.config.catalog import Catalog, alternatives, needed
 from runner.config.catalog import folders as choice_folders
 from runner.config.compose import compose
 from runner.datamodules.base import DataModule
-from runner.datamodules.parts.codecs import Codec, ImageInputs, NumberInputs, SequenceInputs, TextInputs
-from runner.datamodules.parts.targets import Classes, Numbers, Targets
+from runner.datamodules.parts.codecs import Codec, Columns, ImageInputs, NumberInputs, SequenceInputs, TextInputs
+from runner.datamodules.parts.mixed import CategoryInputs
+from runner.datamodules.parts.targets import Classes, LabelSets, Numbers, Targets
 from runner.optim.build import optimizer_builder
 from runner.tasks.base import Task
-from runner.tasks.examples import LENGTH
+from runner.tasks.examples import LENGTH, MIXED
 from runner.text.pipeline import Pipeline, TokenSettings
 from runner.text.vocabulary import SPECIALS, Vocabulary
 
@@ -40,11 +41,13 @@ SMALLER = {
 }
 USUAL = {
     "num_classes": 3,
+    "num_labels": 3,
     "num_targets": 2,
     "in_features": 64,
     "image_shape": [1, 8, 8],
     "num_channels": 3,
     "num_steps": 12,
+    "category_sizes": [3, 4],
 }
 
 
@@ -105,7 +108,16 @@ def tiny_data(cfg: DictConfig) -> DataModule:
 def codecs(facts: Mapping[str, Any], read: set[str]) -> tuple[Codec, Targets]:
     """What encodes raw rows of such facts, and their targets."""
     inputs: Codec
-    if {"vocab_size", "max_len"} & read:  # a pretrained model has a vocabulary of its own
+    if len(kinds := MIXED & read) > 1 and all(facts.get(kind) for kind in kinds):
+        sizes = facts["category_sizes"]
+        values = [[f"category {number}" for number in range(1, size)] for size in sizes]
+        parts = [
+            codecs(facts, {"in_features"})[0],
+            CategoryInputs([f"column {number}" for number in range(len(sizes))], values),
+            codecs(facts, {"vocab_size"})[0],
+        ]
+        inputs = Columns({str(place): part for place, part in enumerate(parts)})
+    elif {"vocab_size", "max_len"} & read:  # a pretrained model has a vocabulary of its own
         words = [chr(ord("a") + number) for number in range(facts["vocab_size"] - len(SPECIALS))]
         pipeline = Pipeline(TokenSettings("word"), facts.get("max_len"), sentence_len=facts.get("sentence_len"))
         inputs = TextInputs("text", pipeline, Vocabulary([*SPECIALS, *words]))
@@ -120,4 +132,6 @@ def codecs(facts: Mapping[str, Any], read: set[str]) -> tuple[Codec, Targets]:
     if "num_targets" in read:
         width = facts["num_targets"]
         return inputs, Numbers([f"y{number}" for number in range(width)], np.zeros(width), np.ones(width))
+    if "num_labels" in read:
+        return inputs, LabelSets([f"label {number}" for number in range(facts["num_labels"])])
     return inputs, Classes([f"class {number}" for number in range(facts.get("num_classes") or 2)])

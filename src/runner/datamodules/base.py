@@ -14,7 +14,7 @@ from runner.datamodules.parts.batches import Loader, Split, Subset
 from runner.datamodules.parts.codecs import Codec
 from runner.datamodules.parts.prepared import Prepared, Rows, SplitSettings
 from runner.datamodules.parts.splits import PARTS
-from runner.datamodules.parts.targets import Classes, Numbers, Targets
+from runner.datamodules.parts.targets import Classes, LabelSets, Numbers, Targets
 from runner.errors import UserError
 from runner.files.secrets import without_credentials
 
@@ -219,13 +219,13 @@ class DataModule(LightningDataModule):
 
     @property
     def columns(self) -> dict[str, str]:
-        """Raw input columns and their types: "string", "double" or "tensor" (an array)."""
+        """Raw input columns and their types: "string", "double", "category" or "tensor" (an array)."""
         return self._inputs().columns
 
     @property
     def class_names(self) -> list[str] | None:
-        """Names of the classes in the order of their numbers; None without classes."""
-        return self.targets.names if isinstance(self.targets, Classes) else None
+        """Names of the classes, or of the labels, in the order of their numbers; None without classes."""
+        return self.targets.names if isinstance(self.targets, Classes | LabelSets) else None
 
     @property
     def unit(self) -> str:
@@ -284,7 +284,7 @@ class DataModule(LightningDataModule):
     def _numbers(self) -> Numbers:
         if not isinstance(self.targets, Numbers):
             raise UserError(
-                "This data has classes, not real-valued targets: type task=classification, or for data=csv "
+                "This data has classes or labels, not real-valued targets: type task=classification, or for data=csv "
                 "task=regression together with a label column of numbers."
             )
         return self.targets

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any, Literal
 
 from runner.datamodules.parts.prepared import FoundRows, Prepared
+from runner.datamodules.parts.streamed import StreamSource
 from runner.datamodules.parts.text_pairs import PairedRow, prepare_text_pairs
 from runner.datamodules.parts.texts import TextRow, prepare_texts
-from runner.datamodules.text_data import TextData
+from runner.datamodules.streamable import StreamableTexts
 from runner.errors import UserError
 from runner.files import cache, progress, sources
 from runner.files.cells import text_of
@@ -27,7 +28,7 @@ def hidden_labels(rows: Any, label: str) -> bool:
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class HubTexts(TextData):
+class HubTexts(StreamableTexts):
     """Texts with a class or a number; the dataset's own splits are kept, missing ones are cut from its
     training rows.
 
@@ -59,6 +60,8 @@ class HubTexts(TextData):
         return [name for name in (self.text, self.text_pair) if name]
 
     def prepare(self) -> Prepared:
+        if self.streaming:
+            return self._prepare_stream()
         splits = {}
         for name, rows in sources.hub(self.path, self.revision, self.subset).items():
             if name not in SPLIT_NAMES:
@@ -91,6 +94,38 @@ class HubTexts(TextData):
             class_names=classes,
             target_names=[self.label],
         )
+
+    def _prepare_stream(self) -> Prepared:
+        splits = {
+            SPLIT_NAMES[name]: rows
+            for name, rows in sources.hub_stream(self.path, self.revision, self.subset).items()
+            if name in SPLIT_NAMES
+        }
+        if "train" not in splits:
+            raise UserError(f'The dataset "{self.path}" has no train split, so a model cannot be trained.')
+        classes = None
+        if self.target == "class":
+            classes = sources.hub_stream_classes(self.path, self.revision, self.subset, self.label)
+
+        def read(split: str, start: int) -> Iterator[TextRow]:
+            coded = getattr((splits[split].features or {}).get(self.label), "names", None)
+            for number, row in enumerate(splits[split].skip(start), start + 1):
+                where = f"{self.path}, {split} row {number}"
+                for column in (self.text, self.label):
+                    if column not in row:
+                        raise no_column(where, column, row)
+                text = text_of(row[self.text], f'{where}, column "{self.text}"')
+                yield TextRow(text, self._target(row, where, classes, coded))
+
+        source = f"hub {self.path}{f' at revision {self.revision}' if self.revision else ''}, read as a stream"
+        version = f"{self.path} {self.revision} {self.subset}"
+        files = (
+            sorted(file for file in Path(self.path).rglob("*") if file.is_file()) if Path(self.path).is_dir() else []
+        )
+        digest = hashlib.sha256("".join([version, *map(cache.file_digest, files)]).encode()).hexdigest()
+        reading = {"text": self.text, "label": self.label, "target": self.target}
+        found = StreamSource(Path(self.path).name, read, list(splits), source, digest, reading)
+        return self.streamed(found, self.text, self.text_pair is not None, classes, [self.label])
 
     def _rows(self, splits: dict[str, Any], classes: list[str] | None) -> Iterator[PairedRow]:
         for part, rows in splits.items():

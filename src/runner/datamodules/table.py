@@ -1,20 +1,20 @@
-"""A user's own table: a text column or number columns, classes or real values (read by runner.files.rows)."""
+"""A user's own table: text, numbers and categories; classes, labels or real values (read by runner.files.rows)."""
 
 import logging
-from array import array
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
-import numpy as np
-
+from runner.datamodules.parts.mixed import MixedTable, check_sizes, prepare_mixed
 from runner.datamodules.parts.prepared import FoundRows, Prepared
-from runner.datamodules.parts.splits import OWN
+from runner.datamodules.parts.streamed import StreamSource
+from runner.datamodules.parts.targets import LabelNames
 from runner.datamodules.parts.tensors import prepare_numbers
 from runner.datamodules.parts.text_pairs import PairedRow, prepare_text_pairs
 from runner.datamodules.parts.texts import TextRow, prepare_texts
-from runner.datamodules.text_data import TextData
+from runner.datamodules.streamable import StreamableTexts
 from runner.errors import UserError
 from runner.files import rows
 
@@ -22,33 +22,43 @@ log = logging.getLogger(__name__)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Table(TextData):
+class Table(StreamableTexts):
     """Rows of a file, of a folder with train, val and test files, or of an http(s) address.
 
     Args:
         path: the file (CSV, TSV, JSON, JSONL, Parquet, text), folder or address.
-        label: column to predict.
+        label: column to predict; several, if they are numbers.
         text: column that is read as text; None = the number columns are the features.
         text_pair: column with a second text, which is read together with the first; None = there is none.
-        features: number columns; None = all but the label.
-        target: whether the label is a class or a number.
+        features: number columns; None = all but the label, and none beside a text.
+        categories: columns of words that are read as categories, beside text and number columns; None = none.
+        target: whether the label is a class or a number, or the cell holds several labels.
+        label_separator: between the labels of a cell; None = a cell holds one label, or a list of them.
+        class_order: all classes from the lowest to the highest; None = as numbers, or in alphabetical order.
         num_classes: declared number of classes.
-        num_targets: declared number of real-valued targets, 1.
+        num_labels: declared number of different labels, where a row may have several.
+        num_targets: declared number of real-valued targets.
         in_features: declared number of number columns.
+        category_sizes: declared number of categories of each category column, and one more for what is missing.
         encoding: of text formats, such as utf-8, latin-1, cp1252, utf-16, gbk.
         delimiter: between the cells of CSV and TSV files; None = comma or tab by the file's ending.
         quoted: whether quotation marks enclose cells; False = they are ordinary characters.
     """
 
     path: str
-    label: str
+    label: str | Sequence[str]
     text: str | None = None
     text_pair: str | None = None
     features: Sequence[str] | None = None
-    target: Literal["class", "number"] = "class"
+    categories: Sequence[str] | None = None
+    target: Literal["class", "number", "labels"] = "class"
+    label_separator: str | None = None
+    class_order: Sequence[str] | None = None
     num_classes: int | None = None
+    num_labels: int | None = None
     num_targets: int | None = None
     in_features: int | None = None
+    category_sizes: Sequence[int] | None = None
     encoding: str = "utf-8"
     delimiter: str | None = None
     quoted: bool = True
@@ -62,20 +72,43 @@ class Table(TextData):
     @property
     def reading(self) -> rows.Settings:
         """How the table is read."""
-        columns = None if self.features is None else tuple(self.features)
-        how = (self.encoding, self.delimiter, self.quoted)
-        return rows.Settings(str(self.path), self.text, self.label, columns, self.target, *how, self.text_pair)
+        return rows.Settings.named({name: getattr(self, name, None) for name in rows.Settings.__dataclass_fields__})
 
     def prepare(self) -> Prepared:
         reading = self.reading
         found = rows.facts(reading)
         for sentence, notable in rows.told(reading, found):
             log.log(logging.WARNING if notable else logging.INFO, "%s", sentence)
-        names = found.classes if self.target == "class" else None
+        names = None if self.target == "number" else found.classes
+        if self.target == "labels":
+            names = LabelNames(found.classes, self.label_separator)
+        if self.streaming:
+            others = reading.mixed or self.text_pair is not None
+            return self.streamed(self._stream(reading), self.text, others, names, reading.labels)
+        if reading.mixed:
+            return self._prepare_mixed(reading, found.features, names)
         if self.text is None:
             return self._prepare_numbers(reading, found.features, names)
         if self.text_pair is not None:
             return self._prepare_pairs(reading, names)
+        return self._prepare_texts(reading, names)
+
+    def _stream(self, reading: rows.Settings) -> StreamSource:
+        def read(split: str, start: int) -> Iterator[TextRow]:
+            own = (row for row in rows.rows(reading) if (row.split or "train") == split)
+            return (TextRow(row.text, row.target) for row in islice(own, start, None))
+
+        splits = [part.split or "train" for part in rows.parts(reading)]
+        name, source = Path(self.path).stem or "table", f"table {self.path}"
+        return StreamSource(name, read, splits, source, rows.digest(reading), self._kept(reading))
+
+    def _kept(self, reading: rows.Settings) -> dict[str, Any]:
+        """Return the settings that decide which texts and targets there are."""
+        kept = ("text", "label", "encoding", "delimiter", "quoted", "target", "more_labels", "label_separator")
+        return {name: getattr(reading, name) for name in kept}
+
+    def _prepare_texts(self, reading: rows.Settings, class_names: list[str] | None) -> Prepared:
+        assert self.text is not None, "it is checked with the table"
         return prepare_texts(
             Path(self.path).stem or "table",
             lambda: (TextRow(row.text, row.target, row.split) for row in rows.rows(reading)),
@@ -83,10 +116,25 @@ class Table(TextData):
             self.splitting,
             source=f"table {self.path}",
             digest=rows.digest(reading),
-            reading={name: getattr(reading, name) for name in ("text", "label", "encoding", "delimiter", "quoted")},
-            class_names=names,
-            target_names=[self.label],
+            reading=self._kept(reading),
+            class_names=class_names,
+            target_names=reading.labels,
         )
+
+    def _prepare_mixed(self, reading: rows.Settings, features: list[str], class_names: list[str] | None) -> Prepared:
+        prepared = prepare_mixed(
+            MixedTable.read(rows.rows(reading, features), class_names),
+            features,
+            reading.categories,
+            self._prepare_texts(reading, class_names) if self.text else None,
+            self.splitting,
+            source=f"table {self.path}",
+            digest=rows.digest(reading),
+            class_names=class_names,
+            target_names=reading.labels,
+        )
+        check_sizes(prepared.inputs, self.category_sizes)
+        return prepared
 
     def _prepare_pairs(self, reading: rows.Settings, class_names: list[str] | None) -> Prepared:
         def found() -> Iterator[PairedRow]:
@@ -94,44 +142,32 @@ class Table(TextData):
                 yield PairedRow(row.text, row.second, row.target, row.split)
 
         assert self.text is not None and self.text_pair is not None, "both are checked with the table"
-        kept = ("label", "encoding", "delimiter", "quoted")
         return prepare_text_pairs(
             FoundRows(
                 Path(self.path).stem or "table",
                 found,
                 f"table {self.path}",
                 rows.digest(reading),
-                {name: getattr(reading, name) for name in kept},
+                self._kept(reading),
             ),
             (self.text, self.text_pair),
             self.encoded(),
             self.splitting,
             class_names,
-            [self.label],
+            reading.labels,
         )
 
     def _prepare_numbers(self, reading: rows.Settings, features: list[str], class_names: list[str] | None) -> Prepared:
-        values, target, own = array("d"), array("d"), array("b")
-        class_numbers: dict[str | float, int] = {name: number for number, name in enumerate(class_names or ())}
-        for row in rows.rows(reading, features):
-            values.extend(row.numbers)
-            target.append(float(row.target) if class_names is None else class_numbers[row.target])
-            own.append(OWN[row.split])
-        table = np.array(values).reshape(-1, len(features))
-        placed = np.array(own) if any(own) else None
-        if class_names is None:
-            wanted = np.array(target)[:, None]
-            splits = self.splitting(len(table), own=placed)
-        else:
-            wanted = np.array(target, dtype=np.int64)
-            splits = self.splitting(len(table), wanted, placed)
+        table = MixedTable.read(rows.rows(reading, features), class_names)
+        classes = table.target if table.target.ndim == 1 else None
+        splits = self.splitting(len(table.target), classes, table.own if table.own.any() else None)
         return prepare_numbers(
             features,
-            table,
-            wanted,
+            table.numbers,
+            table.target,
             splits,
             source=f"table {self.path}",
             digest=rows.digest(reading),
             class_names=class_names,
-            target_names=[self.label],
+            target_names=reading.labels,
         )

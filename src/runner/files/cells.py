@@ -3,6 +3,7 @@
 import math
 import re
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any, NamedTuple
@@ -24,12 +25,16 @@ class Settings:
         path: file, folder or http(s) address.
         text: column that is read as text; None = number columns are the features.
         label: column to predict.
-        features: number columns; None = all but the label.
-        target: "class" or "number": how the label is read.
+        features: number columns; None = all but the others, and none beside a text.
+        target: "class", "number" or "labels" (several in one cell): how the label is read.
         encoding: of text formats.
         delimiter: of CSV and TSV; None = by the ending.
         quoted: whether quotation marks enclose cells.
         text_pair: column with a second text, which is read together with the first; None = there is none.
+        categories: columns of words that are read as categories.
+        more_labels: further columns to predict, of numbers.
+        label_separator: between the labels of a cell; None = a cell holds one label, or a list.
+        class_order: the classes from the lowest to the highest; None = as numbers or in alphabetical order.
     """
 
     path: str
@@ -41,11 +46,43 @@ class Settings:
     delimiter: str | None = None
     quoted: bool = True
     text_pair: str | None = None
+    categories: tuple[str, ...] = ()
+    more_labels: tuple[str, ...] = ()
+    label_separator: str | None = None
+    class_order: tuple[str, ...] | None = None
+
+    @classmethod
+    def named(cls, given: Mapping[str, Any]) -> "Settings":
+        """Return the settings that the keys of conf/data/csv.yaml describe; a list of labels becomes label and more."""
+        kept = {name: value for name, value in given.items() if value is not None}
+        labels = [kept["label"]] if isinstance(kept["label"], str | int) else list(kept["label"])
+        if not labels:
+            raise UserError("data.label=[] names no column: type data.label=COLUMN, the column to predict.")
+        kept |= {"path": str(kept["path"]), "label": str(labels[0]), "more_labels": tuple(map(str, labels[1:]))}
+        for name in ("features", "categories", "class_order"):
+            if name in kept:
+                kept[name] = tuple(map(str, kept[name]))
+        return cls(**{"text": None, **kept})
 
     @property
     def texts(self) -> list[str]:
         """The columns that are read as texts."""
         return [name for name in (self.text, self.text_pair) if name]
+
+    @property
+    def labels(self) -> list[str]:
+        """The columns to predict."""
+        return [self.label, *self.more_labels]
+
+    @property
+    def reads_numbers(self) -> bool:
+        """Whether number columns are read: those that are named, or all there are if there is no text."""
+        return not self.text if self.features is None else bool(self.features)
+
+    @property
+    def mixed(self) -> bool:
+        """Whether inputs of several kinds are read side by side, or categories."""
+        return bool(self.categories) or bool(self.text and self.features)
 
 
 class Part(NamedTuple):
@@ -61,25 +98,43 @@ def check_columns(part: Part, settings: Settings) -> list[str]:
     names = part.file.columns()
     if settings.text_pair and not settings.text:
         raise UserError("data.text_pair is the second of two text columns: name the first one too, data.text=COLUMN.")
-    given = {"data.text": settings.text, "data.text_pair": settings.text_pair, "data.label": settings.label}
-    for one, other in combinations([key for key, name in given.items() if name], 2):
-        if settings.text and given[one] == given[other]:
-            why = "the label cannot be read from itself" if other == "data.label" else "two different texts are wanted"
-            raise UserError(f'{one} and {other} are both "{given[one]}": {why}. Columns: {listed(names)}.')
-    if settings.text and settings.features:
+    given = [("text", settings.text), ("text_pair", settings.text_pair)]
+    given += [("features", name) for name in settings.features or ()]
+    given += [("categories", name) for name in settings.categories]
+    wanted = [(key, name) for key, name in given if name]
+    wanted += [("label", name) for name in settings.labels if part.label is None]
+    for (one, column), (other, same) in combinations(wanted, 2):
+        if column == same:
+            raise _read_twice(one, other, column, names)
+    if settings.text_pair and settings.mixed:
         raise UserError(
-            "data.text and data.features are both set: give the text column or the number columns, not both."
+            "data.text_pair goes with data.text alone: leave data.features and data.categories out, or text_pair."
         )
-    if settings.label in (settings.features or ()):
-        raise UserError(f'data.features holds the label "{settings.label}": the answer would be among the inputs.')
-    wanted = [(key, name) for key, name in (("text", settings.text), ("text_pair", settings.text_pair)) if name]
-    wanted += [("features", name) for name in settings.features or ()]
-    if part.label is None:
-        wanted.append(("label", settings.label))
+    if settings.label_separator is not None and settings.target != "labels":
+        raise UserError(
+            "data.label_separator is set, so a row has several labels, and not one class or number: type "
+            "task=multi_label, or leave the setting out."
+        )
+    if settings.more_labels and settings.target != "number":
+        raise UserError(
+            f"data.label names {len(settings.labels)} columns, which are predicted as numbers: type task=regression. "
+            "Several labels in one column: data.label_separator, with task=multi_label."
+        )
     for key, name in wanted:
         if name not in names:
             raise no_column(part.file.shown, name, names, f"data.{key}", _advice(part.file, names))
     return names
+
+
+def _read_twice(one: str, other: str, column: str, names: list[str]) -> UserError:
+    """Return the error for a column that two settings name, or one of them twice."""
+    if one == other:
+        return UserError(f'data.{one} names "{column}" twice. Columns: {listed(names)}.')
+    if (one, other) == ("features", "label"):
+        return UserError(f'data.features holds the label "{column}": the answer would be among the inputs.')
+    why = "the label cannot be read from itself" if other == "label" else "a column is read in one way"
+    why = "two different texts are wanted" if other == "text_pair" else why
+    return UserError(f'data.{one} and data.{other} are both "{column}": {why}. Columns: {listed(names)}.')
 
 
 def _advice(file: TableFile, names: list[str]) -> str:
@@ -108,14 +163,71 @@ def _size(value: float) -> str:
     return "is not a finite number"
 
 
-def read_target(part: Part, number: int, cells: dict, settings: Settings) -> str | float:
-    """Return the label as the name of a class, or as a number."""
+def read_target(
+    part: Part, number: int, cells: dict, settings: Settings
+) -> str | float | tuple[str, ...] | tuple[float, ...]:
+    """Return the label as the name of a class or as a number; several of them as a tuple."""
+    if settings.target == "labels":
+        return read_labels(part, number, cells, settings)
+    if settings.more_labels:
+        return tuple(float(read_label(part, number, cells, settings, name)) for name in settings.labels)
+    return read_label(part, number, cells, settings, settings.label)
+
+
+def read_labels(part: Part, number: int, cells: dict, settings: Settings) -> tuple[str, ...]:
+    """Return all labels of a cell, none if it is empty."""
     cell = cells.get(settings.label) if part.label is None else part.label
+    try:
+        return labels_in(cell, settings.label_separator)
+    except ValueError as error:
+        raise UserError(f"{part.file.where(number, settings.label)}: {error}") from None
+
+
+def labels_in(cell: Any, separator: str | None) -> tuple[str, ...]:
+    """Return the labels that a cell holds, each once: a list, or words with a separator between them.
+
+    Raises:
+        ValueError: it holds something else.
+    """
+    if isinstance(cell, (list, tuple)):
+        found = [str(name).strip() for name in cell]
+    elif _is_blank(cell):
+        found = []
+    elif isinstance(cell, (dict, bytes)):
+        raise ValueError(f"{kind(cell)} where labels are expected.")
+    elif separator is None:
+        raise ValueError(
+            f'"{_short(cell)}" is not a list of labels. Say what stands between them, such as data.label_separator=";"'
+        )
+    else:
+        found = [name.strip() for name in str(cell).split(separator)]
+    return tuple(dict.fromkeys(name for name in found if name))
+
+
+def read_category(file: TableFile, number: int, cells: dict, column: str) -> str:
+    """Return the category that a cell names, "" where it is missing."""
+    cell = cells.get(column)
+    if isinstance(cell, (list, dict, bytes)):
+        raise UserError(f"{file.where(number, column)}: {kind(cell)} where a category should be a word or a number")
+    return category_of(cell)
+
+
+def category_of(cell: Any) -> str:
+    """Return the name of a category, "" for a cell in which there is none."""
+    if _is_blank(cell):
+        return ""
+    name = str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell).strip()
+    return "" if name.lower() in NOTHING else name
+
+
+def read_label(part: Part, number: int, cells: dict, settings: Settings, column: str) -> str | float:
+    """Return the label in a column as the name of a class, or as a number."""
+    cell = cells.get(column) if part.label is None else part.label
     if settings.target == "class" and type(cell) in (str, int, bool):
         name = str(cell).strip()
         if name and name.lower() not in NOTHING:
             return name
-    where = part.file.where(number, settings.label)
+    where = part.file.where(number, column)
     if _is_blank(cell) or str(cell).strip().lower() in NOTHING:
         shown = "empty" if _is_blank(cell) else f'missing ("{cell}")'
         raise UserError(f"{where}: the label is {shown}. Fill it in or remove the row.")
@@ -206,7 +318,8 @@ class NumberColumns:
 
     def add(self, file: TableFile, number: int, cells: dict) -> None:
         if not self.numbers:
-            names = self.settings.features or [name for name in cells if name != self.settings.label]
+            others = {*self.settings.labels, *self.settings.categories}
+            names = self.settings.features or [name for name in cells if name not in others]
             self.numbers = dict.fromkeys(names, bool(self.settings.features))
         for name in self.numbers:
             value = as_number(cells.get(name))
@@ -228,7 +341,7 @@ class NumberColumns:
         for name in found:
             if name in self.faults:
                 raise self.faults[name]
-        if not found:
+        if not found and not self.settings.categories:
             raise UserError(
                 f"{self.settings.path} has no number columns besides the label (columns: "
                 f"{listed([*self.numbers, self.settings.label])}). Name the text column: data.text=COLUMN."
@@ -289,7 +402,16 @@ class Labels:
                     f"never in training, so it cannot be learned. Add training rows of it, or correct the label."
                     + closest(name, [other for other in self.counts if other != name])
                 )
-        return sorted(self.counts, key=lambda name: (as_number(name) is None, as_number(name) or 0.0, name))
+        found = sorted(self.counts, key=lambda name: (as_number(name) is None, as_number(name) or 0.0, name))
+        order = self.settings.class_order
+        if order is None:
+            return found
+        if sorted(order) != sorted(found):
+            raise UserError(
+                f'{self.settings.path}, column "{label}": data.class_order={listed(order)} has to name all classes: '
+                f"{listed(found)}"
+            )
+        return list(order)
 
     def _no_classes(self) -> UserError:
         label, total = self.settings.label, self.counts.total()

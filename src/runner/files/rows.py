@@ -21,6 +21,7 @@ from runner.files.cells import (
     Settings,
     check_columns,
     combined,
+    read_category,
     read_number,
     read_target,
     read_text,
@@ -32,7 +33,8 @@ SPLIT_NAMES = {
     "val": "val", "valid": "val", "validation": "val", "dev": "val",
     "test": "test", "testing": "test",
 }  # fmt: skip
-CHECKS = 2  # raise it when tables are refused that were not before: facts in the cache are then found again
+CHECKS = 3  # raise it when tables are refused that were not before: facts in the cache are then found again
+MOST_IN_A_CATEGORY = 20  # different words that a short table may have in a column of categories
 VOCAB_SIZE = 10_000  # words, unless the user says otherwise
 
 
@@ -41,13 +43,15 @@ class MissingFact(UserError):
 
 
 class Row(NamedTuple):
-    """One checked row: its split, its target (a class name or a number), and its text, two of them, or its numbers."""
+    """One checked row: its split, its target (a class name or a number, or several), its text or two, its numbers and
+    its categories ("" = missing)."""
 
     split: str | None
-    target: str | float
+    target: str | float | tuple[str, ...] | tuple[float, ...]
     text: str = ""
     numbers: Sequence[float] = ()
     second: str = ""
+    categories: Sequence[str] = ()
 
 
 @dataclass
@@ -59,12 +63,14 @@ class Facts:
         features: names of the number columns.
         classes: distinct labels, in order.
         columns: names of all columns.
+        category_sizes: distinct categories of each category column, and one more for what is missing or unknown.
     """
 
     rows: int
     features: list[str] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     columns: list[str] = field(default_factory=list)
+    category_sizes: list[int] = field(default_factory=list)
 
 
 def parts(settings: Settings) -> list[Part]:
@@ -116,7 +122,7 @@ def rows(settings: Settings, features: Sequence[str] = ()) -> Iterator[Row]:
 
     Args:
         settings: how the table is read.
-        features: number columns, as `facts` finds them; not used with a text column.
+        features: number columns, as `facts` finds them.
 
     Raises:
         UserError: a cell is not what its column should hold; the message names file, line or row, and column.
@@ -125,12 +131,10 @@ def rows(settings: Settings, features: Sequence[str] = ()) -> Iterator[Row]:
         check_columns(part, settings)
         for number, cells in part.file.rows():
             target = read_target(part, number, cells, settings)
-            if settings.text:
-                texts = [read_text(part.file, number, cells, name) for name in settings.texts]
-                yield Row(part.split, target, texts[0], second="".join(texts[1:]))
-            else:
-                numbers = [read_number(part.file, number, cells, name, settings) for name in features]
-                yield Row(part.split, target, numbers=numbers)
+            texts = [read_text(part.file, number, cells, name) for name in settings.texts]
+            numbers = [read_number(part.file, number, cells, name, settings) for name in features]
+            categories = [read_category(part.file, number, cells, name) for name in settings.categories]
+            yield Row(part.split, target, "".join(texts[:1]), numbers, "".join(texts[1:]), categories)
 
 
 def read_rows(path: str | Path, encoding: str = "utf-8") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -181,15 +185,21 @@ def check_different(found: Sequence[Part]) -> None:
 
 def told(settings: Settings, found: Facts) -> Iterator[tuple[str, bool]]:
     """Yield, in sentences, what of a table is read, and whether the user should look at it."""
-    read = settings.texts or found.features
-    what = f"the text of {' and '.join(read)}" if settings.text else f"the numbers of {listed(read)}"
+    kinds = {"text": settings.texts, "numbers": found.features, "categories": settings.categories}
+    what = ", ".join(f"the {kind} of {listed(names)}" for kind, names in kinds.items() if names)
     how = f"{len(found.classes)} classes ({listed(found.classes, 6)})" if found.classes else "numbers"
-    yield f"Read: {what}; as label {settings.label}, {how}", False
-    left = [name for name in found.columns if name not in (*read, settings.label)]
-    if left and (settings.text or settings.features):
+    how = how.replace("classes", "labels, any number of them in a row,") if settings.target == "labels" else how
+    yield f"Read: {what}; as label {listed(settings.labels)}, {how}", False
+    read = [name for names in kinds.values() for name in names]
+    left = [name for name in found.columns if name not in (*read, *settings.labels)]
+    if left and (settings.text or settings.features is not None):
         yield f"Left out: {listed(left)}", False
     elif left:
         yield f"Left out, since they hold words and not numbers: {listed(left)}", True
+    else:
+        yield "Left out: no column", False
+    if settings.target == "labels":
+        return
     if several := combined(found.classes):
         yield (
             f'Labels such as "{several[0]}" seem to be several labels in one; each is read as a class of its own '
@@ -199,11 +209,12 @@ def told(settings: Settings, found: Facts) -> Iterator[tuple[str, bool]]:
 
 
 def _read_facts(settings: Settings) -> Facts:
-    if settings.target not in ("class", "number"):
-        raise UserError(f'data.target="{settings.target}" is not known. Allowed: class, number.')
+    if settings.target not in ("class", "number", "labels"):
+        raise UserError(f'data.target="{settings.target}" is not known. Allowed: class, number, labels.')
     found = Facts(rows=0)
     labels = Labels(settings)
     columns = NumberColumns(settings)
+    categories: dict[str, set[str]] = {name: set() for name in settings.categories}
     check_different(parts(settings))
     for part in parts(settings):
         names = check_columns(part, settings)
@@ -211,14 +222,24 @@ def _read_facts(settings: Settings) -> Facts:
         for number, cells in part.file.rows():
             found.rows += 1
             target = read_target(part, number, cells, settings)
-            if settings.target == "class":
-                labels.add(str(target), part, number)
+            for label in target if isinstance(target, tuple) else (target,):
+                if settings.target != "number":
+                    labels.add(str(label), part, number)
             for name in settings.texts:
                 read_text(part.file, number, cells, name)
-            if not settings.text:
+            for name, seen in categories.items():
+                seen.add(read_category(part.file, number, cells, name))
+            if settings.reads_numbers:
                 columns.add(part.file, number, cells)
-    if settings.target == "class":
+    if settings.target != "number":
         found.classes = labels.checked()
-    if not settings.text:
+    if settings.reads_numbers:
         found.features = columns.checked()
+    for name, seen in categories.items():
+        if len(seen) > max(MOST_IN_A_CATEGORY, found.rows / 2):
+            raise UserError(
+                f'{settings.path}, column "{name}": {len(seen)} words in {found.rows} rows are not categories, '
+                "which occur many times each. Leave it out of data.categories, or read it as data.text."
+            )
+    found.category_sizes = [len(seen - {""}) + 1 for seen in categories.values()]
     return found

@@ -6,6 +6,7 @@ the environment variable RUNNER_OFFLINE=1 forbid every fetch. Archives go throug
 apt, which know the user's index; no addresses are hard-coded here.
 """
 
+import functools
 import importlib.metadata
 import io
 import logging
@@ -292,13 +293,14 @@ def _download(address: str, part: Path) -> None:
             raise OSError(f"the connection ended after {done} of {size} bytes")
 
 
-def hub(path: str, revision: str | None = None, subset: str | None = None):
+def hub(path: str, revision: str | None = None, subset: str | None = None, streaming: bool = False):
     """Return the splits of a Hugging Face dataset as a `datasets.DatasetDict`.
 
     Args:
         path: id on the hub, or a local folder.
         revision: tag, branch or commit; None = the newest.
         subset: name of the configuration, where a dataset has several.
+        streaming: whether its rows are fetched when they are read: an `IterableDatasetDict`.
 
     Raises:
         UserError: the dataset cannot be reached.
@@ -309,7 +311,7 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
 
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request
     try:
-        return datasets.load_dataset(path, name=subset, revision=revision)
+        return datasets.load_dataset(path, name=subset, revision=revision, streaming=streaming)
     except Exception as error:  # the library raises many kinds, its own and those of the clients below it
         call = f"datasets.load_dataset({path!r}, name={subset!r}, revision={revision!r})"
         raise UserError(
@@ -319,6 +321,31 @@ def hub(path: str, revision: str | None = None, subset: str | None = None):
             "  2. copy the dataset's folder here and give it: data.path=FOLDER;\n"
             "  3. export it to a table: data=csv data.path=FILE data.text=COLUMN data.label=COLUMN."
         ) from error
+
+
+def hub_stream(path: str, revision: str | None = None, subset: str | None = None):
+    """Return the splits of a Hugging Face dataset, whose rows are fetched when they are read."""
+    return hub(path, revision, subset, streaming=True)
+
+
+@functools.lru_cache
+def hub_stream_classes(path: str, revision: str | None, subset: str | None, label: str) -> list[str]:
+    """Return the class names of a label column: the dataset's own, or the distinct values, which one pass finds.
+
+    Raises:
+        UserError: the dataset has no such column.
+    """
+    splits = hub_stream(path, revision, subset)
+    names = getattr((next(iter(splits.values())).features or {}).get(label), "names", None)
+    if names:
+        return list(names)
+    found: set[str] = set()
+    for split in splits.values():
+        for row in split:
+            if label not in row:
+                raise no_column("The dataset", label, row, "data.label")
+            found.add(str(row[label]))
+    return sorted(found)
 
 
 def hub_model(name: str, revision: str) -> str:

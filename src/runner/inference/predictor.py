@@ -17,7 +17,7 @@ import torch
 
 from runner.config import safety
 from runner.errors import UserError
-from runner.files.cells import number_of, text_of
+from runner.files.cells import category_of, number_of, text_of
 from runner.inference.bundle import load_bundle
 from runner.inference.pipelines import pipeline
 
@@ -105,6 +105,8 @@ def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:
             clean[name] = number_of(cell, f'{place}, column "{name}"')
         elif kind == "string":
             clean[name] = text_of(cell, f'{place}, column "{name}"')
+        elif kind == "category":
+            clean[name] = category_of(cell)
         else:
             clean[name] = cell
     return clean

@@ -47,7 +47,8 @@ def labelled(file: Path, predictor: Predictor, targets: Targets, label: str | No
     Raises:
         UserError: naming the file, line and column that cannot be read.
     """
-    columns = targets.columns(label or predictor.cfg.data.get("label"))
+    usual = predictor.cfg.data.get("label")  # of several columns the targets know the names
+    columns = targets.columns(label or (usual if isinstance(usual, str) else None))
     for place, row in read_rows(file):
         for column in columns:
             if column not in row:

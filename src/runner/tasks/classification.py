@@ -3,6 +3,7 @@
 The net returns logits (B, K); the target holds class numbers, int64 (B,).
 """
 
+import logging
 import math
 import warnings
 from collections.abc import Mapping
@@ -33,8 +34,11 @@ from runner.tasks.base import Task
 from runner.tasks.imbalance import AveragePrecision, Remedy, Threshold, prepare, remedies, weights_by_hand
 from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.tasks.means import Scalars
+from runner.tasks.ordered import ClassDistance
 from runner.tasks.own_metrics import add_metrics
 from runner.tasks.tested import AnsweredRows, class_errors, write_tested
+
+log = logging.getLogger(__name__)
 
 
 class Classification(Task):
@@ -44,7 +48,7 @@ class Classification(Task):
         net: returns logits (B, K).
         num_outputs: number of classes K.
         loss: the loss function: a name of `runner.tasks.losses`, the dotted path of a function, or a node with
-            `_target_`.
+            `_target_`; ordinal, of ordered classes, adds the metric mae, the mean distance in classes.
         label_smoothing: share of the target probability spread over all classes, in [0, 1]; of cross_entropy.
         imbalance: what training does about rare classes: output bias, class weights, oversampling, the focal loss, or a
             list of them (see `runner.tasks.imbalance`).
@@ -103,6 +107,9 @@ class Classification(Task):
         )
         if self.threshold is not None:  # known only after the epoch, too late for a mean over batches
             self.metrics.add_metrics({"accuracy": MulticlassAccuracy(num_outputs, average="micro")})
+        self.ordered = loss == "ordinal"
+        if self.ordered:
+            self.metrics.add_metrics({"mae": ClassDistance()})
         facts = {"task": "multiclass", "num_classes": num_outputs}
         add_metrics(self.metrics, metrics, facts, torch.eye(num_outputs), torch.arange(num_outputs))
         self.confusion = MulticlassConfusionMatrix(num_outputs)
@@ -111,6 +118,8 @@ class Classification(Task):
     def connect(self, data: DataModule) -> None:
         """Take the class names and, before training, what the remedies need from the training split."""
         self.data, self.class_names = data, data.class_names
+        if self.ordered and data.is_set_up:
+            log.info("Order of the classes: %s", " < ".join(data.class_names or ()))
         if self.remedies and data.is_set_up:
             self.class_weights = prepare(self.remedies, self.net, data, self.num_classes)
         if self.given_weights is not None and data.is_set_up:

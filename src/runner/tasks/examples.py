@@ -13,11 +13,13 @@ from torch import Tensor
 from runner.config.catalog import noted
 from runner.datamodules.base import DataModule
 from runner.datamodules.parts.batches import IGNORE, Features, Images, Stream, TextPairs, Texts, Windows
+from runner.datamodules.parts.mixed import mixed_batch
 from runner.datamodules.parts.text_pairs import PairInputs
 from runner.errors import UserError
 from runner.text.vocabulary import PAD
 
 LENGTH = 12  # tokens, or steps of a signal, where the facts do not say
+MIXED = {"vocab_size", "in_features", "category_sizes"}  # facts of a table with columns of several kinds
 Facts = Mapping[str, Any]
 
 
@@ -32,6 +34,12 @@ def with_values(facts: Facts, read: set[str], rows: int, draw: torch.Generator) 
     return made._replace(target=torch.randn(rows, facts["num_targets"], generator=draw))
 
 
+def with_labels(facts: Facts, read: set[str], rows: int, draw: torch.Generator) -> NamedTuple:
+    """Inputs and a set of labels for each, 0 or 1, (B, K)."""
+    made = batch(facts, read, rows, draw, torch.zeros(rows))
+    return made._replace(target=torch.rand(rows, facts["num_labels"], generator=draw).round())
+
+
 def with_next_tokens(facts: Facts, read: set[str], rows: int, draw: torch.Generator) -> Stream:
     """Tokens and, as their targets, the same tokens shifted by one step, both (B, T)."""
     stream, real = texts(facts, rows, draw)
@@ -39,7 +47,12 @@ def with_next_tokens(facts: Facts, read: set[str], rows: int, draw: torch.Genera
 
 
 def batch(facts: Facts, read: set[str], rows: int, draw: torch.Generator, target: Tensor) -> Any:
-    """Texts (B, T) that end in padding, or numbers 0 .. 1 of the shape that the facts describe, with this target."""
+    """Texts (B, T) that end in padding, or numbers 0 .. 1 of the shape that the facts describe, with this target.
+
+    A net that reads several of texts, numbers and categories gets all of them side by side.
+    """
+    if len(kinds := MIXED & read) > 1 and all(facts.get(kind) for kind in kinds):
+        return mixed(facts, rows, draw, target)
     if "vocab_size" in read:
         stream, real = texts(facts, rows, draw)
         tokens = torch.where(real, stream[:, :-1], PAD)
@@ -58,6 +71,17 @@ def batch(facts: Facts, read: set[str], rows: int, draw: torch.Generator, target
         "so no example can be made up for it. Pass it one of them in its YAML, for example "
         '"in_features: ${data.in_features}", or let its objective define example().'
     )
+
+
+def mixed(facts: Facts, rows: int, draw: torch.Generator, target: Tensor) -> Any:
+    """Numbers (B, F), categories (B,) of each column and tokens (B, T), as far as the facts name them."""
+    numbers, sizes, words = (facts.get(kind) for kind in ("in_features", "category_sizes", "vocab_size"))
+    columns = [torch.rand(rows, numbers, generator=draw)] if numbers else []
+    columns += [torch.arange(rows) % size for size in sizes or ()]
+    if words:
+        stream, real = texts(facts, rows, draw)
+        columns.append(torch.where(real, stream[:, :-1], PAD))
+    return mixed_batch(bool(numbers), len(sizes or ()), bool(words))(*columns, target)
 
 
 def texts(facts: Facts, rows: int, draw: torch.Generator) -> tuple[Tensor, Tensor]:

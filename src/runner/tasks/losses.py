@@ -6,7 +6,8 @@ example, as in torch. Hinge losses and binary cross-entropy treat class scores a
 Shape letters: B batch, K classes, D targets.
 Sources: hinge: Cortes and Vapnik 1995; squared hinge: Chang, Hsieh and Lin 2008; pairwise ranking hinge: Weston and
 Watkins 1999, and as max(0, 1 - f(u, i) + f(u, i')) in recommendation; focal: Lin et al. 2017, arXiv:1708.02002,
-equation 4.
+equation 4; ordinal: one yes-or-no question for each step of the order, Cao, Mirjalili and Raschka 2020,
+arXiv:1901.07884, equation 4, here of the probabilities of a softmax, so that any net of classes can be used.
 """
 
 import copy
@@ -24,7 +25,7 @@ from runner.config.instances import refusals
 from runner.errors import UserError
 
 ClassLoss = Literal[
-    "cross_entropy", "binary_cross_entropy", "hinge", "squared_hinge", "pairwise_ranking_hinge", "focal"
+    "cross_entropy", "binary_cross_entropy", "hinge", "squared_hinge", "pairwise_ranking_hinge", "focal", "ordinal"
 ]
 ValueLoss = Literal["mse", "mae", "huber"]
 
@@ -75,6 +76,19 @@ def focal(logits: Tensor, target: Tensor, reduction: str = "mean", gamma: float 
     return reduced(-((1 - log_p.exp()) ** gamma) * log_p, reduction)
 
 
+def ordinal(logits: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
+    """Of ordered classes: -log of the probability that "is it above class k?" is answered rightly, sum over k < K - 1.
+
+    The probability of the classes above k, that of the softmax, has the log-odds logsumexp(above) - logsumexp(rest): a
+    class that is farther away costs more.
+    """
+    places = range(1, logits.shape[1])
+    odds = [logits[:, k:].logsumexp(dim=1) - logits[:, :k].logsumexp(dim=1) for k in places]
+    above = torch.stack(odds, dim=1)  # (B, K - 1)
+    answers = (target.unsqueeze(1) >= torch.arange(1, logits.shape[1], device=target.device)).to(logits.dtype)
+    return reduced(F.binary_cross_entropy_with_logits(above, answers, reduction="none").sum(dim=1), reduction)
+
+
 def by_row(function: Callable, output: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
     """A loss of torch over outputs (B, D): the number of an example is the mean over its targets."""
     if reduction == "mean":
@@ -97,6 +111,7 @@ CLASS_LOSSES: dict[str, Callable] = {
     "squared_hinge": squared_hinge,
     "pairwise_ranking_hinge": pairwise_ranking_hinge,
     "focal": focal,
+    "ordinal": ordinal,
 }
 VALUE_LOSSES: dict[str, Callable] = {
     "mse": partial(by_row, F.mse_loss),

@@ -8,7 +8,7 @@ from typing import Any
 from runner.files.secrets import names_a_secret
 
 PACKAGES = ("mlflow", "torch", "pytorch-lightning", "torchmetrics", "hydra-core", "numpy", "pandas", "scikit-learn")
-TYPES = ("string", "double", "long", "tensor")
+TYPES = ("string", "double", "long", "category", "tensor")
 
 # MLflow runs this script when it stores the model and when it loads it; only loading imports the predictor.
 SCRIPT = '''"""How MLflow loads this model: the class that `runner` predicts with, on the files of the run."""
@@ -96,7 +96,7 @@ def _schema(columns: dict[str, str], example: list[dict[str, Any]]) -> Any:
         if kind not in TYPES:
             raise ValueError(f'column {name} has the type "{kind}"; allowed: {", ".join(TYPES)}')
         if kind != "tensor":
-            return ColSpec(DataType[kind], name)
+            return ColSpec(DataType["string" if kind == "category" else kind], name)
         depth = np.asarray(example[0].get(name)).ndim if example else 0
         array: Any = DataType.double if depth else AnyType()
         for _ in range(depth):

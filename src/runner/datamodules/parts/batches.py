@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from runner.errors import UserError
 from runner.text.vocabulary import PAD
 
 IGNORE = -100  # a target that does not count
@@ -241,6 +242,8 @@ class Loader:
         assert weights is None or (shuffle and len(weights) == len(split)), (
             "one weight for each row, of a shuffled split"
         )
+        if weights is not None and isinstance(split, Ordered):
+            raise UserError("task.imbalance=oversample draws from all rows, which data.streaming=true does not hold.")
         self.cumulative = None if weights is None else weights.double().cumsum(0)  # (N,)
         self.bucket, self.short_first = bucket, short_first
         self.lengths: Tensor | None = None  # (N,)

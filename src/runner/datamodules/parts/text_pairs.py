@@ -28,7 +28,7 @@ from runner.datamodules.parts.codecs import Codec, TextInputs, cells
 from runner.datamodules.parts.pairs import MARKS, PairRows
 from runner.datamodules.parts.prepared import FoundRows, Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS, by_group
-from runner.datamodules.parts.targets import targets_for
+from runner.datamodules.parts.targets import numbers_of_names, raw_target, target_array, targets_for
 from runner.datamodules.parts.tensors import single
 from runner.datamodules.parts.texts import TextSettings
 from runner.errors import UserError
@@ -46,7 +46,7 @@ class PairedRow(NamedTuple):
 
     first: str
     second: str
-    target: str | float
+    target: str | float | tuple[str, ...] | tuple[float, ...]
     split: str | None = None
 
 
@@ -255,11 +255,8 @@ def _write(
     own = np.array([OWN[row.split] for row in rows], dtype=np.int8)
     groups = np.array([f"{row.split} {row.first}" for row in rows])  # what the source has put into a split stays there
     splits = by_group(groups, splitting, own if own.any() else None)
-    if class_names is None:
-        target: np.ndarray = np.array([[float(row.target)] for row in rows])
-    else:
-        class_numbers: dict[Any, int] = {name: number for number, name in enumerate(class_names)}
-        target = np.array([class_numbers[row.target] for row in rows], dtype=np.int64)
+    class_numbers = numbers_of_names(class_names)
+    target = target_array(np.ravel([raw_target(row.target, class_numbers) for row in rows]), len(rows), class_names)
     training = (rows[number] for number in splits.train)
     inputs = PairInputs.made(names, settings, chain.from_iterable((row.first, row.second) for row in training))
     numbers, offsets, second = array("i"), array("q", [0]), array("q")

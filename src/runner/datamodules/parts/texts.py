@@ -20,7 +20,7 @@ from runner.datamodules.parts.batches import Subset, TextSplit
 from runner.datamodules.parts.codecs import TextInputs
 from runner.datamodules.parts.prepared import Prepared, SplitSettings
 from runner.datamodules.parts.splits import OWN, PARTS
-from runner.datamodules.parts.targets import targets_for
+from runner.datamodules.parts.targets import numbers_of_names, raw_target, target_array, targets_for
 from runner.datamodules.parts.tensors import single
 from runner.errors import UserError
 from runner.files import cache
@@ -32,10 +32,10 @@ CHUNK = 1 << 20  # tokens handled at a time
 
 
 class TextRow(NamedTuple):
-    """A text, its class name or real value, and the split the source has put it into (None = to be split here)."""
+    """A text, its class name or real value, or several, and the split of the source (None = to be split here)."""
 
     text: str
-    target: str | float
+    target: str | float | tuple[str, ...] | tuple[float, ...]
     split: str | None = None
 
 
@@ -158,9 +158,9 @@ def _write(
     learns = pipeline.settings.learns
     words, found = _stream(folder, rows, None if learns else pipeline, class_names)
     total = len(found.text_offsets) - 1
-    target = found.target if class_names is None else found.target.astype(np.int64)
+    target = target_array(found.target, total, class_names)
     own = found.own if found.own.any() else None
-    splits = splitting(total, None if class_names is None else target, own)
+    splits = splitting(total, target if target.ndim == 1 else None, own)
     if learns:
         learned, vocabulary, offsets = _learn(folder, settings, found.text_offsets, splits.train)
     else:
@@ -168,7 +168,7 @@ def _write(
         vocabulary = number_tokens(folder, settings, words, offsets, splits.train)
     np.save(folder / "offsets.npy", offsets)
     np.save(folder / "text_offsets.npy", found.text_offsets)
-    np.save(folder / "targets.npy", target if class_names is not None else target[:, None])
+    np.save(folder / "targets.npy", target)
     for part, index in zip(PARTS, splits, strict=True):
         np.save(folder / f"{part}.npy", index)
     meta = {"vocabulary": vocabulary.tokens, "specials": vocabulary.specials, "subword": learned}
@@ -250,7 +250,7 @@ def _learn(
 
 
 class _Found(NamedTuple):
-    """What the pass over the rows found: where tokens and text of each row begin, its target and its split."""
+    """What the pass over the rows found: where tokens and text of each row begin, its targets and its split."""
 
     offsets: np.ndarray
     text_offsets: np.ndarray
@@ -267,7 +267,7 @@ def _stream(
     """
     numbers: defaultdict[str, int] = defaultdict()
     numbers.default_factory = numbers.__len__  # a new word gets the next number
-    class_numbers: dict[str | float, int] = {name: number for number, name in enumerate(class_names or ())}
+    class_numbers = numbers_of_names(class_names)
     offsets, text_offsets, target, own = array("q", [0]), array("q", [0]), array("d"), array("b")
     with open(folder / "provisional.bin", "wb") as tokens_file, open(folder / "texts.bin", "wb") as texts_file:
         for row in rows:
@@ -277,7 +277,7 @@ def _stream(
             texts_file.write(text)
             offsets.append(offsets[-1] + len(tokens))
             text_offsets.append(text_offsets[-1] + len(text))
-            target.append(float(row.target) if class_names is None else class_numbers[row.target])
+            target.extend(raw_target(row.target, class_numbers))
             own.append(OWN[row.split])
     if not target:
         raise UserError("The source has no rows.")
