@@ -3,6 +3,8 @@
 Shape letters: H height, W width, C channels, N images, Z latent.
 """
 
+import base64
+import io
 import math
 from typing import Any
 
@@ -13,13 +15,15 @@ from PIL import Image
 from runner.datamodules.parts.codecs import ImageInputs
 from runner.errors import UserError
 from runner.inference.predictor import Predictor
-from runner.inference.trying import Answered, answered, answers_rows, number_within, shortened, whole_number
+from runner.inference.trying import Answered, answered, answers_rows, number_within, shortened, typed_text, whole_number
 from runner.tasks.adversarial import Adversarial
 from runner.tasks.image_codes import ImageCodes
 
 MOST_IMAGES = 100  # drawn at once
 INK = 20 / 28  # share of the side of an image that a digit takes, as in MNIST
 FAINT = 16  # grey values below this are not ink
+LARGEST_PAD = 2_000_000  # characters of a drawing that is sent
+MOST_PIXELS = 2000  # of a side of it
 EDGE = 3.0  # of the latent plane, in standard deviations of the prior
 
 
@@ -52,27 +56,40 @@ def classes_told(predictor: Predictor) -> list[str]:
     return list(predictor.data.class_names or []) if conditional else []
 
 
-def fitted_image(drawing: Any, height: int, width: int, bright: bool = True) -> np.ndarray:
+def opened(drawing: Any) -> np.ndarray:
+    """The grey values (h, w) of a pad, 255 = paper, which the browser sends as the data URL of a PNG image.
+
+    Raises:
+        UserError: it is none.
+    """
+    head, _, packed = typed_text(drawing, "the drawing", LARGEST_PAD).partition(",")
+    try:
+        if head != "data:image/png;base64":
+            raise ValueError(shortened(drawing))
+        with Image.open(io.BytesIO(base64.b64decode(packed, validate=True)), formats=["PNG"]) as image:
+            if max(image.size) > MOST_PIXELS:
+                raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
+            paper = Image.new("RGBA", image.size, "white")
+            return np.asarray(Image.alpha_composite(paper, image.convert("RGBA")).convert("L"), dtype=np.float32)
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:  # SyntaxError: a broken PNG
+        raise UserError(f"the drawing is no PNG image that can be read: {error}") from None
+
+
+def fitted_image(pad: np.ndarray, height: int, width: int, bright: bool = True) -> np.ndarray:
     """Return dark ink on a white pad as an image of the data: (H, W) grey values 0 .. 255.
 
     As the digits of MNIST were prepared (LeCun et al. 1998): what is drawn is scaled to 20/28 of the side, its
     proportions kept, and its centre of mass is in the middle.
 
     Args:
-        drawing: grey values 0 .. 255 of the pad, (h, w), 255 = paper.
+        pad: grey values 0 .. 255, (h, w), 255 = paper.
         height: of the image.
         width: of it.
         bright: whether the images of the data are bright on black, as those of MNIST; else dark on white.
 
     Raises:
-        UserError: it is no such array, or nothing is drawn.
+        UserError: nothing is drawn.
     """
-    try:
-        pad = np.asarray(drawing, dtype=np.float32)
-    except (TypeError, ValueError):
-        pad = np.zeros(0, dtype=np.float32)
-    if pad.ndim != 2 or not pad.size or not np.isfinite(pad).all():
-        raise UserError("there is no drawing: draw on the white pad with the mouse or a finger")
     ink = 255 - pad.clip(0, 255)
     rows, columns = (np.flatnonzero((ink > FAINT).any(axis=axis)) for axis in (1, 0))
     if not len(rows):
@@ -92,11 +109,11 @@ def fitted_image(drawing: Any, height: int, width: int, bright: bool = True) -> 
     return placed if bright else 255 - placed
 
 
-def seen_image(predictor: Predictor, drawing: Any, bright: bool = True) -> np.ndarray:
+def seen_image(predictor: Predictor, pad: np.ndarray, bright: bool = True) -> np.ndarray:
     """A drawing as the model sees it, (H, W) grey values 0 .. 255."""
     inputs = predictor.data.inputs
     assert isinstance(inputs, ImageInputs)
-    return fitted_image(drawing, *inputs.shape[1:], bright=bright)
+    return fitted_image(pad, *inputs.shape[1:], bright=bright)
 
 
 def of_image(predictor: Predictor, image: np.ndarray) -> Answered:

@@ -22,10 +22,30 @@ STYLE = """
 .refused { border-left: 4px solid #c0392b; padding: 0.4em 0.8em; background: rgba(192, 57, 43, 0.12); }
 .words { line-height: 2; } .words span { padding: 0.1em 0.25em; border-radius: 0.25em; }
 .pixels img { image-rendering: pixelated; }
+.pad canvas { border: 1px solid grey; touch-action: none; cursor: crosshair; width: 280px; height: 280px; }
+.pad button { border: 1px solid grey; border-radius: 0.25em; padding: 0 0.6em; }
 """
 GREEN, RED = "46, 160, 67", "218, 54, 51"
 SHOWN_CLASSES = 10
-PAD = 280  # pixels of a side of the drawing pad
+# A pad of 280 x 280 pixels: black ink on white paper, drawn with a mouse, a pen or a finger.
+PAD = """<div class="pad"><canvas width="280" height="280"></canvas><br><button type="button">clear</button></div>"""
+DRAWS = """
+const paper = element.querySelector("canvas"), pen = paper.getContext("2d");
+const clear = () => { pen.fillStyle = "white"; pen.fillRect(0, 0, paper.width, paper.height); };
+const place = (event) => [event.offsetX * paper.width / paper.clientWidth,
+                          event.offsetY * paper.height / paper.clientHeight];
+clear();
+Object.assign(pen, {lineWidth: 22, lineCap: "round", lineJoin: "round", strokeStyle: "black"});
+paper.addEventListener("pointerdown", (event) => {
+    paper.setPointerCapture(event.pointerId);
+    pen.beginPath(); pen.moveTo(...place(event)); pen.lineTo(...place(event)); pen.stroke();
+});
+paper.addEventListener("pointermove", (event) => {
+    if (event.buttons) { pen.lineTo(...place(event)); pen.stroke(); }
+});
+element.querySelector("button").addEventListener("click", clear);
+"""
+SENDS = '(...values) => [document.querySelector(".pad canvas").toDataURL("image/png"), ...values.slice(1)]'
 
 
 class Asking:
@@ -46,6 +66,7 @@ class Asking:
         inputs: Sequence[gr.components.Component],
         outputs: Sequence[gr.components.Component],
         name: str,
+        js: str | None = None,
     ) -> None:
         """Show what `ask` returns for the inputs, or the sentence of a `UserError` and nothing else.
 
@@ -55,6 +76,7 @@ class Asking:
             inputs: what is typed.
             outputs: the first one is where a mistake is said.
             name: of the call in gradio's API.
+            js: what the browser makes of the values of the inputs before it sends them.
         """
 
         def answer(*values: Any) -> list:
@@ -72,6 +94,7 @@ class Asking:
             api_name=name,
             trigger_mode="always_last",
             show_progress="hidden",
+            js=js,
         )
 
 
@@ -221,16 +244,8 @@ def drawing_part(asking: Asking, page: gr.Blocks) -> None:
     recovers = isinstance(model.task, ImageCodes)
     with gr.Row():
         with gr.Column():
-            pad = gr.Sketchpad(
-                label="draw here",
-                image_mode="L",
-                canvas_size=(PAD, PAD),
-                brush=gr.Brush(default_size=20, colors=["#000000"], default_color="#000000", color_mode="fixed"),
-                layers=False,
-                transforms=(),
-                format="png",
-                buttons=[],
-            )
+            gr.HTML(PAD, js_on_load=DRAWS)
+            pad = gr.Textbox(label="a PNG image as data URL", visible=False)
             bright = gr.Checkbox(True, label="the data are bright on black, as MNIST")
             told = class_box(model)
             button = gr.Button("Answer", variant="primary")
@@ -243,7 +258,7 @@ def drawing_part(asking: Asking, page: gr.Blocks) -> None:
                 found = [class_bars()]
 
     def ask(drawing: Any, is_bright: Any, *known: Any) -> list:
-        image = pad_image(model, drawing, bool(is_bright))
+        image = drawings.seen_image(model, drawings.opened(drawing), bool(is_bright))
         shown = drawings.enlarged(image / 255, side=160)
         answer = drawings.of_image(model, image)
         if not recovers:
@@ -251,12 +266,7 @@ def drawing_part(asking: Asking, page: gr.Blocks) -> None:
         again = drawings.side_by_side(drawings.recovered(model, image, *known)[None].clip(0, 1))
         return [shown, drawings.enlarged(again, side=160), lines_of(model, answer.whole)]
 
-    asking.when([button.click], ask, [pad, bright, *told], [said, seen, *found], "draw")
-
-
-def pad_image(model: Predictor, drawing: Any, bright: bool) -> Any:
-    """What the pad holds, as the model sees it."""
-    return drawings.seen_image(model, drawing["composite"] if isinstance(drawing, dict) else drawing, bright)
+    asking.when([button.click], ask, [pad, bright, *told], [said, seen, *found], "draw", SENDS)
 
 
 def samples_part(asking: Asking, page: gr.Blocks) -> None:

@@ -111,7 +111,7 @@ def number_within(value: Any, name: str, least: float, most: float) -> float:
     return float(number)
 
 
-def typed_text(value: Any, name: str) -> str:
+def typed_text(value: Any, name: str, most: int = LONGEST_TEXT) -> str:
     """Return a text of reasonable length; whether it may be empty is the model's affair.
 
     Raises:
@@ -119,8 +119,8 @@ def typed_text(value: Any, name: str) -> str:
     """
     if value is not None and not isinstance(value, str):
         raise UserError(f"{name} is a text, received {shortened(value)}")
-    if len(value or "") > LONGEST_TEXT:
-        raise UserError(f"{name} has {len(value):,} characters; this page takes {LONGEST_TEXT:,} at most")
+    if value and len(value) > most:
+        raise UserError(f"{name} has {len(value):,} characters; this page takes {most:,} at most")
     return value or ""
 
 
