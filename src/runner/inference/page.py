@@ -21,6 +21,7 @@ FONTS = ["system-ui", "sans-serif"], ["ui-monospace", "monospace"]  # those of t
 STYLE = """
 .refused { border-left: 4px solid #c0392b; padding: 0.4em 0.8em; background: rgba(192, 57, 43, 0.12); }
 .words { line-height: 2; } .words span { padding: 0.1em 0.25em; border-radius: 0.25em; }
+h2.label { text-align: center; margin: 0.2em; }
 .pixels img { image-rendering: pixelated; }
 .pad canvas { border: 1px solid grey; touch-action: none; cursor: crosshair; width: 280px; height: 280px; }
 .pad button { border: 1px solid grey; border-radius: 0.25em; padding: 0 0.6em; }
@@ -147,14 +148,15 @@ def refusal(sentence: str) -> str:
     return f'<div class="refused">{html.escape(sentence)}</div>'
 
 
-def coloured_words(words: Sequence[tuple[str, float]]) -> str:
+def coloured_words(found: trying.Shaded) -> str:
     """Words with weights -1 .. 1 as HTML: green for the answer, red against it."""
     spans = (
         f'<span style="background: rgba({GREEN if weight > 0 else RED}, {abs(weight):.2f})" '
         f'title="{weight:+.2f}">{html.escape(word)}</span>'
-        for word, weight in words
+        for word, weight in found.words
     )
-    return f'<div class="words">{" ".join(spans)}</div>'
+    caption = f"words for {found.label} are green, words against it red; {found.method}"
+    return f'<div class="words">{" ".join(spans)}</div><small>{html.escape(caption)}</small>'
 
 
 def message() -> gr.HTML:
@@ -183,10 +185,10 @@ def row_part(asking: Asking, page: gr.Blocks) -> None:
                 boxes.append(gr.Number(label=name, value=usual.get(name), min_width=140))
     button = gr.Button("Answer", variant="primary")
     said = message()
-    has_classes = any(name.startswith("probability_") for name in model.task.answer_columns(model.data))
-    found = class_bars() if has_classes else gr.Textbox(label="answer")
+    has_classes = trying.answers_classes(model)
+    found = class_boxes() if has_classes else [gr.Textbox(label="answer")]
     explains = trying.explains(model)
-    words = [gr.HTML(label="words for the answer green, against it red", container=True)] if explains else []
+    words = [gr.HTML(container=True)] if explains else []
 
     def ask(*cells: Any) -> list:
         texts = {name for name, kind in kinds.items() if kind == "string"}
@@ -195,11 +197,11 @@ def row_part(asking: Asking, page: gr.Blocks) -> None:
             for name, cell in zip(kinds, cells, strict=True)
         }
         answer = trying.answered(model, row)
-        first = answer.probabilities if has_classes else lines_of(model, answer.whole)
-        return [first, *([coloured_words(trying.shaded(model, row))] if explains else [])]
+        shown = class_values(answer) if has_classes else [lines_of(model, answer.whole)]
+        return [*shown, *([coloured_words(trying.shaded(model, row))] if explains else [])]
 
     submits = [box.submit for box in boxes if isinstance(box, gr.Textbox | gr.Number)]
-    asking.when([button.click, *submits], ask, boxes, [said, found, *words], "answer")
+    asking.when([button.click, *submits], ask, boxes, [said, *found, *words], "answer")
 
 
 def written_part(asking: Asking, page: gr.Blocks) -> None:
@@ -210,7 +212,7 @@ def written_part(asking: Asking, page: gr.Blocks) -> None:
     said = message()
     best = gr.Textbox(label="written")
     others = gr.Textbox(label="all paths, with their scores", visible=False)
-    look = gr.Plot(label="where it looked: written tokens downwards, source tokens across")
+    look = gr.Plot(label="where it looked", show_label=False)  # its axes say what they are
 
     def ask(text: Any, size: Any) -> list:
         found = trying.targets_for(asking.predictor, text, size)
@@ -225,8 +227,8 @@ def continuation_part(asking: Asking, page: gr.Blocks) -> None:
     prompt = gr.Textbox(label="prompt", lines=3)
     with gr.Row():
         method = gr.Radio(["sample", "greedy", "beam"], value="sample", label="method")
-        temperature = gr.Slider(0.05, 2, value=0.8, step=0.05, label="temperature of sampling; below 1 is more careful")
-        length = gr.Slider(1, trying.LONGEST_ANSWER, value=200, step=1, label="length in tokens")
+        temperature = gr.Slider(0.05, 2, value=0.8, step=0.05, label="temperature", min_width=200)
+        length = gr.Slider(1, trying.LONGEST_ANSWER, value=200, step=1, label="length in tokens", min_width=200)
         seed = seed_box(0, "seed of sampling")
     button = gr.Button("Continue", variant="primary")
     said = message()
@@ -255,14 +257,14 @@ def drawing_part(asking: Asking, page: gr.Blocks) -> None:
             if recovers:
                 found: list[gr.components.Component] = [pixels("what it recovers", 200), gr.Textbox(label="code")]
             else:
-                found = [class_bars()]
+                found = class_boxes()
 
     def ask(drawing: Any, is_bright: Any, *known: Any) -> list:
         image = drawings.seen_image(model, drawings.opened(drawing), bool(is_bright))
         shown = drawings.enlarged(image / 255, side=160)
         answer = drawings.of_image(model, image)
         if not recovers:
-            return [shown, answer.probabilities or {answer.label or "": 1.0}]
+            return [shown, *class_values(answer)]
         again = drawings.side_by_side(drawings.recovered(model, image, *known)[None].clip(0, 1))
         return [shown, drawings.enlarged(again, side=160), lines_of(model, answer.whole)]
 
@@ -361,14 +363,19 @@ def pixels(label: str, height: int = 340) -> gr.Image:
     )
 
 
-def class_bars() -> gr.Label:
-    """Where the probabilities of the classes are shown."""
-    return gr.Label(label="probabilities", num_top_classes=SHOWN_CLASSES)
+def class_boxes() -> list[gr.components.Component]:
+    """Where the decided class and the probabilities of all classes are shown."""
+    return [gr.HTML(), gr.Label(label="probabilities", show_heading=False, num_top_classes=SHOWN_CLASSES)]
+
+
+def class_values(answer: trying.Answered) -> list:
+    """What they show; the class is not always the likeliest one, see `task.threshold`."""
+    return [f'<h2 class="label">{html.escape(str(answer.label))}</h2>', answer.probabilities]
 
 
 def seed_box(value: int, label: str) -> gr.Number:
     """A seed of random numbers."""
-    return gr.Number(value, label=label, precision=0, minimum=0)
+    return gr.Number(value, label=label)
 
 
 def class_box(model: Predictor) -> list[gr.Dropdown]:

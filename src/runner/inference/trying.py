@@ -18,11 +18,12 @@ from runner.datamodules.parts.codecs import NumberInputs
 from runner.errors import UserError
 from runner.figures.alignment import alignment
 from runner.inference.predictor import Predictor
-from runner.inference.word_weights import weighted_words
+from runner.inference.word_weights import answer_name, weighted_words
 from runner.tasks.causal_lm import CausalLM
 from runner.tasks.sequence_to_sequence import Look, SequenceToSequence
 
 LONGEST_TEXT = 20_000  # characters of a text that is typed
+LONGEST_ROW = 1_000_000  # of a row as JSON, which may hold arrays
 LONGEST_ANSWER = 2000  # tokens that a language model writes at once
 MOST_PATHS = 20  # of beam search
 MOST_BOXES = 120  # columns that have a box each
@@ -34,6 +35,14 @@ class Answered(NamedTuple):
     label: str | None
     probabilities: dict[str, float]
     whole: dict[str, Any]
+
+
+class Shaded(NamedTuple):
+    """Words with their weights for an answer, the largest being 1 or -1, and how they were found."""
+
+    words: list[tuple[str, float]]
+    label: str
+    method: str
 
 
 class Written(NamedTuple):
@@ -55,6 +64,11 @@ def has_boxes(predictor: Predictor) -> bool:
 def answers_rows(predictor: Predictor) -> bool:
     """Whether the objective answers single examples."""
     return bool(predictor.task.answer_columns(predictor.data))
+
+
+def answers_classes(predictor: Predictor) -> bool:
+    """Whether what it answers is a class."""
+    return "label" in predictor.task.answer_columns(predictor.data)
 
 
 def writes(predictor: Predictor) -> bool:
@@ -140,11 +154,12 @@ def answered(predictor: Predictor, row: Mapping[str, Any]) -> Answered:
     return Answered(found.get("label"), shares, found)
 
 
-def shaded(predictor: Predictor, row: Mapping[str, Any]) -> list[tuple[str, float]]:
-    """Return the words of the text with their weights for the answer, the largest being 1 or -1."""
+def shaded(predictor: Predictor, row: Mapping[str, Any]) -> Shaded:
+    """Return what each word of the text did for the answer."""
     words, found = weighted_words(predictor, dict(row))
-    weights = found.weights[0]
-    return list(zip(words, (weights / weights.abs().max().clamp(min=1e-12)).tolist(), strict=True))
+    weights = found.weights[0] / found.weights[0].abs().max().clamp(min=1e-12)
+    label = answer_name(predictor, int(found.column[0]))
+    return Shaded(list(zip(words, weights.tolist(), strict=True)), label, found.method)
 
 
 def json_row(value: Any) -> dict[str, Any]:
@@ -154,7 +169,7 @@ def json_row(value: Any) -> dict[str, Any]:
         UserError: it is no object.
     """
     try:
-        row = json.loads(typed_text(value, "the row"))
+        row = json.loads(typed_text(value, "the row", LONGEST_ROW))
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f'the row is not JSON ({error}); type it as {{"column": value, ...}}') from None
     if not isinstance(row, dict):
