@@ -1,4 +1,4 @@
-"""The page of `runner demo` is asked as a browser asks it: good input is answered, other input refused by a sentence."""
+"""The page of `runner demo`, asked as a browser asks it: good input is answered, other input refused by a sentence."""
 
 import http.client
 import json
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pads import drawn, sent
 from recorded_runs import bundle
 from small_runs import untrained
-from test_drawings import drawn, sent
 
 from runner.errors import UserError
 from runner.inference.predictor import Predictor

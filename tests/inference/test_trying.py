@@ -62,7 +62,7 @@ def test_a_source_is_written_by_one_or_several_paths(tmp_path: Path) -> None:
     assert best.answers == [(next(model([{"source": "abcd"}]))["prediction"], None)] and isinstance(best.look, Figure)
     several = trying.targets_for(model, "abcd", 3).answers
     assert len(several) == 3 and several == sorted(several, key=lambda one: -one[1])
-    for size in (0, 21, 2.5, "3", None, float("nan"), True):
+    for size in (0, 21, 2.5, "3", None, float("nan"), 10**400, True):
         with pytest.raises(UserError, match="the beam size is a whole number from 1 to 20"):
             trying.targets_for(model, "abcd", size)
     with pytest.raises(UserError, match="the text is empty"):

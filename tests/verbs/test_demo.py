@@ -28,13 +28,13 @@ def test_a_port_in_use_is_named(monkeypatch) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        with pytest.raises(UserError, match="cannot listen on 127.0.0.1"):
+        with pytest.raises(UserError, match=r"cannot listen on 127\.0\.0\.1"):
             Demo(run="nothing", port=taken.getsockname()[1])()
 
 
 def test_settings_are_those_of_the_model(recorded) -> None:
     pytest.importorskip("gradio", reason='pip install "runner[demo]"')
-    with pytest.raises(UserError, match="task.temperature= cannot be changed"):
+    with pytest.raises(UserError, match=r"task\.temperature= cannot be changed"):
         called(recorded, Demo(run="iris", settings=("task.temperature=2",), port=free_port()))
 
 

@@ -83,7 +83,7 @@ def test_the_columns_of_the_input_are_kept_on_request(recorded, tmp_path: Path, 
         predict(recorded, run="iris", input=source, output=output, keep_columns=True)
         with open(output, newline="") as file:
             found = [*csv.DictReader(file)] if ending == "csv" else [json.loads(line) for line in file]
-        assert [*found[0]] == [*rows[0]][:-1] + ["input_label", *answers[0]]
+        assert [*found[0]] == [*[*rows[0]][:-1], "input_label", *answers[0]]
         assert [(row["id"], row["input_label"], row["label"]) for row in found] == [
             (str(number), "mine", answer["label"]) for number, answer in enumerate(answers)
         ]

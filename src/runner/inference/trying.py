@@ -108,7 +108,7 @@ def whole_number(value: Any, name: str, least: int, most: int) -> int:
         UserError: it is none, or out of its range.
     """
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
-    if number is None or not math.isfinite(number) or number != int(number) or not least <= number <= most:
+    if number is None or not least <= number <= most or number != int(number):
         raise UserError(f"{name} is a whole number from {least} to {most}, received {shortened(value)}")
     return int(number)
 
