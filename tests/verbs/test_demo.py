@@ -16,6 +16,8 @@ from recorded_runs import called
 from runner.errors import UserError
 from runner.verbs.demo import Demo
 
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning", "ignore::UserWarning")
+
 
 def test_what_is_missing_is_said_with_what_to_type(monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)

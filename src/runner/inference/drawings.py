@@ -15,7 +15,7 @@ from PIL import Image
 from runner.datamodules.parts.codecs import ImageInputs
 from runner.errors import UserError
 from runner.inference.predictor import Predictor
-from runner.inference.trying import Answered, answered, answers_rows, number_within, shortened, typed_text, whole_number
+from runner.inference.trying import Answered, answered, answers_rows, number_within, cut_short, typed_text, whole_number
 from runner.tasks.adversarial import Adversarial
 from runner.tasks.image_codes import ImageCodes
 
@@ -65,7 +65,7 @@ def opened(drawing: Any) -> np.ndarray:
     head, _, packed = typed_text(drawing, "the drawing", LARGEST_PAD).partition(",")
     try:
         if head != "data:image/png;base64":
-            raise ValueError(shortened(drawing))
+            raise ValueError(cut_short(drawing))
         with Image.open(io.BytesIO(base64.b64decode(packed, validate=True)), formats=["PNG"]) as image:
             if max(image.size) > MOST_PIXELS:
                 raise ValueError(f"{image.size[0]} x {image.size[1]} pixels")
@@ -136,7 +136,7 @@ def class_number(predictor: Predictor, told: Any) -> torch.Tensor | None:
     if not names:
         return None
     if told not in names:
-        raise UserError(f"the class is one of {', '.join(names)}, received {shortened(told)}")
+        raise UserError(f"the class is one of {', '.join(names)}, received {cut_short(told)}")
     return torch.tensor([names.index(told)])
 
 

@@ -85,7 +85,7 @@ class Asking:
                 with self.lock:
                     return ["", *ask(*values)]
             except UserError as mistake:
-                return [refusal(str(mistake)), *[None] * (len(outputs) - 1)]
+                return [refused(str(mistake)), *[None] * (len(outputs) - 1)]
 
         gr.on(
             [*triggers],
@@ -99,7 +99,7 @@ class Asking:
         )
 
 
-class Part(NamedTuple):
+class PagePart(NamedTuple):
     """A part of the page: its title, which models it fits, and what draws it."""
 
     title: str
@@ -107,7 +107,7 @@ class Part(NamedTuple):
     build: Callable[[Asking, gr.Blocks], None]
 
 
-def application(predictor: Predictor, title: str) -> FastAPI:
+def page_of(predictor: Predictor, title: str) -> FastAPI:
     """Return the web application with the page of a model.
 
     Raises:
@@ -143,7 +143,7 @@ def application(predictor: Predictor, title: str) -> FastAPI:
     )
 
 
-def refusal(sentence: str) -> str:
+def refused(sentence: str) -> str:
     """A mistake as HTML."""
     return f'<div class="refused">{html.escape(sentence)}</div>'
 
@@ -159,12 +159,12 @@ def coloured_words(found: trying.Shaded) -> str:
     return f'<div class="words">{" ".join(spans)}</div><small>{html.escape(caption)}</small>'
 
 
-def message() -> gr.HTML:
+def sentence_box() -> gr.HTML:
     """Where a mistake is said."""
     return gr.HTML(elem_classes="said")
 
 
-def lines_of(predictor: Predictor, answer: dict) -> str:
+def predicted_lines(predictor: Predictor, answer: dict) -> str:
     """The lines that `predict` prints."""
     return "\n".join(predictor.task.shown(answer))
 
@@ -184,7 +184,7 @@ def row_part(asking: Asking, page: gr.Blocks) -> None:
             else:
                 boxes.append(gr.Number(label=name, value=usual.get(name), min_width=140))
     button = gr.Button("Answer", variant="primary")
-    said = message()
+    said = sentence_box()
     has_classes = trying.answers_classes(model)
     found = class_boxes() if has_classes else [gr.Textbox(label="answer")]
     explains = trying.explains(model)
@@ -197,7 +197,7 @@ def row_part(asking: Asking, page: gr.Blocks) -> None:
             for name, cell in zip(kinds, cells, strict=True)
         }
         answer = trying.answered(model, row)
-        shown = class_values(answer) if has_classes else [lines_of(model, answer.whole)]
+        shown = class_values(answer) if has_classes else [predicted_lines(model, answer.whole)]
         return [*shown, *([coloured_words(trying.shaded(model, row))] if explains else [])]
 
     submits = [box.submit for box in boxes if isinstance(box, gr.Textbox | gr.Number)]
@@ -209,13 +209,13 @@ def written_part(asking: Asking, page: gr.Blocks) -> None:
     source = gr.Textbox(label=next(iter(asking.predictor.columns)), lines=3)
     paths = gr.Slider(1, trying.MOST_PATHS, value=1, step=1, label="beam size; 1 = the likeliest token each time")
     button = gr.Button("Write", variant="primary")
-    said = message()
+    said = sentence_box()
     best = gr.Textbox(label="written")
     others = gr.Textbox(label="all paths, with their scores", visible=False)
     look = gr.Plot(label="where it looked", show_label=False)  # its axes say what they are
 
     def ask(text: Any, size: Any) -> list:
-        found = trying.targets_for(asking.predictor, text, size)
+        found = trying.written_targets(asking.predictor, text, size)
         several = "\n".join(f"{score:.4f}  {text}" for text, score in found.answers if score is not None)
         return [found.answers[0][0], gr.Textbox(value=several, visible=bool(several)), found.look]
 
@@ -231,7 +231,7 @@ def continuation_part(asking: Asking, page: gr.Blocks) -> None:
         length = gr.Slider(1, trying.LONGEST_ANSWER, value=200, step=1, label="length in tokens", min_width=200)
         seed = seed_box(0, "seed of sampling")
     button = gr.Button("Continue", variant="primary")
-    said = message()
+    said = sentence_box()
     text = gr.Textbox(label="continuation", lines=8)
 
     def ask(*values: Any) -> list:
@@ -251,7 +251,7 @@ def drawing_part(asking: Asking, page: gr.Blocks) -> None:
             bright = gr.Checkbox(True, label="the data are bright on black, as MNIST")
             told = class_box(model)
             button = gr.Button("Answer", variant="primary")
-            said = message()
+            said = sentence_box()
         with gr.Column():
             seen = pixels("what the model sees", 200)
             if recovers:
@@ -266,7 +266,7 @@ def drawing_part(asking: Asking, page: gr.Blocks) -> None:
         if not recovers:
             return [shown, *class_values(answer)]
         again = drawings.side_by_side(drawings.recovered(model, image, *known)[None].clip(0, 1))
-        return [shown, drawings.enlarged(again, side=160), lines_of(model, answer.whole)]
+        return [shown, drawings.enlarged(again, side=160), predicted_lines(model, answer.whole)]
 
     asking.when([button.click], ask, [pad, bright, *told], [said, seen, *found], "draw", SENDS)
 
@@ -279,7 +279,7 @@ def samples_part(asking: Asking, page: gr.Blocks) -> None:
         seed = seed_box(0, "seed")
         told = class_box(model)
     button = gr.Button("Draw", variant="primary")
-    said, image = message(), pixels("samples")
+    said, image = sentence_box(), pixels("samples")
 
     def ask(*values: Any) -> list:
         return [drawings.enlarged(drawings.drawn_images(model, *values), side=480)]
@@ -295,7 +295,7 @@ def plane_part(asking: Asking, page: gr.Blocks) -> None:
             gr.Slider(-drawings.EDGE, drawings.EDGE, value=0, step=0.05, label=name) for name in ("code_0", "code_1")
         ]
         told = class_box(model)
-    said, image = message(), pixels("decoded")
+    said, image = sentence_box(), pixels("decoded")
 
     def ask(*values: Any) -> list:
         return [drawings.enlarged(drawings.on_plane(model, *values))]
@@ -313,7 +313,7 @@ def way_part(asking: Asking, page: gr.Blocks) -> None:
         ]
         share = gr.Slider(0, 1, value=0, step=0.02, label="share of the way")
         told = class_box(model)
-    said, image = message(), pixels("decoded")
+    said, image = sentence_box(), pixels("decoded")
 
     def ask(*values: Any) -> list:
         return [drawings.enlarged(drawings.between(model, *values))]
@@ -330,11 +330,11 @@ def question_part(asking: Asking, page: gr.Blocks) -> None:
         which = gr.Dropdown([*questions], value=next(iter(questions)), label="question")
         typed = gr.Textbox(label="as after = in: runner predict run=... near=king", scale=3)
     button = gr.Button("Ask", variant="primary")
-    said, table = message(), gr.Dataframe(label="answers", interactive=False)
+    said, table = sentence_box(), gr.Dataframe(label="answers", interactive=False)
 
     def ask(name: Any, value: Any) -> list:
         if name not in questions:
-            raise UserError(f"the question is one of {', '.join(questions)}, received {trying.shortened(name)}")
+            raise UserError(f"the question is one of {', '.join(questions)}, received {trying.cut_short(name)}")
         rows = questions[name](trying.typed_text(value, name), model.data)
         headers = [*rows[0]] if rows else []
         return [gr.Dataframe(value=[[*row.values()] for row in rows], headers=headers)]
@@ -348,7 +348,7 @@ def json_part(asking: Asking, page: gr.Blocks) -> None:
     columns = ", ".join(f"{name} ({kind})" for name, kind in [*model.columns.items()][:20])
     typed = gr.Textbox(label=f"a row as JSON; columns: {columns}", lines=6, placeholder='{"column": value, ...}')
     button = gr.Button("Answer", variant="primary")
-    said, found = message(), gr.JSON(label="answer")
+    said, found = sentence_box(), gr.JSON(label="answer")
 
     def ask(text: Any) -> list:
         return [trying.answered(model, trying.json_row(text)).whole]
@@ -393,13 +393,13 @@ def as_json(model: Predictor) -> bool:
 
 
 PARTS = (
-    Part("write", trying.writes, written_part),
-    Part("continue", trying.continues, continuation_part),
-    Part("row", in_boxes, row_part),
-    Part("draw", drawings.sees_images, drawing_part),
-    Part("plane", drawings.has_plane, plane_part),
-    Part("samples", drawings.makes_images, samples_part),
-    Part("from one to another", drawings.makes_images, way_part),
-    Part("row as JSON", as_json, json_part),
-    Part("questions", drawings.has_questions, question_part),
+    PagePart("write", trying.writes, written_part),
+    PagePart("continue", trying.continues, continuation_part),
+    PagePart("row", in_boxes, row_part),
+    PagePart("draw", drawings.sees_images, drawing_part),
+    PagePart("plane", drawings.has_plane, plane_part),
+    PagePart("samples", drawings.makes_images, samples_part),
+    PagePart("from one to another", drawings.makes_images, way_part),
+    PagePart("row as JSON", as_json, json_part),
+    PagePart("questions", drawings.has_questions, question_part),
 )

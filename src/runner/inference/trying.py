@@ -109,7 +109,7 @@ def whole_number(value: Any, name: str, least: int, most: int) -> int:
     """
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else None
     if number is None or not least <= number <= most or number != int(number):
-        raise UserError(f"{name} is a whole number from {least} to {most}, received {shortened(value)}")
+        raise UserError(f"{name} is a whole number from {least} to {most}, received {cut_short(value)}")
     return int(number)
 
 
@@ -121,7 +121,7 @@ def number_within(value: Any, name: str, least: float, most: float) -> float:
     """
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     if not least <= number <= most:
-        raise UserError(f"{name} is a number from {least:g} to {most:g}, received {shortened(value)}")
+        raise UserError(f"{name} is a number from {least:g} to {most:g}, received {cut_short(value)}")
     return float(number)
 
 
@@ -132,13 +132,13 @@ def typed_text(value: Any, name: str, most: int = LONGEST_TEXT) -> str:
         UserError: it is none, or too long.
     """
     if value is not None and not isinstance(value, str):
-        raise UserError(f"{name} is a text, received {shortened(value)}")
+        raise UserError(f"{name} is a text, received {cut_short(value)}")
     if value and len(value) > most:
         raise UserError(f"{name} has {len(value):,} characters; this page takes {most:,} at most")
     return value or ""
 
 
-def shortened(value: Any) -> str:
+def cut_short(value: Any) -> str:
     shown = repr(value)
     return shown if len(shown) < 80 else f"{shown[:77]}..."
 
@@ -173,7 +173,7 @@ def json_row(value: Any) -> dict[str, Any]:
     except (json.JSONDecodeError, RecursionError) as error:
         raise UserError(f'the row is not JSON ({error}); type it as {{"column": value, ...}}') from None
     if not isinstance(row, dict):
-        raise UserError(f'the row is a JSON object, {{"column": value, ...}}; received {shortened(row)}')
+        raise UserError(f'the row is a JSON object, {{"column": value, ...}}; received {cut_short(row)}')
     return row
 
 
@@ -193,7 +193,7 @@ def with_settings(task: Any, **settings: Any) -> Iterator[None]:
             setattr(task, name, value)
 
 
-def targets_for(predictor: Predictor, source: Any, paths: Any = 1) -> Written:
+def written_targets(predictor: Predictor, source: Any, paths: Any = 1) -> Written:
     """Write a target for a source; with several paths by beam search, and all of them are returned."""
     task, beam_size = predictor.task, whole_number(paths, "the beam size", 1, MOST_PATHS)
     assert isinstance(task, SequenceToSequence)

@@ -34,10 +34,10 @@ class Demo(OfTask):
             os.environ |= {"GRADIO_ANALYTICS_ENABLED": "False", "GRADIO_TEMP_DIR": folder}  # read by its import
             import uvicorn
 
-            from runner.inference.page import application
+            from runner.inference.page import page_of
             from runner.inference.predictor import Predictor
 
-            app = application(Predictor(bundle, changed=self.changed), self.info.name)
+            app = page_of(Predictor(bundle, changed=self.changed), self.info.name)
             print(f"run {self.info.id} ({self.info.name}); Ctrl-C ends it")
             print(f"open http://{HOST}:{self.port}/ in a browser", flush=True)
             uvicorn.run(app, host=HOST, port=self.port, log_level="warning", timeout_graceful_shutdown=1)
