@@ -15,7 +15,7 @@ from PIL import Image
 from runner.datamodules.parts.codecs import ImageInputs
 from runner.errors import UserError
 from runner.inference.predictor import Predictor
-from runner.inference.trying import Answered, answered, answers_rows, number_within, cut_short, typed_text, whole_number
+from runner.inference.trying import Answered, answered, answers_rows, cut_short, number_within, typed_text, whole_number
 from runner.tasks.adversarial import Adversarial
 from runner.tasks.image_codes import ImageCodes
 
