@@ -113,7 +113,8 @@ def seen_image(predictor: Predictor, pad: np.ndarray, bright: bool = True) -> np
     """A drawing as the model sees it, (H, W) grey values 0 .. 255."""
     inputs = predictor.data.inputs
     assert isinstance(inputs, ImageInputs)
-    return fitted_image(pad, *inputs.shape[1:], bright=bright)
+    _, height, width = inputs.shape
+    return fitted_image(pad, height, width, bright)
 
 
 def of_image(predictor: Predictor, image: np.ndarray) -> Answered:

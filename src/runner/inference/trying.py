@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -197,7 +197,7 @@ def written_targets(predictor: Predictor, source: Any, paths: Any = 1) -> Writte
     """Write a target for a source; with several paths by beam search, and all of them are returned."""
     task, beam_size = predictor.task, whole_number(paths, "the beam size", 1, MOST_PATHS)
     assert isinstance(task, SequenceToSequence)
-    method = "greedy" if beam_size == 1 else "beam"
+    method: Literal["greedy", "beam"] = "greedy" if beam_size == 1 else "beam"
     looks = hasattr(task.net, "step_attention")
     how = replace(task.how, method=method, beam_size=beam_size, n_best=beam_size)
     with with_settings(task, how=how, show_attention=looks):
