@@ -17,7 +17,7 @@ setup: $(STAMP)
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[data,rl,pretrained,export,sweep,ray,docs,dev]"
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[data,rl,pretrained,export,sweep,ray,demo,docs,dev]"
 	touch $(STAMP)
 
 lint: setup

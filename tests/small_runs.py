@@ -8,11 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
 from omegaconf import DictConfig, OmegaConf
 from pytorch_lightning import Callback
 
+from runner.build import build_data, build_task
 from runner.config.catalog import Catalog, folders
 from runner.config.compose import compose
+from runner.inference.bundle import save_bundle
+from runner.inference.predictor import Predictor
 from runner.training.callbacks import StopOnSignal
 from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.train import train
@@ -51,6 +55,16 @@ def small(model: str) -> list[str]:
 def settings(model: str, *overrides: str) -> DictConfig:
     """The whole configuration of a tiny training of `model`."""
     return copy.deepcopy(composed((*small(model), *LIMITS, *overrides)))
+
+
+def untrained(folder: Path, model: str, *overrides: str) -> Predictor:
+    """A small model as it is before training, saved and loaded again."""
+    torch.manual_seed(0)
+    cfg = copy.deepcopy(composed((*small(model), *overrides)))
+    data, task = build_data(cfg), build_task(cfg)
+    data.setup()
+    task.connect(data)
+    return Predictor(save_bundle(folder, cfg, task, data))
 
 
 def result(overrides: list[str], folder: Path) -> dict:

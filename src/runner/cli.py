@@ -15,6 +15,7 @@ from runner.training.interrupt import Interrupt, Interrupted
 from runner.training.processes import frozen_config, rank, started_as
 from runner.verbs.compare import Compare
 from runner.verbs.completion import complete
+from runner.verbs.demo import Demo
 from runner.verbs.doctor import Doctor
 from runner.verbs.evaluate import Evaluate
 from runner.verbs.export import Export
@@ -31,7 +32,7 @@ from runner.verbs.train import Train, add_user_code, config_dir
 from runner.verbs.ui import Ui
 
 KINDS: tuple[type[Verb], ...] = (
-    Train, Evaluate, Predict, Rerun, Compare, Export, Serve, Register, Fetch, List, Show, New, Copy, Doctor, Ui,
+    Train, Evaluate, Predict, Rerun, Compare, Export, Serve, Demo, Register, Fetch, List, Show, New, Copy, Doctor, Ui,
 )  # fmt: skip
 VERBS = {kind.__name__.lower(): kind for kind in KINDS}
 

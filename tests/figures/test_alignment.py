@@ -23,6 +23,10 @@ def test_words_stand_on_both_axes() -> None:
     assert np.array_equal(axes.images[0].get_array(), np.eye(2, 3))
 
 
+def test_dollar_signs_are_no_formulas(tmp_path: Path) -> None:
+    alignment(np.eye(2), ["$_^$", "a"], ["$_^$", "b"]).savefig(tmp_path / "look.png")  # mathtext could not read it
+
+
 @pytest.fixture
 def no_fonts(monkeypatch) -> None:
     monkeypatch.setattr(font_manager, "findSystemFonts", lambda: [])

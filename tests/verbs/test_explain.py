@@ -7,7 +7,8 @@ from rich.console import Console
 
 from runner.errors import UserError
 from runner.inference.predictor import Predictor
-from runner.verbs.explain import coloured, show_words, weighted_words
+from runner.inference.word_weights import weighted_words
+from runner.verbs.explain import coloured, show_words
 
 
 def test_weighty_words_are_coloured():

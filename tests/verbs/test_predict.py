@@ -74,6 +74,51 @@ def test_a_row_is_answered_and_a_key_that_is_no_column_refused(recorded, capsys)
         predict(recorded, "iris", row=("petal_lenght=1",))
 
 
+def test_the_columns_of_the_input_are_kept_on_request(recorded, tmp_path: Path, monkeypatch, capsys) -> None:
+    rows = [{"id": number, **row, "label": "mine"} for number, row in enumerate(flowers(BATCH + 3))]
+    answers = list(Predictor(bundle(recorded, "iris"))(rows))
+    source = write_csv(tmp_path / "in.csv", rows)
+    for ending in ("csv", "jsonl"):
+        output = tmp_path / f"out.{ending}"
+        predict(recorded, run="iris", input=source, output=output, keep_columns=True)
+        with open(output, newline="") as file:
+            found = [*csv.DictReader(file)] if ending == "csv" else [json.loads(line) for line in file]
+        assert [*found[0]] == [*[*rows[0]][:-1], "input_label", *answers[0]]
+        assert [(row["id"], row["input_label"], row["label"]) for row in found] == [
+            (str(number), "mine", answer["label"]) for number, answer in enumerate(answers)
+        ]
+    (tmp_path / ".out.csv.unfinished").write_text(json.dumps({"run": recorded[1]["iris"], **stamp(source)}))
+    with pytest.raises(UserError, match="begun with another run"):  # without the columns
+        predict(recorded, run="iris", input=source, output=tmp_path / "out.csv", keep_columns=True, resume=True)
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"text": "fine", "id": 1}\n{"text": "dull", "name": 2}\n'))
+    with pytest.raises(UserError, match=r"row 2 has the columns text, name, label.*ends in \.jsonl"):
+        predict(recorded, run="textcnn", output=tmp_path / "two.csv", keep_columns=True)
+    predict(recorded, run="textcnn", row=("text=fine",), keep_columns=True)
+    assert capsys.readouterr().out.splitlines()[0] == "text: fine"
+
+
+def test_lines_are_answered_until_one_is_empty(recorded, monkeypatch, capsys) -> None:
+    """What cannot be answered is said, and the next line is read; the model is loaded once."""
+    loaded = []
+    init = Predictor.__init__
+    monkeypatch.setattr(Predictor, "__init__", lambda self, *a, **k: (loaded.append(1), init(self, *a, **k))[0])
+    typed = 'a fine film\ntext="so dull"\n{"text": "a {brace}"}\n{not json\n{"txet": "x"}\n\nnot read\n'
+    monkeypatch.setattr(sys, "stdin", io.StringIO(typed))
+    assert predict(recorded, "textcnn", interactive=True) == 0
+    lines = capsys.readouterr().out.splitlines()
+    expected = Predictor(bundle(recorded, "textcnn"))([{"text": text} for text in ("a fine film", "so dull")])
+    assert [line.removeprefix("label: ") for line in lines[::3]][:2] == [row["label"] for row in expected]
+    assert len(lines) == 4 * 3 + 1 and 'Did you mean "text"' in lines[-1] and len(loaded) == 2  # one of them is ours
+    row = " ".join(f"{name}={value}" for name, value in flowers(1)[0].items() if name != "species")
+    monkeypatch.setattr(sys, "stdin", io.StringIO(f"{row}\npetal_lenght=1\n{row.replace('=', '=x', 1)}"))
+    predict(recorded, "iris", interactive=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("label: ") and 'Did you mean "petal_length"' in lines[-2] and "not a number" in lines[-1]
+    for other in ({"row": ("text=x",)}, {"input": Path("x.csv")}, {"output": Path("x.csv")}):
+        with pytest.raises(UserError, match="interactive=true reads what is typed"):
+            predict(recorded, "textcnn", interactive=True, **other)
+
+
 @pytest.mark.parametrize("ending", ["csv", "jsonl"])
 def test_a_file_that_was_cut_off_is_gone_on_with_exactly(recorded, tmp_path: Path, ending: str) -> None:
     source, whole, part = tmp_path / "in.csv", tmp_path / f"whole.{ending}", tmp_path / f"part.{ending}"

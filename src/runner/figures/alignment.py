@@ -24,8 +24,8 @@ def alignment(weights: np.ndarray, read: list[str], written: list[str]) -> Figur
     figure, axes = new_figure(min(1.8 + 0.32 * len(read), 14.0), min(1.4 + 0.28 * len(written), 14.0))
     fonts, shown = readable([*read, *written])
     image = axes.imshow(weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-    axes.set_xticks(range(len(read)), shown[: len(read)], rotation=90, fontfamily=fonts)
-    axes.set_yticks(range(len(written)), shown[len(read) :], fontfamily=fonts)
+    axes.set_xticks(range(len(read)), shown[: len(read)], rotation=90, fontfamily=fonts, parse_math=False)
+    axes.set_yticks(range(len(written)), shown[len(read) :], fontfamily=fonts, parse_math=False)
     axes.set(xlabel="read", ylabel="written")
     figure.colorbar(image, ax=axes, label="weight")
     return figure

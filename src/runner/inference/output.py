@@ -56,12 +56,17 @@ class Output:
     def write(self, one: dict) -> None:
         """Append one row."""
         if not self.delimiter:
-            self.file.write(json.dumps(one, ensure_ascii=False) + "\n")
+            self.file.write(json.dumps(one, ensure_ascii=False, default=str) + "\n")
         else:
             if self.table is None:
                 self.table = csv.DictWriter(self.file, list(one), delimiter=self.delimiter, lineterminator="\n")
                 if not self.rows:
                     self.table.writeheader()
+            if one.keys() != {*self.table.fieldnames}:  # kept columns of rows that differ, as lines of JSON may
+                raise UserError(
+                    f"{self.path}, row {self.rows + 1} has the columns {', '.join(map(str, one))}, those before it "
+                    f"{', '.join(map(str, self.table.fieldnames))}. Write a file that ends in .jsonl"
+                )
             self.table.writerow(one)
         self.rows += 1
         if self.rows % BATCH == 0:

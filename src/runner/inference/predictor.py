@@ -59,12 +59,13 @@ class Predictor:
         """
         return self.answers((f"row {number}", row) for number, row in enumerate(rows, start=1))
 
-    def answers(self, rows: Iterable[tuple[str, dict]]) -> Iterator[dict]:
-        """The same for pairs of the place of a row, in words, and the row."""
-        clean = ((place, cleaned(row, self.columns, place)) for place, row in rows)
+    def answers(self, rows: Iterable[tuple[str, dict]], keep: bool = False) -> Iterator[dict]:
+        """The same for pairs of the place of a row, in words, and the row; if asked, each answer follows its row."""
+        clean = ((row, (place, cleaned(row, self.columns, place))) for place, row in rows)
         while some := list(islice(clean, BATCH)):
             with torch.inference_mode():
-                yield from self.ask(some)
+                found = self.ask([each for _, each in some])
+            yield from (beside(row, answer) for (row, _), answer in zip(some, found, strict=True)) if keep else found
 
     def ask(self, rows: list[tuple[str, dict]]) -> list[dict]:
         """Return the answers to pairs of the place of a row, in words, and the cleaned row.
@@ -81,6 +82,16 @@ class Predictor:
                         "model was trained on?"
                     )
         return found
+
+
+def beside(row: dict, answer: dict) -> dict:
+    """Return a raw row and its answer as one; a column that an answer is called too becomes input_COLUMN."""
+    kept = {}
+    for name, cell in row.items():
+        while name in answer or name in kept:
+            name = f"input_{name}"
+        kept[name] = cell
+    return kept | answer
 
 
 def cleaned(row: dict, columns: dict[str, str], place: str) -> dict:

@@ -4,15 +4,12 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.text import Text
-from torch import nn
 
-from runner.datamodules.parts.codecs import TextInputs
 from runner.errors import UserError
 from runner.figures import charts
-from runner.inference.attribution import GRADIENTS, Explanation, explain_answers
-from runner.inference.predictor import Predictor, cleaned
-from runner.tasks.answers import value_names
-from runner.text.vocabulary import PAD
+from runner.inference.attribution import GRADIENTS
+from runner.inference.predictor import Predictor
+from runner.inference.word_weights import answer_name, weighted_words
 
 STRONG = 0.15  # share of the largest weight from which a word is coloured
 
@@ -45,26 +42,6 @@ def show_words(predictor: Predictor, row: dict, figure: Path, console: Console |
     panels |= {} if beside is None else {GRADIENTS: beside.numpy()}
     charts.word_weights(words, panels).savefig(figure)
     console.print(str(figure), markup=False)
-
-
-def weighted_words(predictor: Predictor, row: dict) -> tuple[list[str], Explanation]:
-    """Return the words of a text that a net sees, unknown ones marked, and their weights."""
-    task, data = predictor.task, predictor.data
-    if not isinstance(task.net, nn.Module) or not isinstance(data.inputs, TextInputs):
-        raise UserError(f"explain=true is for nets that read texts; this is {type(task.net).__name__}")
-    clean = cleaned(row, predictor.columns, "the row")
-    (tokens,) = task.encoded([clean], data)
-    found = explain_answers(task.net, tokens)
-    words, real = data.inputs.tokens([clean])[0], tokens[0] != PAD  # sentences may have padding between them
-    known = data.inputs.vocabulary.numbers
-    marked = [word if word in known else f"{word} (unknown)" for word, keep in zip(words, real, strict=True) if keep]
-    beside = None if found.beside is None else found.beside[:, real].cpu()
-    return marked, Explanation(found.weights[:, real].cpu(), found.method, found.column.cpu(), beside)
-
-
-def answer_name(predictor: Predictor, column: int) -> str:
-    """Return what a column of the net's answer means."""
-    return (predictor.data.class_names or value_names(predictor.data))[column]
 
 
 def coloured(words: list[str], weights: list[float]) -> Text:

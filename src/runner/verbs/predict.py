@@ -1,6 +1,7 @@
 """`runner predict`: answers for a text, a row, a file of any size or standard input."""
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -28,6 +29,9 @@ class Predict(OfWeights):
         input: a file of rows: CSV, TSV, JSON, JSONL, Parquet or text, of any size.
         output: the file of answers, .csv, .tsv or .jsonl; usually they are printed.
         resume: continue an output that was cut off.
+        keep_columns: write the columns of the input in front of the answers.
+        interactive: load the model once and answer what is typed, a line at a time: a text, COLUMN=VALUE for each
+            column, a question or a JSON object. An empty line or Ctrl-D ends it.
         task: what the model is asked if not its usual question: features (the vector that it makes of a row), or a name
             such as fill_mask, generate or zero_shot, which is refused if the model does not fit.
         explain: show which words of the text mattered, and draw them.
@@ -38,6 +42,8 @@ class Predict(OfWeights):
     input: File = None
     output: File = None
     resume: bool = False
+    keep_columns: bool = False
+    interactive: bool = False
     task: Annotated[str | None, Typed("NAME")] = None
     explain: bool = False
     figure: File = None
@@ -64,12 +70,17 @@ class Predict(OfWeights):
             raise UserError("resume=true continues an output file: it needs input=FILE and output=FILE")
         if (self.explain or self.figure) and not (self.explain and typed and not self.output):
             raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
+        if self.interactive and (typed or self.input or self.output):
+            raise UserError("interactive=true reads what is typed: leave the row, input= and output= out")
         predictor = self.with_weights(Predictor(bundle, changed=self.changed, question=self.task))
+        if self.interactive:
+            converse(predictor, self.keep_columns)
+            return 0
         if not typed:
             rows = read_rows(file) if file else typed_rows(sys.stdin)
-            self.write(lambda done: predictor.answers(islice(rows, done, None)), file)
+            self.write(lambda done: predictor.answers(islice(rows, done, None), self.keep_columns), file)
             return 0
-        found = answers_to(predictor, typed)
+        found = answers_to(predictor, typed, self.keep_columns)
         if self.output:
             self.write(lambda done: iter(found), None)
             return 0
@@ -93,10 +104,11 @@ class Predict(OfWeights):
 
         if not self.output:
             for one in answers(0):
-                print(json.dumps(one, ensure_ascii=False), flush=sys.stdout.isatty())
+                print(json.dumps(one, ensure_ascii=False, default=str), flush=sys.stdout.isatty())
             return
-        asked = {"task": self.task} if self.task else {}
+        asked: dict[str, Any] = {"task": self.task} if self.task else {}
         asked |= {"checkpoint": self.checkpoint} if self.checkpoint else {}
+        asked |= {"keep_columns": True} if self.keep_columns else {}
         job = {"run": self.info.id, **asked, **(stamp(file) if file else {}), **self.changed}
         with Output(self.output, job, self.resume) as sink:
             if not sink.complete:
@@ -105,8 +117,13 @@ class Predict(OfWeights):
             print(f"{sink.rows} rows in {self.output}", file=sys.stderr)
 
 
-def answers_to(predictor: "Predictor", row: dict[str, str]) -> list[dict]:
+def answers_to(predictor: "Predictor", row: dict[str, Any], keep: bool = False) -> list[dict]:
     """Return what the model answers to what is typed: the columns of one row, or a question of its objective.
+
+    Args:
+        predictor: the model.
+        row: what is typed, by column or question.
+        keep: whether an answer follows its row.
 
     Raises:
         UserError: a key is neither a column of the model, nor a question, nor an option.
@@ -125,7 +142,54 @@ def answers_to(predictor: "Predictor", row: dict[str, str]) -> list[dict]:
             near = closest(key, [*named, *questions, *settings, *keys])
             said = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in known.items() if names)
             raise UserError(f'"{key}" is not a column of this model and not an option.{near} {said}')
-    return list(predictor.answers([("the row", row)]))
+    return list(predictor.answers([("the row", row)], keep))
+
+
+def converse(predictor: "Predictor", keep: bool = False) -> None:
+    """Answer lines until one is empty; what cannot be answered is said, and the next line is read."""
+    asking = sys.stdin.isatty()
+    if asking:
+        import readline  # noqa: F401 (lines can be edited and repeated)
+
+        hint = " ".join(f"{name}=..." for name in [*predictor.columns][:8])
+        print(f"A text, {hint} or a JSON object; an empty line or Ctrl-D ends it.", flush=True)
+    while True:
+        try:
+            line = input("> " if asking else "").strip()
+        except EOFError:
+            return
+        if not line:
+            return
+        try:
+            for one in answers_to(predictor, typed_line(predictor, line), keep):
+                print(*predictor.task.shown(one), sep="\n", flush=True)
+        except UserError as error:
+            print(error, flush=True)
+
+
+def typed_line(predictor: "Predictor", line: str) -> dict[str, Any]:
+    """Return what a line of a conversation says: KEY=VALUE for known keys, a JSON object, or else a text.
+
+    Raises:
+        UserError: it is none of these, and the model takes more than a text.
+    """
+    columns = predictor.columns
+    only_text = list(columns.values()) == ["string"]
+    keys = "|".join(map(re.escape, [*columns, *(["text"] if only_text else []), *predictor.task.questions()]))
+    if re.match(rf"(?:{keys})=", line):
+        parts = re.split(rf"(?:^|\s+)({keys})=", line)[1:]
+        return {key: value.strip("\"'") for key, value in zip(parts[::2], parts[1::2], strict=True)}
+    if line.startswith("{"):
+        try:
+            found = json.loads(line)
+        except json.JSONDecodeError:  # a text may begin with a brace
+            found = None
+        if isinstance(found, dict):
+            return found
+    if not only_text:
+        near = closest(line.partition("=")[0], [*columns, *predictor.task.questions()])
+        raise UserError(f"type {' '.join(f'{name}=...' for name in columns)} in one line, or a JSON object.{near}")
+    return {next(iter(columns)): line}
 
 
 def stamp(file: Path) -> dict[str, Any]:
