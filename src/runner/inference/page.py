@@ -300,8 +300,8 @@ def plane_part(asking: Asking, page: gr.Blocks) -> None:
     def ask(*values: Any) -> list:
         return [drawings.enlarged(drawings.on_plane(model, *values))]
 
-    moved = [box.change for box in (*places, *told)]
-    asking.when([page.load, *moved], ask, [*places, *told], [said, image], "plane")
+    boxes: list[gr.Slider | gr.Dropdown] = [*places, *told]
+    asking.when([page.load, *(box.change for box in boxes)], ask, boxes, [said, image], "plane")
 
 
 def way_part(asking: Asking, page: gr.Blocks) -> None:
@@ -318,7 +318,7 @@ def way_part(asking: Asking, page: gr.Blocks) -> None:
     def ask(*values: Any) -> list:
         return [drawings.enlarged(drawings.between(model, *values))]
 
-    boxes = [*ends, share, *told]
+    boxes: list[gr.Number | gr.Slider | gr.Dropdown] = [*ends, share, *told]
     asking.when([page.load, *(box.change for box in boxes)], ask, boxes, [said, image], "way")
 
 
