@@ -16,15 +16,12 @@ import argparse
 import contextlib
 import dataclasses
 import json
-import logging
 import os
 import random
 import shutil
 import sqlite3
-import subprocess
 import sys
 import tempfile
-import threading
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
@@ -35,12 +32,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import kill_at
-import mlflow.pyfunc  # all imports come before the forks
-import mlflow.tracking  # noqa: F401
+from forks import ForkedWriter, command_line, tracker
 
-import runner.training.train  # noqa: F401
-from runner.cli import main as command_line
-from runner.tracking import tracker, writer
 from runner.tracking.database import prepare_database
 
 TINY = ["trainer.max_epochs=3", "+trainer.limit_train_batches=6", "+trainer.limit_val_batches=2",
@@ -146,31 +139,11 @@ IN_THE_SUITE = {
 TIMES = ("duration_seconds", "best_checkpoint", "run_id", "train/samples_per_second")
 
 
-class ForkedWriter(subprocess.Popen):
-    """Starts a writer without the two seconds that it takes to import MLflow; anything else as always."""
+class KilledWriter(ForkedWriter):
+    """A writer that ends at one of its operations, too."""
 
-    def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags,
-                       shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *rest):  # fmt: skip
-        if "runner.tracking.writer" not in args or threading.active_count() > 1:  # only one thread survives a fork
-            return super()._execute_child(
-                args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags,
-                shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *rest)  # fmt: skip
-        self.pid = os.fork()
-        if self.pid == 0:
-            os.setsid()
-            os.dup2(p2cread, 0)
-            os.dup2(c2pwrite, 1)
-            os.closerange(3, 1024)
-            os.environ.clear()
-            os.environ.update(env)
-            logging.root.handlers.clear()
-            sys.stdin = open(0, closefd=False)  # noqa: SIM115
-            sys.argv = args[args.index("-m") + 1 :]
-            kill_at.install("writer")
-            writer.main()
-        self._child_created = True
-        for ours in (p2cread, c2pwrite):
-            os.close(ours)
+    def began(self) -> None:
+        kill_at.install("writer")
 
 
 class Failed(Exception):
@@ -234,7 +207,7 @@ class Trial:
             os.environ.update(PYTHONPATH=kill_at.hook(self.folder.parent / "hook"), KILL_UNDER=str(self.folder),
                               KILL_LOG=str(self.log), KILL_AT=kill, KILL_KINDS=" ".join(self.case.kinds))  # fmt: skip
             kill_at.install("training")
-            tracker.subprocess.Popen = ForkedWriter
+            tracker.subprocess.Popen = KilledWriter
             sys.argv = ["runner", *arguments]
             command_line()
             code = 0
