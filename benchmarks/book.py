@@ -69,26 +69,17 @@ class Records:
         self.uri = uri
         self.outputs = Path.cwd() / "outputs"
         self._found: dict[str, list[tuple[frozenset[str], RunInfo]]] = {}
-        self._told: set[str] = set()  # runs whose settings have changed since
 
     def alike(self, settings: Iterable[str], status: tuple[str, ...] = ("FINISHED",)) -> RunInfo | None:
-        """Return the newest run with exactly these settings, in any order; None if there is none.
+        """Return the newest run whose settings are those that would be composed today; None if there is none.
 
-        A run that was typed alike, but whose files of conf/ said something else then, does not count.
+        What was typed may differ: a setting may have come from a file, and a path may have been written in another way.
         """
         settings = list(settings)
         wanted = counted(settings)
         tag, value = ("experiment", "model")["experiment" not in wanted], wanted.get("experiment", wanted.get("model"))
-        found = [run for theirs, run in self.of(tag, str(value)) if theirs == frozenset(wanted.items())]
-        return next((run for run in found if run.status in status and self.holds(run, settings)), None)
-
-    def holds(self, run: RunInfo, settings: list[str]) -> bool:
-        """Whether a run had the settings that would be composed today; says what differs."""
-        differing = changed(run, settings)
-        if differing and run.id not in self._told:
-            self._told.add(run.id)
-            print(f"not counted: run {run.id}, since its settings have changed: {'; '.join(differing)}", flush=True)
-        return not differing
+        return next((run for typed, run in self.of(tag, str(value))
+                     if run.status in status and same_settings(run, dict(typed), wanted, settings)), None)  # fmt: skip
 
     def of(self, group: str, value: str) -> list[tuple[frozenset[str], RunInfo]]:
         """Return the runs with this choice, the newest first, each with its settings."""
@@ -112,19 +103,41 @@ def typed_of(run: RunInfo) -> Path:
     return here if here.exists() else Path(run.artifact_uri.removeprefix("file://")) / "overrides.yaml"
 
 
-def changed(run: RunInfo, settings: list[str]) -> list[str]:
-    """Return in words which settings a run had that would be others if it was typed today."""
+def same_settings(run: RunInfo, typed: dict[str, str], wanted: dict[str, str], settings: list[str]) -> bool:
+    """Whether a run had the settings that a command would have today.
+
+    Args:
+        run: the run.
+        typed: the settings that were typed for it.
+        wanted: those of the command.
+        settings: the command.
+    """
+    file = typed_of(run).with_name("config.yaml")
+    if not file.exists():
+        return typed == wanted
+    if any(place(typed.get(key)) != place(wanted.get(key)) for key in ("seed", "init_from")):
+        return False
+    was = flat_file(file)
+    now = composed(tuple(text for text in settings if not text.startswith("seed=")))
+    both = [key for key in was if key in now and key.partition(".")[0] not in NOT_COMPARED]
+    alone = (typed.keys() & (was.keys() - now.keys())) | (wanted.keys() & (now.keys() - was.keys()))
+    return not alone and all(place(was[key]) == place(now[key]) for key in both)
+
+
+def place(value: Any) -> str:
+    """A value as it is compared: a path that exists is the same however it is written; nothing is the same as null."""
+    text = "null" if value is None else str(value)
+    return str(Path(text).resolve()) if "/" in text and Path(text).exists() else text
+
+
+@cache
+def flat_file(file: Path) -> dict[str, Any]:
+    """Return the flat configuration that a run has written."""
     from omegaconf import DictConfig, OmegaConf
 
     from runner.config.nodes import as_dict, flat
 
-    file = typed_of(run).with_name("config.yaml")
-    if not file.exists():
-        return []
-    was = flat(as_dict(cast(DictConfig, OmegaConf.load(file))))
-    now = composed(tuple(text for text in settings if not text.startswith("seed=")))
-    keys = [key for key in was if key in now and key.partition(".")[0] not in NOT_COMPARED]
-    return [f"{key} {was[key]} -> {now[key]}" for key in keys if was[key] != now[key]]
+    return flat(as_dict(cast(DictConfig, OmegaConf.load(file))))
 
 
 @cache
