@@ -160,7 +160,9 @@ def table(names: list[str], found: dict[str, dict[str, Any]]) -> str:
 
 def rows_of(words: list[str]) -> list[str]:
     """Return the names of the rows of chapters, chapter-7 for ch07_..., or that begin with a word."""
-    begins = [f"ch{int(chapter[1]):02}_" if (chapter := re.fullmatch(r"chapter-(\d+)", word)) else word for word in words]
+    begins = [
+        f"ch{int(chapter[1]):02}_" if (chapter := re.fullmatch(r"chapter-(\d+)", word)) else word for word in words
+    ]
     unknown = [begin for begin in begins if not any(name.startswith(begin) for name in rows())]
     if unknown:
         raise ValueError(f"book.yaml has no row that begins with {', '.join(unknown)}")
