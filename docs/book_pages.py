@@ -174,8 +174,8 @@ def tally(found: dict[str, dict[str, Any]]) -> str:
     answers = [reached(name, found) for name in rows()]
     measured = sum(name in found for name in rows())
     return (
-        f"Of {len(rows())} experiments {measured} are measured; {answers.count(True)} of these reach the figure they "
-        f"have to reach, {answers.count(False)} do not, the others have none."
+        f"Of {len(rows())} experiments {measured} are measured so far. Of those with a figure to reach "
+        f"{answers.count(True)} reach it and {answers.count(False)} do not."
     )
 
 
