@@ -10,6 +10,9 @@ A page has markers, and what stands between a marker and the next <!-- end --> i
     <!-- code: src/FILE.py NAME -->      a class, method or function as it stands in its file
     <!-- line: src/FILE.py NAME -->      a link to the line where it begins, within a sentence
     <!-- figure: ROW FIGURE words -->    a figure of a row, with what it shows in words
+    <!-- results-of: chapter-7 -->       a table of all rows ch07_..., and of those that begin with the words behind it
+    <!-- tally -->                       how many rows there are, are measured, and reach their figures
+    <!-- gallery -->                     every figure of every row, with the command that draws it
 
 So a page can be read as it is, without building anything, and a test compares it with its sources.
 """
@@ -29,7 +32,9 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).parents[1]
-MARKER = re.compile(r"<!-- (results|value|code|line|figure): ([^\n]*?) -->(.*?)<!-- end -->", flags=re.DOTALL)
+KINDS = "results|results-of|value|code|line|figure|tally|gallery"
+MARKER = re.compile(rf"<!-- ({KINDS})(?:: ([^\n]*?))? -->(.*?)<!-- end -->", flags=re.DOTALL)
+CAPTION = re.compile(r"<!-- figure: (\w+) (\w+) ([^\n]+?) -->")
 QUOTED = re.compile(r"\{(\w+) ([\w/]+)( ±)?\}")  # a number within `why`
 CONDITION = re.compile(
     r"(?P<sign>>=|<=|>|<)?\s*(?P<than>[\w./]+|-?[\d.]+)(?: \+- (?P<off>[\d.]+))?(?: \+ (?P<more>[\d.]+))?"
@@ -62,7 +67,7 @@ def filled(page: str, found: dict[str, dict[str, Any]]) -> str:
     """Return the text of a page with everything between its markers made anew."""
 
     def made(marker: re.Match[str]) -> str:
-        kind, words = marker[1], marker[2].split()
+        kind, words = marker[1], (marker[2] or "").split()
         if kind == "value":
             content = value(found, *words)
         elif kind == "line":
@@ -71,9 +76,13 @@ def filled(page: str, found: dict[str, dict[str, Any]]) -> str:
             content = f"\n\n{code(*words)}\n\n"
         elif kind == "figure":
             content = figure(words[0], words[1], " ".join(words[2:]))
+        elif kind == "tally":
+            content = tally(found)
+        elif kind == "gallery":
+            content = f"\n\n{gallery()}\n\n"
         else:
-            content = f"\n\n{table(words, found)}\n\n"
-        return f"<!-- {kind}: {marker[2]} -->{content}<!-- end -->"
+            content = f"\n\n{table(words if kind == 'results' else rows_of(words), found)}\n\n"
+        return f"<!-- {kind}{': ' + marker[2] if words else ''} -->{content}<!-- end -->"
 
     return MARKER.sub(made, page)
 
@@ -147,6 +156,46 @@ def table(names: list[str], found: dict[str, dict[str, Any]]) -> str:
         if "why" in rows()[name] and name in found and reached(name, found) is False
     ]
     return "\n".join([*text, *([""] if reasons else []), *reasons])
+
+
+def rows_of(words: list[str]) -> list[str]:
+    """Return the names of the rows of chapters, chapter-7 for ch07_..., or that begin with a word."""
+    begins = [
+        f"ch{int(chapter[1]):02}_" if (chapter := re.fullmatch(r"chapter-(\d+)", word)) else word for word in words
+    ]
+    unknown = [begin for begin in begins if not any(name.startswith(begin) for name in rows())]
+    if unknown:
+        raise ValueError(f"book.yaml has no row that begins with {', '.join(unknown)}")
+    return [name for name in rows() if name.startswith(tuple(begins))]
+
+
+def tally(found: dict[str, dict[str, Any]]) -> str:
+    """Return how many rows there are, how many of them are measured, and how many reach their figures."""
+    answers = [reached(name, found) for name in rows()]
+    measured = sum(name in found for name in rows())
+    return (
+        f"Of {len(rows())} experiments {measured} are measured so far. Of those with a figure to reach "
+        f"{answers.count(True)} reach it and {answers.count(False)} do not."
+    )
+
+
+def gallery() -> str:
+    """Return every figure of every row under the command that draws it, and a list of those that are not drawn yet."""
+    named = {
+        (row, figure): words
+        for page in pages()
+        for row, figure, words in CAPTION.findall(page.read_text(encoding="utf-8"))
+    }
+    drawn, absent = [], []
+    for name, row in rows().items():
+        for each in row.get("figures", []):
+            command = f"`runner {re.sub(BRACES, 'DIR', row['command'])}`"
+            words = named.get((name, each), f"{row['title']}: {wording(f'/{each}')}")
+            if image := figure(name, each, words):
+                drawn.append(f"**{words}** ([{row['page']}]({row['page']}.md)), {command}, `figures/{each}.png`{image}")
+            else:
+                absent.append(f"- {words} ([{row['page']}]({row['page']}.md)): {command}, `figures/{each}.png`")
+    return "\n\n".join([*map(str.strip, drawn), *(["Not drawn yet:\n\n" + "\n".join(absent)] if absent else [])])
 
 
 def because(why: str, found: dict[str, dict[str, Any]]) -> str:

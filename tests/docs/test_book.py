@@ -63,6 +63,29 @@ def test_every_experiment_has_a_row_and_every_row_a_place_on_its_page():
     assert not [name for name, row in ROWS.items() if name not in shown.get(row["page"], set())]
 
 
+def test_every_row_is_in_one_table_of_all_results():
+    text = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
+    tables = [book_pages.rows_of(words.split()) for words in re.findall(r"<!-- results-of: (.*?) -->", text)]
+    assert sorted(name for names in tables for name in names) == sorted(ROWS)
+    with pytest.raises(ValueError, match="no row that begins with ch99_"):
+        book_pages.rows_of(["chapter-99"])
+
+
+def test_a_gallery_shows_what_is_drawn_and_names_what_is_not(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    monkeypatch.setattr(book_pages, "ROOT", tmp_path)
+    monkeypatch.setattr(book_pages, "pages", list)
+    monkeypatch.setattr(
+        book_pages,
+        "rows",
+        lambda: {"row": {"page": "chapter-2", "title": "a net", "command": "model=mlp", "figures": ["losses", "grid"]}},
+    )
+    (tmp_path / "docs" / "figures").mkdir(parents=True)
+    (tmp_path / "docs" / "figures" / "row_losses.png").touch()
+    drawn, absent = book_pages.gallery().split("Not drawn yet:")
+    assert "`runner model=mlp`" in drawn and "](figures/row_losses.png)" in drawn
+    assert "a net: grid" in absent and "losses" not in absent
+
+
 def test_results_are_those_of_the_commands_of_today():
     for name, found in RESULTS.items():
         assert found["command"] == f"runner {ROWS[name]['command']}", name
