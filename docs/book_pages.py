@@ -15,6 +15,9 @@ A page has markers, and what stands between a marker and the next <!-- end --> i
     <!-- gallery -->                     every figure of every row, with the command that draws it
 
 So a page can be read as it is, without building anything, and a test compares it with its sources.
+
+PAGE.zh.md is PAGE.md in Chinese: its tables have Chinese headings, and the Chinese words of a row (`title_zh`,
+`book_zh`, `paper_zh`, `why_zh`) where book.yaml has them.
 """
 
 import argparse
@@ -41,14 +44,57 @@ CONDITION = re.compile(
     r"(?: in (?P<times>\d+))?"
 )
 SIGNS = {">=": "at least", "<=": "at most", ">": "above", "<": "below", "": ""}
+NOT_YET = "not measured yet"
+CHINESE = {  # words of a table, and metrics
+    "experiment": "实验",
+    "ours": "本项目",
+    "the book's": "书中",
+    "the paper's": "论文",
+    "to reach": "目标",
+    "reached": "达到",
+    "seconds": "用时（秒）",
+    "yes": "是",
+    "no": "否",
+    NOT_YET: "尚未测量",
+    "at least": "至少",
+    "at most": "至多",
+    "above": "高于",
+    "below": "低于",
+    "accuracy": "准确率",
+    "balanced accuracy": "平衡准确率",
+    "perplexity": "困惑度",
+    "bits per char": "每字符比特数",
+    "mse": "均方误差",
+    "linear regression mse": "最小二乘的均方误差",
+    "svr mse": "支持向量机的均方误差",
+    "svr raw mse": "未标准化的支持向量机的均方误差",
+    "rmse": "均方根误差",
+    "analogies": "类比",
+    "naive rmse": "“明天等于今天”的均方根误差",
+    **{f"loss {name}": f"{name} 的损失" for name in ("sgd", "momentum", "adam", "adadelta")},
+}
 SEEDS = [1, 2, 3]  # of a row that says nothing else
 BRACES = r"\{\w+\}"  # in a command: the folder of the run of another row
-NOT_YET = "not measured yet"
 
 
 def pages() -> list[Path]:
     """The pages that may have markers."""
-    return [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def is_chinese(page: Path) -> bool:
+    """Whether a page is the Chinese version of another one."""
+    return page.name.endswith((".zh.md", ".zh-CN.md"))
+
+
+def said(words: str, chinese: bool) -> str:
+    """Return words of a table in the language of a page."""
+    return CHINESE.get(words, words) if chinese else words
+
+
+def told(row: dict[str, Any], key: str, chinese: bool) -> str:
+    """Return what a row says in the language of a page, or in English if it says it only there."""
+    return str(row.get(f"{key}_zh", row.get(key, "")) if chinese else row.get(key, ""))
 
 
 @cache
@@ -63,17 +109,17 @@ def results() -> dict[str, dict[str, Any]]:
     return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
 
 
-def filled(page: str, found: dict[str, dict[str, Any]]) -> str:
+def filled(page: str, found: dict[str, dict[str, Any]], chinese: bool = False) -> str:
     """Return the text of a page with everything between its markers made anew."""
 
     def made(marker: re.Match[str]) -> str:
         kind, words = marker[1], (marker[2] or "").split()
         if kind == "value":
-            content = value(found, *words)
+            content = value(found, *words, chinese=chinese)
         elif kind == "line":
             content = line(*words)
         elif kind == "code":
-            content = f"\n\n{code(*words)}\n\n"
+            content = f"\n\n{code(*words, chinese=chinese)}\n\n"
         elif kind == "figure":
             content = figure(words[0], words[1], " ".join(words[2:]))
         elif kind == "tally":
@@ -81,7 +127,7 @@ def filled(page: str, found: dict[str, dict[str, Any]]) -> str:
         elif kind == "gallery":
             content = f"\n\n{gallery()}\n\n"
         else:
-            content = f"\n\n{table(words if kind == 'results' else rows_of(words), found)}\n\n"
+            content = f"\n\n{table(words if kind == 'results' else rows_of(words), found, chinese)}\n\n"
         return f"<!-- {kind}{': ' + marker[2] if words else ''} -->{content}<!-- end -->"
 
     return MARKER.sub(made, page)
@@ -95,17 +141,22 @@ def shown(row: dict[str, Any], metric: str, result: dict[str, Any], spread: bool
     return f"{mean} ± {deviation:.{digits}f}" if spread and deviation is not None else mean
 
 
-def value(found: dict[str, dict[str, Any]], name: str, metric: str, spread: str = "") -> str:
+def value(found: dict[str, dict[str, Any]], name: str, metric: str, spread: str = "", chinese: bool = False) -> str:
     """Return a number within a sentence."""
-    return shown(rows()[name], metric, found[name], bool(spread)) if name in found else NOT_YET
+    return shown(rows()[name], metric, found[name], bool(spread)) if name in found else said(NOT_YET, chinese)
 
 
-def ours(row: dict[str, Any], result: dict[str, Any]) -> str:
+def ours(row: dict[str, Any], result: dict[str, Any], chinese: bool = False) -> str:
     """Return all figures of a row, and of how many runs they are."""
-    parts = [f"{wording(metric)} {shown(row, metric, result, True)}" for metric in row["shows"]]
+    parts = [f"{said(wording(metric), chinese)} {shown(row, metric, result, True)}" for metric in row["shows"]]
     runs, all_runs = len(next(iter(result["metrics"].values()))["values"]), len(row.get("seeds", SEEDS))
-    of = "" if runs == all_runs or result["quick"] else f" of {all_runs}"
-    return ", ".join(parts) + f" ({runs}{of} runs)" * (runs > 1 or bool(of)) + " (quick)" * result["quick"]
+    partly = runs != all_runs and not result["quick"]
+    counted = runs > 1 or partly
+    if chinese:
+        of = f"（{all_runs} 次运行中的 {runs} 次）" if partly else f"（{runs} 次运行）"
+        return "，".join(parts) + of * counted + "（快速设置）" * result["quick"]
+    of = f" of {all_runs}" if partly else ""
+    return ", ".join(parts) + f" ({runs}{of} runs)" * counted + " (quick)" * result["quick"]
 
 
 def wording(metric: str) -> str:
@@ -113,7 +164,7 @@ def wording(metric: str) -> str:
     return metric.partition("/")[2].replace("_", " ")
 
 
-def aim(row: dict[str, Any]) -> str:
+def aim(row: dict[str, Any], chinese: bool = False) -> str:
     """Return in words what is to be reached."""
     parts = []
     for metric, condition in row.get("reach", {}).items():
@@ -121,37 +172,41 @@ def aim(row: dict[str, Any]) -> str:
         if found is None:
             raise ValueError(f"book.yaml, {row['title']}: {condition!r} is not a condition; see its head")
         than = found["than"]
-        of = wording(than) if "/" in than else f"“{rows()[than]['title']}”" if than in rows() else than
-        words = [wording(metric), SIGNS[found["sign"] or ""], of]
+        title = f"“{told(rows()[than], 'title', chinese)}”" if than in rows() else than
+        of = said(wording(than), chinese) if "/" in than else title
+        words = [said(wording(metric), chinese), said(SIGNS[found["sign"] or ""], chinese), of]
         words += [f"± {found['off']}"] if found["off"] else []
         words += [f"+ {found['more']}"] if found["more"] else []
-        words += [f"in {found['times']} of {len(row.get('seeds', SEEDS))} runs"] if found["times"] else []
+        times, runs = found["times"], len(row.get("seeds", SEEDS))
+        words += [f"（{runs} 次运行中有 {times} 次）" if chinese else f"in {times} of {runs} runs"] if times else []
         parts.append(" ".join(filter(None, words)))
-    return ", ".join(parts)
+    return ("，" if chinese else ", ").join(parts)
 
 
-def table(names: list[str], found: dict[str, dict[str, Any]]) -> str:
+def table(names: list[str], found: dict[str, dict[str, Any]], chinese: bool = False) -> str:
     """Return a table with a line for each row, without the columns that are empty."""
     lines = []
     for name in names:
         row, result = rows()[name], found.get(name)
-        answer = reached(name, found)
+        answer = {True: "yes", False: "no", None: ""}[reached(name, found)]
+        command = re.sub(BRACES, "DIR", row["command"])
         lines.append(
             {
-                "experiment": f"{row['title']}<br>`runner {re.sub(BRACES, 'DIR', row['command'])}`",
-                "ours": ours(row, result) if result else NOT_YET,
-                "the book's": str(row.get("book", "")),
-                "the paper's": str(row.get("paper", "")),
-                "to reach": aim(row),
-                "reached": {True: "yes", False: "no", None: ""}[answer],
+                "experiment": f"{told(row, 'title', chinese)}<br>`runner {command}`",
+                "ours": ours(row, result, chinese) if result else said(NOT_YET, chinese),
+                "the book's": told(row, "book", chinese),
+                "the paper's": told(row, "paper", chinese),
+                "to reach": aim(row, chinese),
+                "reached": said(answer, chinese),
                 "seconds": f"{result['seconds']:.0f}" if result else "",
             }
         )
     columns = [column for column in lines[0] if any(each[column] for each in lines)]
-    text = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    text = [f"| {' | '.join(said(column, chinese) for column in columns)} |", "|---" * len(columns) + "|"]
     text += [f"| {' | '.join(each[column] for column in columns)} |" for each in lines]
     reasons = [
-        f"- *{rows()[name]['title']}*: {because(rows()[name]['why'], found)}"
+        f"- *{told(rows()[name], 'title', chinese)}*{'：' if chinese else ': '}"
+        + because(told(rows()[name], "why", chinese), found)
         for name in names
         if "why" in rows()[name] and name in found and reached(name, found) is False
     ]
@@ -184,6 +239,7 @@ def gallery() -> str:
     named = {
         (row, figure): words
         for page in pages()
+        if not is_chinese(page)
         for row, figure, words in CAPTION.findall(page.read_text(encoding="utf-8"))
     }
     drawn, absent = [], []
@@ -265,13 +321,15 @@ def line(file: str, name: str) -> str:
     return f"[`{name}`](../{file}#L{first_line(definition(file, name))})"
 
 
-def code(file: str, name: str) -> str:
+def code(file: str, name: str, chinese: bool = False) -> str:
     """Return a definition as a block, and where it stands."""
     node = definition(file, name)
     text = (ROOT / file).read_text(encoding="utf-8").splitlines()[first_line(node) - 1 : node.end_lineno]
     block = textwrap.dedent("\n".join(text))
-    where = f"[`{file}`, line {first_line(node)}](../{file}#L{first_line(node)})"
-    return f"```python\n{block}\n```\n\n`{name}` in {where}"
+    number = first_line(node)
+    place = f"第 {number} 行" if chinese else f"line {number}"
+    where = f"[`{file}`, {place}](../{file}#L{number})"
+    return f"```python\n{block}\n```\n\n`{name}`{'，见 ' if chinese else ' in '}{where}"
 
 
 def figure(name: str, figure: str, words: str) -> str:
@@ -285,7 +343,7 @@ def write(check: bool = False) -> list[str]:
     found, behind = results(), []
     for page in pages():
         before = page.read_text(encoding="utf-8")
-        after = filled(before, found)
+        after = filled(before, found, is_chinese(page))
         if after != before:
             behind.append(page.name)
             if not check:

