@@ -2,7 +2,8 @@
 
 Commands are the lines of blocks fenced as sh or bash, lines after `$` of blocks fenced as console, lines of indented
 blocks, and what begins with `runner ` between backticks. Those that a page shows with `runner: ...` below are refused
-in these words. Left out of composing are commands that cannot be complete here:
+in these words. Left out of composing are features.md, of which a test types everything, and commands that cannot be
+complete here:
 
 - placeholders: a word of PLACEHOLDERS, or `...`
 - it begins in an earlier run: `resume=`, `resume_sweep=`
@@ -117,7 +118,7 @@ def own_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(tmp_path)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", [page for page in PAGES if page.stem != "features"], ids=lambda page: page.stem)
 def test_every_training_command_composes(page: Path, own_files: None) -> None:
     for command in dict.fromkeys(commands(page)):
         if is_training(command) and is_whole(command) and command not in refusals(page):

@@ -127,5 +127,5 @@ def test_settings_of_the_objective_may_be_changed_where_it_says_so(trained) -> N
         Predictor(bundle, changed={"temprature": 2})
     with pytest.raises(UserError, match="temperature must be above 0"):
         Predictor(bundle, changed={"temperature": 0})
-    with pytest.raises(UserError, match="Classification lets you change: nothing"):
+    with pytest.raises(UserError, match=r"Classification lets you change: task\.softmax_temperature"):
         Predictor(trained("mlp") / "model", changed={"num_outputs": 9})

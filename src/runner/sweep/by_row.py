@@ -1,6 +1,6 @@
 """Comparing two models on the same test rows: McNemar's test, and the bootstrap over rows.
 
-A run writes what it answered to every test row into `files/test_rows.csv` (`runner.tasks.tested`).
+A run writes what it answered to every test row into `files/test_rows.csv` (`runner.tasks.answered_rows`).
 
 Sources: Quinn McNemar, Note on the sampling error of the difference between correlated proportions or percentages,
 Psychometrika 12, 1947 (here in its exact form); Bradley Efron, Bootstrap methods: another look at the jackknife,

@@ -6,8 +6,10 @@ machines see; what a job prints is shown here, behind the name and the address o
 
 import logging
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -15,6 +17,10 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, configure_log, run_job, setup_globals
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
+
+from runner.training.interrupt import Interrupted
+
+CHECK_SECONDS = 0.5  # between two looks whether a signal has come
 
 log = logging.getLogger(__name__)
 
@@ -50,9 +56,28 @@ def run_on_ray(
         shared = ray.put((context, task_function, config, Singleton.get_state()))
         waiting = [task.remote(os.getcwd(), first + place, list(one), shared) for place, one in enumerate(jobs)]
         log.info("%d jobs are with Ray, %s", len(waiting), ", ".join(f"{k}={v}" for k, v in resources.items()))
+        with noticed() as signals:
+            while ray.wait(waiting, num_returns=len(waiting), timeout=CHECK_SECONDS)[1]:
+                if signals:
+                    raise Interrupted(signals[0])
         return [ended(one) for one in waiting]
     finally:
         ray.shutdown()
+
+
+@contextmanager
+def noticed() -> Iterator[list[int]]:
+    """Collect signals for a while: Ray drops an exception that a handler raises while it waits."""
+    found: list[int] = []
+    before = {
+        number: signal.signal(number, lambda received, frame: found.append(received))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield found
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def run_here(

@@ -28,6 +28,7 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import charts
 from runner.figures.images import Mistakes, image_figures
+from runner.tasks.answered_rows import AnsweredRows, class_errors, write_tested
 from runner.tasks.answers import class_answers, class_columns, class_names
 from runner.tasks.attended import attended_words
 from runner.tasks.base import Task
@@ -36,7 +37,6 @@ from runner.tasks.losses import ClassLoss, class_loss, mean_loss, weighted_loss
 from runner.tasks.means import Scalars
 from runner.tasks.ordered import ClassDistance
 from runner.tasks.own_metrics import add_metrics
-from runner.tasks.tested import AnsweredRows, class_errors, write_tested
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from sklearn import metrics as score
 
 from runner.datamodules.base import DataModule
 from runner.figures import charts, tables
+from runner.tasks.answered_rows import write_tested
 from runner.tasks.answers import class_answers, class_columns, class_names, value_names
 from runner.tasks.base import Task
-from runner.tasks.tested import write_tested
 
 
 class Estimator(Task):

@@ -18,12 +18,12 @@ from runner.datamodules.base import DataModule
 from runner.errors import UserError
 from runner.figures import tables
 from runner.tasks import examples
+from runner.tasks.answered_rows import AnsweredRows, write_tested
 from runner.tasks.answers import value_names
 from runner.tasks.base import Task
 from runner.tasks.losses import ValueLoss, mean_loss, value_loss
 from runner.tasks.means import Scalars
 from runner.tasks.own_metrics import add_metrics
-from runner.tasks.tested import AnsweredRows, write_tested
 
 
 def explained(actual: Tensor, predicted: Tensor) -> float:

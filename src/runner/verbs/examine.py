@@ -33,9 +33,9 @@ from runner.inference.inside import module_of, output_layer, said_by
 from runner.inference.pipelines import features, place_of_features
 from runner.inference.predictor import Predictor
 from runner.inference.scoring import SHOWN, labelled, shortened
+from runner.tasks.answered_rows import ERRORS_FILE, write_csv_rows
 from runner.tasks.base import FILES, Task
 from runner.tasks.linear_probe import probe_accuracy
-from runner.tasks.tested import ERRORS_FILE, write_csv_rows
 from runner.tracking.find import RunInfo
 
 PLACE = "evaluate"  # folder among the artifacts of a run

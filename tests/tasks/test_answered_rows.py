@@ -9,7 +9,7 @@ import pytest
 import torch
 from recorded_runs import bundle
 
-from runner.tasks.tested import AnsweredRows, class_errors
+from runner.tasks.answered_rows import AnsweredRows, class_errors
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:

@@ -89,7 +89,7 @@ def write_tested(found: np.ndarray | None, folder: Path, data: DataModule) -> No
         return
     truths, order = data.targets_of("test"), found[:, 0].astype(int)
     lines = [
-        {"row": row, **answered(targets, truths[row], values), "error": f"{error:.6g}"}
+        {"row": row, **truth_and_answer(targets, truths[row], values), "error": f"{error:.6g}"}
         for row, (error, *values) in zip(order, found[:, 1:].tolist(), strict=True)
     ]
     write_csv_rows(folder / ROWS_FILE, lines)
@@ -106,7 +106,7 @@ def inputs_shown(row: dict[str, Any], line: dict[str, Any]) -> dict[str, Any]:
     return {f"input_{name}" if name in line else name: cell for name, cell in cells.items()}
 
 
-def answered(targets: Targets, truth: Any, values: list[float]) -> dict[str, Any]:
+def truth_and_answer(targets: Targets, truth: Any, values: list[float]) -> dict[str, Any]:
     """Return truth and answer of a row as columns with the names that `predict` and `evaluate` use too."""
     if isinstance(targets, Classes):
         return {"truth": targets.names[int(truth)], "label": targets.names[int(values[0])]}
