@@ -17,6 +17,8 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
+from runner.tracking.uri import with_credentials
+
 SETTINGS = ["model=mlp", "data=iris", "trainer=debug"]
 
 
@@ -43,7 +45,7 @@ def main() -> int:
         for process, output in zip(processes, outputs, strict=True):
             if process.returncode:
                 print(f"exit code {process.returncode}:\n{output}")
-        client = MlflowClient(given.uri or f"sqlite:///{folder}/outputs/mlflow.db")
+        client = MlflowClient(with_credentials(given.uri) if given.uri else f"sqlite:///{folder}/outputs/mlflow.db")
         experiments = [one.experiment_id for one in client.search_experiments()]
         found = Counter(run.info.status for run in client.search_runs(experiments))
         files = len(list(folder.glob("outputs/*/*/metrics.json")))
