@@ -127,7 +127,7 @@ def same_settings(run: RunInfo, typed: dict[str, str], wanted: dict[str, str], s
 def place(value: Any) -> str:
     """A value as it is compared: a path that exists is the same however it is written; nothing is the same as null."""
     text = "null" if value is None else str(value)
-    return str(Path(text).resolve()) if "/" in text and Path(text).exists() else text
+    return str(Path(text).resolve()) if re.search("[/.]", text) and Path(text).exists() else text
 
 
 @cache
