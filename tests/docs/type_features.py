@@ -21,7 +21,9 @@ def tables() -> dict[str, list[tuple[str, str, str]]]:
     found = {}
     for title, content in re.findall(r"^## (.*?)\n(.*?)(?=^## |\Z)", text, flags=re.DOTALL | re.MULTILINE):
         cells = [re.split(r"(?<!\\)\|", line)[1:-1] for line in content.splitlines() if line.startswith("|")]
-        found[title] = [tuple(cell.strip().strip("`").replace("\\|", "|") for cell in row) for row in cells[2:]]
+        rows = [tuple(cell.strip().strip("`").replace("\\|", "|") for cell in row) for row in cells[2:]]
+        if len(cells[0]) == 3:  # the last table has no commands
+            found[title] = rows
     return found
 
 
