@@ -10,7 +10,6 @@ import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import mlflow.pyfunc  # all imports come before the forks
 import mlflow.tracking  # noqa: F401
@@ -62,22 +61,35 @@ def typed(arguments: Sequence[str], folder: Path, given: bytes = b"") -> tuple[i
     source.write_bytes(given)
     pid = os.fork()
     if pid == 0:
-        be_the_command(arguments, folder, source, output)
+        try:
+            be_the_command(arguments, folder, source, output)
+        finally:  # a mistake before the command began must not go on as this program
+            os._exit(1)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     return code, output.read_text(encoding="utf-8", errors="replace")
 
 
 def be_the_command(arguments: Sequence[str], folder: Path, source: Path, output: Path) -> None:
-    """Be the command, in the forked process."""
-    code: Any = 1
+    """Be the command, in the forked process, with these files as its input and output."""
+    os.chdir(folder)
+    with open(source, "rb") as read, open(output, "wb") as written:
+        for number, file in enumerate((read, written, written)):
+            os.dup2(file.fileno(), number)
+    sys.stdin = open(0, closefd=False)  # noqa: SIM115
+    run_and_exit(arguments, ForkedWriter)
+
+
+def run_and_exit(arguments: Sequence[str], kind: type[ForkedWriter]) -> None:
+    """Run the command in this forked process, which ends with its exit code; output goes to descriptors 1 and 2.
+
+    Args:
+        arguments: what is typed.
+        kind: of the writer that the run starts.
+    """
+    code = 1
     try:
-        os.chdir(folder)
-        with open(source, "rb") as read, open(output, "wb") as written:
-            for number, file in enumerate((read, written, written)):
-                os.dup2(file.fileno(), number)
-        sys.stdin = open(0, closefd=False)  # noqa: SIM115
         sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
-        tracker.subprocess.Popen = ForkedWriter
+        tracker.subprocess.Popen = kind
         sys.argv = ["runner", *arguments]
         command_line()
         code = 0

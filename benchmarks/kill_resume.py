@@ -32,7 +32,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).parent))
 
 import kill_at
-from forks import ForkedWriter, command_line, tracker
+from forks import ForkedWriter, run_and_exit
 
 from runner.tracking.database import prepare_database
 
@@ -183,7 +183,10 @@ class Trial:
         """Run the command in a forked process; return its exit code after all processes of the run have ended."""
         pid = os.fork()
         if pid == 0:
-            self.run(arguments, kill)
+            try:
+                self.run(arguments, kill)
+            finally:
+                os._exit(1)
         code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
         deadline = time.monotonic() + 120
         while living := [pid for pid in self.pids() if Path(f"/proc/{pid}").exists()]:
@@ -194,28 +197,17 @@ class Trial:
 
     def run(self, arguments: Sequence[str], kill: str) -> None:
         """Be the command (in the forked process)."""
-        code = 1
-        try:
-            os.chdir(self.folder)
-            os.setsid()
-            with open(self.folder.with_name(f"{self.folder.name}.txt"), "a") as out:
-                out.write(f"$ runner {' '.join(arguments)}   # {kill}\n")
-                out.flush()
-                os.dup2(out.fileno(), 1)
-                os.dup2(out.fileno(), 2)
-            sys.stdout, sys.stderr = (open(number, "w", buffering=1, closefd=False) for number in (1, 2))  # noqa: SIM115
-            os.environ.update(PYTHONPATH=kill_at.hook(self.folder.parent / "hook"), KILL_UNDER=str(self.folder),
-                              KILL_LOG=str(self.log), KILL_AT=kill, KILL_KINDS=" ".join(self.case.kinds))  # fmt: skip
-            kill_at.install("training")
-            tracker.subprocess.Popen = KilledWriter
-            sys.argv = ["runner", *arguments]
-            command_line()
-            code = 0
-        except SystemExit as ended:
-            code = ended.code if isinstance(ended.code, int) else 1
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
+        os.chdir(self.folder)
+        os.setsid()
+        with open(self.folder.with_name(f"{self.folder.name}.txt"), "a") as out:
+            out.write(f"$ runner {' '.join(arguments)}   # {kill}\n")
+            out.flush()
+            os.dup2(out.fileno(), 1)
+            os.dup2(out.fileno(), 2)
+        os.environ.update(PYTHONPATH=kill_at.hook(self.folder.parent / "hook"), KILL_UNDER=str(self.folder),
+                          KILL_LOG=str(self.log), KILL_AT=kill, KILL_KINDS=" ".join(self.case.kinds))  # fmt: skip
+        kill_at.install("training")
+        run_and_exit(arguments, KilledWriter)
 
     def tell(self, text: str) -> None:
         """Print a line about this trial."""

@@ -33,7 +33,7 @@ OF_THE_ROOT = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "c
 CHINESE = {"index.md": "README.zh-CN.md"}  # which of them have a Chinese version
 OTHER_LANGUAGE = re.compile(r"^\[(?:中文|English)\]\(README[\w.-]*\)\n+", flags=re.MULTILINE)  # every page has a switch
 SOURCE_LINK = re.compile(r"\[(?P<words>[^\]]*)\]\(\.\./(?P<path>src/[\w/]+\.py)#L(?P<line>\d+)\)")
-if importlib.util.find_spec("jieba"):  # the search cuts Chinese words by it, and its greeting is no warning
+if importlib.util.find_spec("jieba"):  # the search cuts Chinese words by it, and its greeting is not a warning
     import jieba
 
     jieba.setLogLevel(logging.WARNING)
