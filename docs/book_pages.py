@@ -40,7 +40,7 @@ MARKER = re.compile(rf"<!-- ({KINDS})(?:: ([^\n]*?))? -->(.*?)<!-- end -->", fla
 CAPTION = re.compile(r"<!-- figure: (\w+) (\w+) ([^\n]+?) -->")
 QUOTED = re.compile(r"\{(\w+) ([\w/]+)( ±)?\}")  # a number within `why`
 CONDITION = re.compile(
-    r"(?P<sign>>=|<=|>|<)?\s*(?P<than>[\w./]+|-?[\d.]+)(?: \+- (?P<off>[\d.]+))?(?: \+ (?P<more>[\d.]+))?"
+    r"(?P<sign>>=|<=|>|<)?\s*(?P<than>[\w./]+|-?[\d.]+)(?: \+- (?P<off>[\d.]+))?(?: (?P<more>[+-] [\d.]+))?"
     r"(?: in (?P<times>\d+))?"
 )
 SIGNS = {">=": "at least", "<=": "at most", ">": "above", "<": "below", "": ""}
@@ -176,7 +176,7 @@ def aim(row: dict[str, Any], chinese: bool = False) -> str:
         of = said(wording(than), chinese) if "/" in than else title
         words = [said(wording(metric), chinese), said(SIGNS[found["sign"] or ""], chinese), of]
         words += [f"± {found['off']}"] if found["off"] else []
-        words += [f"+ {found['more']}"] if found["more"] else []
+        words += [found["more"]] if found["more"] else []
         times, runs = found["times"], len(row.get("seeds", SEEDS))
         words += [f"（{runs} 次运行中有 {times} 次）" if chinese else f"in {times} of {runs} runs"] if times else []
         parts.append(" ".join(filter(None, words)))
@@ -280,7 +280,7 @@ def fulfils(metric: str, condition: str, name: str, found: dict[str, dict[str, A
         raise ValueError(f"book.yaml, {name}: {condition!r} is not a condition; see its head")
     own = found[name]["metrics"]
     values, mean = own[metric]["values"], own[metric]["mean"]
-    than, more = parts["than"], float(parts["more"] or 0)
+    than, more = parts["than"], float((parts["more"] or "0").replace(" ", ""))
     if "/" in than:
         limits = own[than]["values"]
     elif re.fullmatch(r"-?[\d.]+", than):
