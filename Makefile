@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: run test setup lint bench book docs docs-serve clean
+.PHONY: run test setup lint bench book commands docs docs-serve clean
 
 run: setup
 	$(BIN)/runner model=textcnn data=movie_reviews
@@ -31,6 +31,10 @@ bench: setup
 # The experiments of the book that have no result yet: one night on two cores. Stopped and started again, it goes on.
 book: setup
 	$(BIN)/python benchmarks/book.py
+
+# Every training command of README and docs, with trainer=debug: half an hour of one core.
+commands: setup
+	$(BIN)/python tests/docs/type_commands.py
 
 # The site, in site/: a warning or a broken link is an error.
 docs: setup

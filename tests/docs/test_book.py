@@ -147,7 +147,8 @@ def test_a_copied_figure_is_small(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("condition", "expected"),
     [(">= 0.75", True), ("> 0.75", False), ("< 0.8 in 2", True), ("< 0.8 in 3", False), ("0.75 +- 0.1", True),
-     ("0.75 +- 0.04", False), ("< test/b", True), ("> other", True), ("> other + 0.3", False), ("< other + 0.3", True), ("> other - 0.1", True), ("> unknown", None)],
+     ("0.75 +- 0.04", False), ("< test/b", True), ("> other", True), ("> other + 0.3", False), ("< other + 0.3", True),
+     ("> other - 0.1", True), ("> unknown", None)],
 )  # fmt: skip
 def test_what_is_to_be_reached(condition: str, expected: bool | None):
     found = {"row": result({"test/a": [0.7, 0.7, 0.85], "test/b": [0.8, 0.8, 0.8]}), "other": result({"test/a": [0.5]})}
