@@ -56,6 +56,8 @@ CHINESE = {  # words of a table, and metrics
     "yes": "是",
     "no": "否",
     NOT_YET: "尚未测量",
+    "Not drawn yet:": "还没有画出来的：",
+    "confusion matrix": "混淆矩阵",
     "at least": "至少",
     "at most": "至多",
     "above": "高于",
@@ -133,9 +135,9 @@ def filled(page: str, found: dict[str, dict[str, Any]], chinese: bool = False) -
         elif kind == "figure":
             content = figure(words[0], words[1], " ".join(words[2:]))
         elif kind == "tally":
-            content = tally(found)
+            content = tally(found, chinese)
         elif kind == "gallery":
-            content = f"\n\n{gallery()}\n\n"
+            content = f"\n\n{gallery(chinese)}\n\n"
         else:
             content = f"\n\n{table(words if kind == 'results' else rows_of(words), found, chinese)}\n\n"
         return f"<!-- {kind}{': ' + marker[2] if words else ''} -->{content}<!-- end -->"
@@ -234,34 +236,40 @@ def rows_of(words: list[str]) -> list[str]:
     return [name for name in rows() if name.startswith(tuple(begins))]
 
 
-def tally(found: dict[str, dict[str, Any]]) -> str:
+def tally(found: dict[str, dict[str, Any]], chinese: bool = False) -> str:
     """Return how many rows there are, how many of them are measured, and how many reach their figures."""
     answers = [reached(name, found) for name in rows()]
-    measured = sum(name in found for name in rows())
+    measured, right, wrong = sum(name in found for name in rows()), answers.count(True), answers.count(False)
+    if chinese:
+        return f"{len(rows())} 个实验中，目前测量了 {measured} 个。其中有目标的，{right} 个达到，{wrong} 个没有达到。"
     return (
         f"Of {len(rows())} experiments {measured} are measured so far. Of those with a figure to reach "
-        f"{answers.count(True)} reach it and {answers.count(False)} do not."
+        f"{right} reach it and {wrong} do not."
     )
 
 
-def gallery() -> str:
+def gallery(chinese: bool = False) -> str:
     """Return every figure of every row under the command that draws it, and a list of those that are not drawn yet."""
     named = {
         (row, figure): words
-        for page in pages()
-        if not is_chinese(page)
+        for page in sorted(pages(), key=is_chinese)  # Chinese words in the place of English ones, where there are some
+        if chinese or not is_chinese(page)
         for row, figure, words in CAPTION.findall(page.read_text(encoding="utf-8"))
     }
+    opening, closing, comma, colon = ("（", "）", "，", "：") if chinese else (" (", ")", ", ", ": ")
     drawn, absent = [], []
     for name, row in rows().items():
         for each in row.get("figures", []):
-            command = f"`runner {re.sub(BRACES, 'DIR', row['command'])}`"
-            words = named.get((name, each), f"{row['title']}: {wording(f'/{each}')}")
+            command = f"`runner {re.sub(BRACES, 'DIR', row['command'])}`{comma}`figures/{each}.png`"
+            title = f"{told(row, 'title', chinese)}{colon}{said(wording(f'/{each}'), chinese)}"
+            words = named.get((name, each), title)
+            place = f"{opening}[{row['page']}]({row['page']}.md){closing}"
             if image := figure(name, each, words):
-                drawn.append(f"**{words}** ([{row['page']}]({row['page']}.md)), {command}, `figures/{each}.png`{image}")
+                drawn.append(f"**{words}**{place}{comma}{command}{image}")
             else:
-                absent.append(f"- {words} ([{row['page']}]({row['page']}.md)): {command}, `figures/{each}.png`")
-    return "\n\n".join([*map(str.strip, drawn), *(["Not drawn yet:\n\n" + "\n".join(absent)] if absent else [])])
+                absent.append(f"- {words}{place}{colon}{command}")
+    not_yet = said("Not drawn yet:", chinese)
+    return "\n\n".join([*map(str.strip, drawn), *([f"{not_yet}\n\n" + "\n".join(absent)] if absent else [])])
 
 
 def because(why: str, found: dict[str, dict[str, Any]]) -> str:

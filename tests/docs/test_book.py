@@ -31,7 +31,7 @@ book_pages = module("docs/book_pages.py")
 book = module("benchmarks/book.py")
 ROWS = book_pages.rows()
 RESULTS = book_pages.results()
-MARKED = {page.stem: re.findall(r"<!-- (\w+): (.*?) -->", page.read_text("utf-8")) for page in book_pages.pages()}
+MARKED = {page.stem: re.findall(r"<!-- ([\w-]+): (.*?) -->", page.read_text("utf-8")) for page in book_pages.pages()}
 
 
 def result(means: dict[str, list[float]], command: str = "", complete: bool = True) -> dict:
@@ -54,7 +54,7 @@ CHINESE_PAGES = [page.name for page in book_pages.pages() if page.name.endswith(
 @pytest.mark.parametrize("name", CHINESE_PAGES)
 def test_a_chinese_page_shows_the_rows_of_its_english_one(name: str):
     def shown(page: str) -> set[str]:
-        return {row for kind, words in MARKED[page] if kind == "results" for row in words.split()}
+        return {row for kind, words in MARKED[page] if kind in ("results", "results-of") for row in words.split()}
 
     english = name.removesuffix(".zh.md")
     assert shown(f"{english}.zh") == shown(english)
@@ -113,6 +113,8 @@ def test_a_gallery_shows_what_is_drawn_and_names_what_is_not(monkeypatch: pytest
     drawn, absent = book_pages.gallery().split("Not drawn yet:")
     assert "`runner model=mlp`" in drawn and "](figures/row_losses.png)" in drawn
     assert "a net: grid" in absent and "losses" not in absent
+    absent = book_pages.gallery(chinese=True).partition("还没有画出来的：")[2]
+    assert absent.strip() == "- a net：grid（[chapter-2](chapter-2.md)）：`runner model=mlp`，`figures/grid.png`"
 
 
 def test_results_are_those_of_the_commands_of_today():
