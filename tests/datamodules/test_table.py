@@ -108,6 +108,31 @@ def test_the_order_of_classes_may_be_given(folder):
     assert data.class_names == ["1", "0"]
 
 
+def written_rows(path: str | Path) -> list[dict[str, str]]:
+    with open(path, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_metrics_of_two_texts_in_a_row_are_those_of_scikit_learn(folder):
+    words, classes = ["fine", "dull", "long"], ["yes", "no", "maybe"]  # the second text tells the class, often
+    lines = [f"film number {n},so {words[n % 3]},{classes[(n + (n % 5 == 0)) % 3]}" for n in range(60)]
+    Path("pairs.csv").write_text("\n".join(["one,other,same", *lines]) + "\n", encoding="utf-8")
+    typed = ["data.path=pairs.csv", "data.text=one", "data.text_pair=other", "data.label=same", "data.max_len=12"]
+    sizes = ["model.embed_dim=8", "model.num_heads=2", "data.batch_size=8", "trainer.max_epochs=6", "optim.lr=0.01"]
+    cfg = compose(["model=bert", "data=csv", "trainer.accelerator=cpu", "+data.test_share=0.3", *typed, *sizes])
+    settle(cfg.data)
+    OmegaConf.resolve(cfg)
+    reported = train(cfg, folder / "run")
+    rows = written_rows(folder / "run" / "files" / "test_rows.csv")
+    scored, *_ = score_file(Predictor(folder / "run" / "model"), Path("pairs.csv"), None, Path("out.csv"))
+    told = {name.removeprefix("test/"): value for name, value in reported.items()}
+    for metrics, written, count in ((told, rows, len(rows)), (scored, written_rows("out.csv"), 60)):
+        truth, said = ([row[name] for row in written] for name in ("truth", "label"))
+        assert len(written) == count and len(set(said)) > 1 and truth != said
+        assert metrics["accuracy"] == pytest.approx(sk.accuracy_score(truth, said), rel=1e-5)
+        assert metrics["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"), rel=1e-5)
+
+
 @pytest.mark.parametrize("kind", ["labels", "mixed"])
 def test_metrics_are_those_of_scikit_learn_on_what_is_written(folder, kind):
     typed = {
@@ -120,8 +145,7 @@ def test_metrics_are_those_of_scikit_learn_on_what_is_written(folder, kind):
     OmegaConf.resolve(cfg)
     train(cfg, folder / "run")
     metrics, count, _ = score_file(Predictor(folder / "run" / "model"), Path("shop.csv"), None, Path("out.csv"))
-    with open("out.csv", newline="", encoding="utf-8") as file:
-        written = list(csv.DictReader(file))
+    written = written_rows("out.csv")
     assert count == len(written) == 40
     if kind == "mixed":
         truth, said = ([row[name] for row in written] for name in ("truth", "label"))
