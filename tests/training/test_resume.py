@@ -395,6 +395,15 @@ def test_auto_goes_on_only_with_a_run_that_began_with_this_command(outputs, add)
     assert command("model=mlp", "seed=4", "resume=auto", outputs=outputs) == ["model=mlp", "seed=4"]
 
 
+def test_auto_goes_on_with_a_command_that_has_a_key_twice(outputs, add):
+    """The last one counts, as in Hydra, and the first one says that the key is new."""
+    twice = ["model=mlp", "+trainer.limit_train_batches=6", "trainer.limit_train_batches=9"]
+    assert command(*twice, "resume=auto", outputs=outputs) == twice
+    run = add("killed", "KILLED", twice)
+    assert command(*twice, "resume=auto", outputs=outputs)[:3] == twice
+    assert command(*twice, "resume=auto", outputs=outputs)[-1] == f"resume={run}"
+
+
 @pytest.mark.parametrize("folder", [[], ["hydra.run.dir={outputs}/killed"]])
 def test_auto_does_not_take_a_record_that_cannot_be_read_for_an_absent_one(outputs, add, folder):
     add("killed", "KILLED", ["model=mlp"])

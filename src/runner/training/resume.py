@@ -33,13 +33,14 @@ def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
     which = typed.pop("resume", "resume=").split("=", 1)[1]
     if which in ("", "null"):
         return overrides
+    others = [override for override in overrides if key_of(override) != "resume"]  # a key may be there twice
     uri = typed["tracking.uri"].split("=", 1)[1] if "tracking.uri" in typed else None
-    run = resumable(which, list(typed.values()), uri, outputs)
+    run = resumable(which, others, uri, outputs)
     if run is None:
-        return list(typed.values())
+        return others
     assert run.folder is not None, "resumable() has looked"
     earlier = [o for o in first_overrides(run.folder) if COUNTS.match(o) and key_of(o) not in {*typed, "resume"}]
-    new = [override for key, override in typed.items() if key != "hydra.run.dir"]
+    new = [override for override in others if key_of(override) != "hydra.run.dir"]
     return [*earlier, *new, f"hydra.run.dir='{run.folder}'", f"resume={run.id}"]
 
 
@@ -51,7 +52,7 @@ def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) 
     """
     if which == "auto":
         return started_alike(overrides, uri, outputs)
-    typed = next((o.split("=", 1)[1] for o in overrides if key_of(o) == "trainer.max_epochs"), None)
+    typed = next((o.split("=", 1)[1] for o in overrides[::-1] if key_of(o) == "trainer.max_epochs"), None)
     run = find_run(uri, outputs, which, status=UNFINISHED if which == "last" and typed is None else None)
     if run.folder is None or not (run.folder / "overrides.yaml").exists():
         raise UserError(f"the folder of run {run.id} is not on this machine: {run.folder}")
@@ -95,7 +96,7 @@ def started_alike(overrides: list[str], uri: str | None, outputs: Path) -> RunIn
     Raises:
         UserError: the record cannot be read, which does not mean that there is no such run.
     """
-    folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides if key_of(o) == "hydra.run.dir"), None)
+    folder = next((o.split("=", 1)[1].strip("'\"") for o in overrides[::-1] if key_of(o) == "hydra.run.dir"), None)
     try:
         if folder:
             run = find_run(uri, outputs, str(Path(folder).absolute()))
