@@ -1,4 +1,7 @@
-"""`runner compare`: compares runs: the settings in which they differ, their metrics, their curves in one figure."""
+"""`runner compare`: compares runs: the settings in which they differ, their metrics, their curves in one figure.
+
+Of sweeps it compares all settings, in pairs of jobs with the same seed and fold.
+"""
 
 import json
 import math
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from runner.figures.charts import Curve
+    from runner.sweep.state import SweepState
 
 MOST_RUNS = 50
 WIDEST = 5  # runs of one table
@@ -28,8 +32,10 @@ MOST_PANELS = 3
 class Compare(Tracked):
     """Show settings that differ, metrics, and curves in a figure; compare with the best run, test row by test row.
 
+    Settings of several sweeps are compared with the best of them all, in pairs of jobs with the same seed and fold.
+
     Args:
-        runs: ids, beginnings of ids, names or folders; none with experiment=.
+        runs: ids, beginnings of ids, names or folders; or names, folders or ids of sweeps; none with experiment=.
         experiment: all runs of this MLflow experiment, such as runner.
         output: the figure, .png, .pdf or .svg; usually outputs/compare.png.
     """
@@ -42,11 +48,15 @@ class Compare(Tracked):
         from rich.console import Console
 
         from runner.figures import charts
+        from runner.sweep.together import sweep_called
         from runner.tracking.artifacts import client
         from runner.tracking.find import find_run
 
         if bool(self.runs) == bool(self.experiment):
             raise UserError("name the runs or an experiment: compare ID ID ..., or compare experiment=runner")
+        sweeps = [sweep_called(one, self.outputs) for one in self.runs]
+        if any(sweeps):
+            return self.print_sweeps(sweeps)
         target = self.output or self.outputs / "compare.png"
         if target.suffix not in (".png", ".pdf", ".svg"):
             raise UserError(f"output is a figure that ends in .png, .pdf or .svg; received {str(target)!r}")
@@ -65,6 +75,29 @@ class Compare(Tracked):
         target.parent.mkdir(parents=True, exist_ok=True)
         drawn.savefig(target)
         print(f"figure: {target}")
+        return 0
+
+    def print_sweeps(self, sweeps: "list[SweepState | None]") -> int:
+        """Print the settings of sweeps, and how far each of them is from the best one on the same data."""
+        from rich.console import Console
+
+        from runner.sweep.report import WIDTH, chosen_columns
+        from runner.sweep.table import difference_table, setting_table
+        from runner.sweep.together import together
+
+        named = [sweep for sweep in sweeps if sweep]
+        if len(named) < len(sweeps) or self.output:
+            raise UserError("compare either runs or sweeps (their names); output= is the figure of runs")
+        found = together(named, self.tracking_uri, self.outputs)
+        console = Console(soft_wrap=True, highlight=False, width=None if sys.stdout.isatty() else WIDTH)
+        for sweep in named:
+            console.print(f"{sweep.name}: {' '.join(sweep.overrides)}", markup=False)
+        columns = chosen_columns(found, None)
+        differences = difference_table(found, columns)
+        setting_table(found, columns, paper=False).print(console)
+        if not differences.rows:
+            raise UserError("no two settings on the same data have two seeds or folds, or test rows, in common")
+        differences.print(console)
         return 0
 
 
