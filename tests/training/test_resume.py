@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
 from safetensors.torch import load_file
 from small_runs import KillAt, Points, SignalAt, outcome, resumed, settings, stopped
@@ -330,6 +331,12 @@ def test_last_is_the_last_unfinished_run(outputs, add):
     add("finished", "FINISHED", ["model=textcnn"], metrics=True)
     found = command("resume=last", outputs=outputs)
     assert found == ["model=mlp", "seed=2", f"hydra.run.dir='{outputs / 'killed'}'", f"resume={killed}"]
+
+
+def test_a_folder_may_have_any_name(outputs, add):
+    add("o'brien, 2=1", "KILLED", ["model=mlp"])
+    _, typed, _ = command("resume=last", outputs=outputs)
+    assert OverridesParser.create().parse_override(typed).value() == str(outputs / "o'brien, 2=1")
 
 
 @pytest.mark.parametrize("status", ["KILLED", "FAILED", "RUNNING"])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner.errors import UserError
 from runner.sweep.state import find_sweep
-from runner.training.resume import key_of
+from runner.training.resume import key_of, quoted
 
 KEY = "resume_sweep"
 # Other settings would make it a different sweep.
@@ -35,5 +35,5 @@ def resumed_sweep(arguments: list[str], outputs: Path) -> list[str]:
     flags = [text for text in arguments if text.startswith("-") and text not in ("-m", "--multirun")]
     config_dir = [f"--config-dir={state.config_dir}"] if state.config_dir else []
     earlier = [text for text in state.overrides if key_of(text) not in typed]
-    own = [f"hydra.sweep.dir='{state.folder}'", "sweep.resume=true"]
+    own = [f"hydra.sweep.dir={quoted(state.folder)}", "sweep.resume=true"]
     return ["-m", *flags, *config_dir, *earlier, *typed.values(), *own]

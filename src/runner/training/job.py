@@ -30,7 +30,7 @@ from runner.tracking.record import Record, TrackingError
 from runner.tracking.tracker import tracker_for
 from runner.training.interrupt import Interrupt, Interrupted, Pruned
 from runner.training.processes import launching, rank
-from runner.training.resume import changes, key_of
+from runner.training.resume import changes, key_of, quoted
 from runner.training.warm_start import lasting_name
 
 log = logging.getLogger(__name__)
@@ -52,7 +52,7 @@ def run(cfg: DictConfig) -> float | None:
         if cfg.get("init_from") and not cfg.resume:
             uri, outputs = cfg.tracking.uri, Path.cwd() / "outputs"
             cfg.init_from = lasting_name(cfg.init_from, uri, outputs, one_of_many=multirun)
-            overrides = [o for o in overrides if key_of(o) != "init_from"] + [f"init_from='{cfg.init_from}'"]
+            overrides = [o for o in overrides if key_of(o) != "init_from"] + [f"init_from={quoted(cfg.init_from)}"]
         if rank() > 0:
             run_beside(cfg, folder)
             return None

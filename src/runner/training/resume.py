@@ -22,6 +22,11 @@ def key_of(override: str) -> str:
     return override.split("=", 1)[0].lstrip("+~")
 
 
+def quoted(value: object) -> str:
+    """A value as Hydra reads it in an override, whatever it contains."""
+    return "'" + str(value).replace("'", r"\'") + "'"
+
+
 def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
     """Replace `resume=...` by what continues that run: its overrides, the new ones, its folder, its id.
 
@@ -41,7 +46,7 @@ def resumed_command(overrides: list[str], outputs: Path) -> list[str]:
     assert run.folder is not None, "resumable() has looked"
     earlier = [o for o in first_overrides(run.folder) if COUNTS.match(o) and key_of(o) not in {*typed, "resume"}]
     new = [override for override in others if key_of(override) != "hydra.run.dir"]
-    return [*earlier, *new, f"hydra.run.dir='{run.folder}'", f"resume={run.id}"]
+    return [*earlier, *new, f"hydra.run.dir={quoted(run.folder)}", f"resume={run.id}"]
 
 
 def resumable(which: str, overrides: list[str], uri: str | None, outputs: Path) -> RunInfo | None:
