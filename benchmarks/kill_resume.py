@@ -2,7 +2,8 @@
 
     python benchmarks/kill_resume.py --jobs 2              # 200 kills, about 20 minutes on two cores
     python benchmarks/kill_resume.py --only ddp commit     # some of the cases
-    python benchmarks/kill_resume.py --only mlp            # what the suite does
+    python benchmarks/kill_resume.py --only streamed "streamed by datasets" --kills 10   # at random batches, not files
+    python benchmarks/kill_resume.py --only mlp "at a row" # what the suite does
 
 The whole command runs, with its record in MLflow. An uninterrupted run lists the file operations of its processes
 (kill_at.py); each trial ends a process, or all of them, at one of these operations, so that every kind of operation on
@@ -25,7 +26,7 @@ import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -34,15 +35,20 @@ sys.path.insert(0, str(Path(__file__).parent))
 import kill_at
 from forks import ForkedWriter, run_and_exit
 
+from runner.tasks.loop import Loop
 from runner.tracking.database import prepare_database
 
 TINY = ["trainer.max_epochs=3", "+trainer.limit_train_batches=6", "+trainer.limit_val_batches=2",
         "+trainer.limit_test_batches=2", "trainer.accelerator=cpu", "trainer.log_every_n_steps=2",
         "callbacks.checkpoint.every_n_steps=4", "tracking.system_metrics=false", "hydra.run.dir=run"]  # fmt: skip
+STREAM = ["data.text=text", "data.label=label", "data.streaming=true", "data.block=20", "data.held_out=10",
+          "data.batch_size=8", "++trainer.limit_train_batches=1.0"]  # fmt: skip
 TWO = ["trainer.devices=2", "trainer.strategy=ddp", "tracking.model=false"]
 MODELS = {
     "mlp": ["model=mlp", "data=iris", "data.batch_size=8", "model.dropout=0.2"],
     "textcnn": ["model=textcnn", "model.embed_dim=8", "model.num_filters=4", "data.vocab_size=500"],
+    "streamed": ["model=textcnn", "data=csv", "data.path=films/train.csv", "model.embed_dim=8", "model.num_filters=4"],
+    "hub": ["model=textcnn", "data=hub", "data.path=films", "model.embed_dim=8", "model.num_filters=4"],
     "gan": ["model=gan", "model.hidden_dims=[8, 16]", "task.judged=0", "tracking.model=false"],
     "dcgan": ["model=dcgan", "model.num_filters=[8, 4, 4]", "model.discriminator_filters=[4, 4]", "task.judged=0"],
     "aae": ["model=aae", "model.hidden_dims=[32, 16]", "model.discriminator_dims=[8]"],
@@ -113,6 +119,8 @@ class Case:
 CASES = {
     "classifier": Case("textcnn", "training", "self", 20),
     "bucketed": Case("textcnn", "training", "self", 10, ["data.bucket=true", "tracking.model=false"]),
+    "streamed": Case("streamed", "training", "self", 10, STREAM, ["batch"]),
+    "streamed by datasets": Case("hub", "training", "self", 10, STREAM, ["batch"]),
     "gan": Case("gan", "training", "self", 15),
     "dcgan": Case("dcgan", "training", "self", 10, ["task.loss=wasserstein", "task.discriminator_steps=2"]),
     "aae": Case("aae", "training", "self", 10),
@@ -134,9 +142,22 @@ CASES = {
 }
 IN_THE_SUITE = {
     "mlp": Case("mlp", "training", "self", 2),
+    "at a row": Case("streamed", "training", "self", 1, STREAM, ["batch"]),
     "two processes": Case("mlp", "training", "all", 1, TWO, ["fsync"], 1),  # resumed within the first epoch
 }
 TIMES = ("duration_seconds", "best_checkpoint", "run_id", "train/samples_per_second")
+
+
+def count_batches(folder: Path) -> None:
+    """Count what is about to be trained on as operations, too: a run may be killed at any batch."""
+    own = Loop.training_step
+
+    @wraps(own)
+    def counted(task: Loop, batch: object, number: int) -> object:
+        kill_at.Raw.killer.step("batch", folder / "batch")
+        return own(task, batch, number)
+
+    Loop.training_step = counted
 
 
 class KilledWriter(ForkedWriter):
@@ -174,7 +195,9 @@ class Trial:
         """Empty the folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.log.unlink(missing_ok=True)
-        self.folder.mkdir(parents=True)
+        (self.folder / "films").mkdir(parents=True)
+        rows = [f"row number {number},{('no', 'yes')[number % 2]}" for number in range(137)]
+        (self.folder / "films" / "train.csv").write_text("\n".join(["text,label", *rows]) + "\n")
         if self.database is not None:
             (self.folder / "outputs").mkdir()
             shutil.copy(self.database, self.folder / "outputs" / "mlflow.db")
@@ -207,6 +230,8 @@ class Trial:
         os.environ.update(PYTHONPATH=kill_at.hook(self.folder.parent / "hook"), KILL_UNDER=str(self.folder),
                           KILL_LOG=str(self.log), KILL_AT=kill, KILL_KINDS=" ".join(self.case.kinds))  # fmt: skip
         kill_at.install("training")
+        if "batch" in self.case.kinds:
+            count_batches(self.folder)
         run_and_exit(arguments, KilledWriter)
 
     def tell(self, text: str) -> None:

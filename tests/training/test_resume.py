@@ -264,11 +264,11 @@ def test_the_speed_after_going_on_is_a_speed(tmp_path, no_figures):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("case", "kills"), [("mlp", 2), ("two processes", 1)])
-def test_kill_minus_nine(tmp_path, case, kills):
-    """The whole command, killed at file operations; see the program for what has to be equal."""
+@pytest.mark.parametrize(("cases", "kills"), [(["mlp", "at a row"], 3), (["two processes"], 1)])
+def test_kill_minus_nine(tmp_path, cases, kills):
+    """The whole command, killed at file operations or at a batch of a stream; see the program for what has to be equal."""
     program = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
-    command = [sys.executable, str(program), "--only", case]
+    command = [sys.executable, str(program), "--only", *cases]
     environment = os.environ | {"TMPDIR": str(tmp_path)}
     result = subprocess.run(command, capture_output=True, text=True, timeout=400, env=environment)
     assert result.returncode == 0, result.stdout + result.stderr
