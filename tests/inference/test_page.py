@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pads import drawn, sent
 from recorded_runs import bundle
@@ -151,6 +152,66 @@ def test_a_drawing_is_recovered_and_the_plane_walked(served, tmp_path: Path) -> 
         said, image = asked(port, name, *values)
         assert said == "" and image["url"], name
     assert "the seed is a whole number" in asked(port, "sample", 9, 1.5)[0]
+
+
+@pytest.mark.parametrize("generator", ["gan", "dcgan"])
+def test_generators_draw(served, tmp_path: Path, generator: str) -> None:
+    port = served(untrained(tmp_path, generator))
+    for name, values in (("sample", (9, 1)), ("way", (1, 2, 0.5))):
+        said, image = asked(port, name, *values)
+        assert said == "" and image["url"], name
+    assert "the seed is a whole number" in asked(port, "sample", 9, 1.5)[0]
+    assert asked(port, "way", -1, 2, 0.5) is None  # gradio itself refuses what is out of range
+
+
+def test_an_autoencoder_recovers_what_is_drawn(served, tmp_path: Path) -> None:
+    port = served(untrained(tmp_path, "autoencoder"))
+    said, seen, again, code = asked(port, "draw", sent(drawn()), True)
+    assert said == "" and seen["url"] and again["url"] and code.startswith("code_0: ")
+    assert "the pad is empty" in asked(port, "draw", sent(drawn() * 0 + 255), True)[0]
+
+
+def test_word_vectors_answer_questions(served, tmp_path: Path) -> None:
+    model = untrained(tmp_path, "skipgram")
+    port = served(model)
+    said, table = asked(port, "ask", "near", "film")
+    rows = model.task.questions()["near"]("film", model.data)
+    assert said == "" and table["headers"] == [*rows[0]]
+    assert [row[0] for row in table["value"]["data"]] == [next(iter(row.values())) for row in rows] and len(rows) > 1
+    assert "zzzz" in asked(port, "ask", "near", "zzzz")[0]
+    assert (asked(port, "ask", "far", "film") or ["the question"])[0] and asked(port, "ask", "near", "")[0]
+
+
+def test_a_window_of_numbers_is_typed_as_json(served, tmp_path: Path) -> None:
+    model = untrained(tmp_path, "gru", "data=stocks", "data.num_steps=5")
+    port = served(model)
+    (row,) = model.data.inputs.example(1, np.random.default_rng(0))
+    said, found = asked(port, "row", json.dumps({name: np.asarray(cell).tolist() for name, cell in row.items()}))
+    assert said == "" and found == pytest.approx(next(model([row])), rel=1e-4)
+    for typed in ("[1]", "{", "{}", '{"window": [1]}', '{"window": "a"}', '{"window": null}'):
+        assert asked(port, "row", typed)[0], typed
+
+
+def test_a_question_about_a_text_is_answered_by_a_part_of_it(served, tmp_path: Path) -> None:
+    model = untrained(tmp_path, "bert", "data=squad", "data.made=200", "data.max_len=100")
+    port = served(model)
+    assert list(model.columns) == ["question", "text"]
+    row = {"text": "the film was made by jane campion in 1993", "question": "who made the film ?"}
+    said, found = asked(port, "answer", *(row[name] for name in model.columns))
+    assert said == "" and found == "\n".join(model.task.shown(next(model([row]))))
+    assert found.splitlines()[0].removeprefix("answer: ") in row["text"]
+    assert "is empty" in asked(port, "answer", *("" for _ in model.columns))[0]
+
+
+def test_codes_of_sentences_have_rows_and_questions(served, tmp_path: Path) -> None:
+    model = untrained(tmp_path, "text_aae")
+    port = served(model)
+    said, found, *_ = asked(port, "answer", "a fine film")
+    assert said == "" and found.startswith("reconstruction: ")
+    for name, value in (("sample", "3"), ("near", "a fine film"), ("interpolate", "a film|a plot")):
+        said, table = asked(port, "ask", name, value)
+        assert said == "" and table["value"]["data"], name
+    assert asked(port, "ask", "sample", "many")[0] and asked(port, "ask", "interpolate", "a film")[0]
 
 
 def test_a_model_that_answers_nothing_has_no_page(recorded, monkeypatch) -> None:

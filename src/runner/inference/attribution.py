@@ -13,6 +13,7 @@ Shape letters: B batch, T time (tokens), E embedding, K outputs.
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from inspect import signature
 from typing import NamedTuple
 
 import torch
@@ -49,8 +50,9 @@ def explain_answers(net: nn.Module, tokens: Tensor, steps: int = STEPS) -> Expla
     Raises:
         UserError: the net gives no scores of whole texts, or reads its tokens through no embedding.
     """
+    needed = [one for one in signature(net.forward).parameters.values() if one.default is one.empty]
     with torch.no_grad():
-        scores = net(tokens)
+        scores = net(tokens) if len(needed) == 1 else None  # some write, and want to know what is written so far
     if not isinstance(scores, Tensor) or scores.ndim != 2:
         raise UserError(f"explain=true is for nets that score whole texts; {type(net).__name__} does not")
     column = scores.argmax(dim=1)  # (B,)
