@@ -266,7 +266,7 @@ def test_the_speed_after_going_on_is_a_speed(tmp_path, no_figures):
 @pytest.mark.slow
 @pytest.mark.parametrize(("cases", "kills"), [(["mlp", "at a row"], 3), (["two processes"], 1)])
 def test_kill_minus_nine(tmp_path, cases, kills):
-    """The whole command, killed at file operations or at a batch of a stream; see the program for what has to be equal."""
+    """The whole command, killed at file operations or at a batch of a stream; the program says what has to be equal."""
     program = Path(__file__).parents[2] / "benchmarks" / "kill_resume.py"
     command = [sys.executable, str(program), "--only", *cases]
     environment = os.environ | {"TMPDIR": str(tmp_path)}

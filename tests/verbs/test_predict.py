@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,6 +21,7 @@ from runner.inference.bundle import save_bundle
 from runner.inference.predictor import BATCH, Predictor
 from runner.models.attention_seq2seq import AttentionSeq2Seq
 from runner.tasks.classification import Classification
+from runner.verbs.evaluate import own_data
 from runner.verbs.options import parse
 from runner.verbs.predict import Predict, stamp
 
@@ -269,3 +271,20 @@ def test_only_one_text_is_explained(recorded) -> None:
     for options in ({"input": Path("x.csv"), "explain": True}, {"explain": True}, {"figure": Path("x.png")}):
         with pytest.raises(UserError, match="explain=true goes with one text"):
             predict(recorded, "textcnn", **options)
+
+
+def test_the_nearest_training_examples_of_a_row(recorded, capsys) -> None:
+    assert called(recorded, Predict(run="csv", row=("text=a dull film number 3, really",), neighbours=3)) == 0
+    label, *_, first, second, third = capsys.readouterr().out.splitlines()
+    assert label.startswith("label: ")
+    cosines = [float(line.split()[0]) for line in (first, second, third)]
+    assert cosines == sorted(cosines, reverse=True) and 0.9 < cosines[0] <= 1
+    assert all(re.search(r"train row \d+: (bad  dull|good  fine) film number", line) for line in (first, second, third))
+    _, data, _ = own_data(bundle(recorded, "boston").parent, "train", {})
+    row, price = data.raw("train")[5], data.targets_of("train")[5]
+    typed = tuple(f"{name}={value}" for name, value in row.items())
+    assert called(recorded, Predict(run="boston", row=typed, neighbours=1)) == 0
+    assert f"1.000  train row 5: {price:g}  " in capsys.readouterr().out, "it is that row"
+    for given in ({}, {"row": ("text=x",), "checkpoint": "2"}, {"row": ("text=x",), "output": Path("a.csv")}):
+        with pytest.raises(UserError, match="neighbours=K goes with one row"):
+            called(recorded, Predict(run="csv", neighbours=2, **given))

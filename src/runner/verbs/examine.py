@@ -10,7 +10,7 @@ import json
 import math
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -173,23 +173,46 @@ def near_mistakes(task: Task, data: DataModule, most: int, folder: Path) -> list
         raise UserError(f"neighbours= is about the largest errors of a run; this one has no {FILES}/{ERRORS_FILE}")
     with open(errors, newline="", encoding="utf-8") as file:
         worst = list(csv.DictReader(file))[:SHOWN]
-    train, test = data.raw("train"), data.raw("test")
+    test = data.raw("test")
     wrong = [test[int(row["row"])] for row in worst]
-    codes = [vectors_of(on_device(task), data, rows) for rows in (wrong, train)]
-    truths = [shown_truth(data, truth) for truth in data.targets_of("train")]
-    alike = codes[0] @ codes[1].T  # (mistakes, training rows)
-    lines, nearest = [], np.argsort(-alike, axis=1, kind="stable")[:, :most]
-    for row, raw, numbers, similar in zip(worst, wrong, nearest, alike, strict=True):
+    lines = []
+    for row, raw, near in zip(worst, wrong, nearest(task, data, wrong, most), strict=True):
         said = dict(list(row.items())[: list(row).index("error")])  # its number, truth and answer
         shown = ", ".join(f"{name} {value}" for name, value in said.items() if name != "row")
         print(f"test row {row['row']}: {shown}  {shortened(raw)}")
-        for number in numbers:
-            print(f"  {similar[number]:.3f}  train row {number}: {truths[number]}  {shortened(train[number])}")
-            near = {"train_row": number, "cosine": f"{similar[number]:.6g}", "train_truth": truths[number]}
-            lines.append(said | near | {"train_input": shortened(train[number])})
+        for one in near:
+            print(f"  {one.sentence}")
+            found = {"train_row": one.number, "cosine": f"{one.cosine:.6g}", "train_truth": one.truth}
+            lines.append(said | found | {"train_input": shortened(one.row)})
     path = folder / "neighbours_of_errors.csv"
     write_csv_rows(path, lines)
     return [path]
+
+
+class Near(NamedTuple):
+    """A training example, how alike it is (the cosine of what the net makes of both), and its truth."""
+
+    number: int
+    cosine: float
+    truth: str
+    row: dict
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.cosine:.3f}  train row {self.number}: {self.truth}  {shortened(self.row)}"
+
+
+def nearest(task: Task, data: DataModule, rows: list[dict], most: int) -> list[list[Near]]:
+    """Return for each raw row the training examples most alike to the net, the nearest first."""
+    train = data.raw("train")
+    codes = [vectors_of(on_device(task), data, some) for some in (rows, train)]
+    truths = data.targets_of("train")
+    alike = codes[0] @ codes[1].T  # (rows, training rows)
+    numbers = np.argsort(-alike, axis=1, kind="stable")[:, :most]
+    return [
+        [Near(int(n), float(similar[n]), shown_truth(data, truths[n]), train[n]) for n in some]
+        for some, similar in zip(numbers, alike, strict=True)
+    ]
 
 
 def shown_truth(data: DataModule, truth: Any) -> str:

@@ -36,6 +36,7 @@ class Predict(OfWeights):
             such as fill_mask, generate or zero_shot, which is refused if the model does not fit.
         explain: show which words of the text mattered, and draw them.
         figure: the file that explain=true draws, .png, .pdf or .svg; usually explanation.png.
+        neighbours: show as many training examples that are most alike to the net; it reads the data of the run.
     """
 
     row: Annotated[tuple[str, ...], Typed('text="..."', form="rest", candidates=lambda: ["text="])] = ()
@@ -47,6 +48,7 @@ class Predict(OfWeights):
     task: Annotated[str | None, Typed("NAME")] = None
     explain: bool = False
     figure: File = None
+    neighbours: Annotated[int | None, Typed("K", allowed=range(1, 101))] = None
 
     def __call__(self) -> int:
         from runner.files.rows import read_rows
@@ -70,6 +72,8 @@ class Predict(OfWeights):
             raise UserError("resume=true continues an output file: it needs input=FILE and output=FILE")
         if (self.explain or self.figure) and not (self.explain and typed and not self.output):
             raise UserError('explain=true goes with one text: runner predict run=last text="..." explain=true')
+        if self.neighbours and (not typed or self.output or self.checkpoint or self.task):
+            raise UserError('neighbours=K goes with one row: runner predict run=last text="..." neighbours=3')
         if self.interactive and (typed or self.input or self.output):
             raise UserError("interactive=true reads what is typed: leave the row, input= and output= out")
         predictor = self.with_weights(Predictor(bundle, changed=self.changed, question=self.task))
@@ -91,7 +95,22 @@ class Predict(OfWeights):
             from runner.verbs.explain import show_words
 
             show_words(predictor, typed, self.figure or Path("explanation.png"))
+        if self.neighbours:
+            self.show_neighbours(typed, self.neighbours)
         return 0
+
+    def show_neighbours(self, row: dict[str, Any], most: int) -> None:
+        """Print the training examples that are most alike to a row."""
+        from runner.inference.predictor import cleaned
+        from runner.verbs.evaluate import own_data
+        from runner.verbs.examine import nearest
+
+        run = self.info
+        if run.folder is None or not run.folder.is_dir():
+            raise UserError(f"neighbours=: the folder of run {run.id} is not on this machine: {run.folder}")
+        task, data, _ = own_data(run.folder, "train", self.changed)
+        (found,) = nearest(task, data, [cleaned(row, data.columns, "the row")], most)
+        print(*(one.sentence for one in found), sep="\n")
 
     def write(self, answers: Callable[[int], Iterator[dict]], file: Path | None) -> None:
         """Write answers to the output, or print them.
