@@ -176,7 +176,7 @@ def near_mistakes(task: Task, data: DataModule, most: int, folder: Path) -> list
     test = data.raw("test")
     wrong = [test[int(row["row"])] for row in worst]
     lines = []
-    for row, raw, near in zip(worst, wrong, nearest(task, data, wrong, most), strict=True):
+    for row, raw, near in zip(worst, wrong, most_alike(task, data, wrong, most), strict=True):
         said = dict(list(row.items())[: list(row).index("error")])  # its number, truth and answer
         shown = ", ".join(f"{name} {value}" for name, value in said.items() if name != "row")
         print(f"test row {row['row']}: {shown}  {shortened(raw)}")
@@ -202,7 +202,7 @@ class Near(NamedTuple):
         return f"{self.cosine:.3f}  train row {self.number}: {self.truth}  {shortened(self.row)}"
 
 
-def nearest(task: Task, data: DataModule, rows: list[dict], most: int) -> list[list[Near]]:
+def most_alike(task: Task, data: DataModule, rows: list[dict], most: int) -> list[list[Near]]:
     """Return for each raw row the training examples most alike to the net, the nearest first."""
     train = data.raw("train")
     codes = [vectors_of(on_device(task), data, some) for some in (rows, train)]

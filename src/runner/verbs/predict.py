@@ -103,13 +103,13 @@ class Predict(OfWeights):
         """Print the training examples that are most alike to a row."""
         from runner.inference.predictor import cleaned
         from runner.verbs.evaluate import own_data
-        from runner.verbs.examine import nearest
+        from runner.verbs.examine import most_alike
 
         run = self.info
         if run.folder is None or not run.folder.is_dir():
             raise UserError(f"neighbours=: the folder of run {run.id} is not on this machine: {run.folder}")
         task, data, _ = own_data(run.folder, "train", self.changed)
-        (found,) = nearest(task, data, [cleaned(row, data.columns, "the row")], most)
+        (found,) = most_alike(task, data, [cleaned(row, data.columns, "the row")], most)
         print(*(one.sentence for one in found), sep="\n")
 
     def write(self, answers: Callable[[int], Iterator[dict]], file: Path | None) -> None:
