@@ -15,6 +15,7 @@ from type_features import MAY_FAIL, tables  # noqa: E402
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # a table is one test
 @pytest.mark.parametrize("table", tables())
 def test_every_command_prints_what_the_page_says(table: str, tmp_path: Path) -> None:
     ended = subprocess.run([sys.executable, str(PROGRAM), table, str(tmp_path)], capture_output=True, env=environment())
