@@ -32,6 +32,7 @@ OWN_FILES = {  # the user's, that the pages name
     "houses.csv": "size,price,rooms\n" + "70,90.5,3\n50,60.5,2\n" * 10,
     "pairs.csv": "premise,hypothesis,label\n" + "it rains,it is wet,yes\nit rains,it is dry,no\n" * 10,
     "tickets.csv": "note,urgency\n" + "a fire,high\na leak,middle\na stain,low\n" * 10,
+    "novel.txt": "It was a dark night. The rain fell on the town, and nobody was out.\n\n" * 200,
     "big.csv": "text,label\n" + "a fine film,yes\na dull film,no\n" * 10,
 }
 
