@@ -19,21 +19,23 @@ sys.path[:0] = [str(HERE.parents[1] / "benchmarks"), str(HERE.parent)]
 from forks import typed as type_in  # noqa: E402
 from page_commands import OWN_FILES, PAGES, commands, is_training, is_whole, refusals, typed  # noqa: E402
 
-SHORT = ["trainer=debug", "tracking.system_metrics=false"]
+SHORT = ["trainer=debug", "trainer.max_epochs=2", "tracking.system_metrics=false"]
 LENGTH = ("trainer=", "trainer.max_epochs=", "trainer.limit_")  # what SHORT takes the place of
 FETCHED = ("cmn.txt", "rte.zip", "rt_polarity")  # of others; see the pages
 
 
 def of_pages(names: list[str]) -> Iterator[tuple[str, list[str]]]:
     """Name of the page and words of every training command of some pages, or of all; each command once."""
-    seen = set()
+    seen: set[tuple[str, ...]] = set()
     for page in PAGES:
         if page.stem == "features" or (names and page.stem not in names):  # a test types all of features.md
             continue
         for command in commands(page):
-            if is_training(command) and is_whole(command) and command not in (seen | refusals(page).keys()):
-                seen.add(command)
-                yield page.stem, typed(command)
+            if is_training(command) and is_whole(command) and command not in refusals(page):
+                words = typed(command)
+                if tuple(words) not in seen:
+                    seen.add(tuple(words))
+                    yield page.stem, words
 
 
 def main() -> None:

@@ -6,11 +6,14 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from small_runs import settings
+from omegaconf import OmegaConf
+from small_runs import settings, small
 from torch import nn
 
 from runner.augment import Augmentation
 from runner.augment.images import Shift
+from runner.config.compose import compose
+from runner.config.inferred import settle
 from runner.datamodules.parts.batches import Images, TensorSplit, Texts
 from runner.datamodules.parts.episodes import FewShots
 from runner.errors import UserError
@@ -143,3 +146,17 @@ def test_a_run_from_training_to_answers(tmp_path, no_figures):
     assert sum(value for name, value in answer.items() if name != "label") == pytest.approx(1, abs=1e-5)
     features = Predictor(tmp_path / "model", question="features")
     assert all(name.startswith("feature_") for name in next(iter(features([{"image": image}]))))
+
+
+def test_texts_of_similar_length_need_not_come_together(tmp_path, no_figures):
+    rows = [f"{'word ' * (n % 4)}of class {n % 8},{'abcdefgh'[n % 8]}" for n in range(160)]
+    (tmp_path / "rows.csv").write_text("\n".join(["text,label", *rows]) + "\n", encoding="utf-8")
+    table = ["data=csv", f"data.path={tmp_path / 'rows.csv'}", "data.text=text", "data.label=label"]
+    few = ["task.new_classes=2", "task.way=2", "task.queries=1", "task.episodes=20", "trainer.max_epochs=1"]
+    cfg = compose([*small("prototypical"), *table, *few, "data.bucket=true", "trainer.accelerator=cpu"])
+    settle(cfg.data)
+    OmegaConf.resolve(cfg)
+    assert "test/accuracy" in train(cfg, tmp_path / "run")
+    cfg.data.short_first = 1
+    with pytest.raises(UserError, match=r"data\.short_first sorts rows"):
+        train(cfg, tmp_path / "again")

@@ -104,6 +104,10 @@ class FewShot(Task):
     def connect(self, data: DataModule) -> None:
         """Make the splits of the data episodes, once they have been read."""
         if data.is_set_up and not isinstance(data.train, EpisodeSplit):
+            if getattr(data, "short_first", 0):
+                raise UserError("data.short_first sorts rows, and few_shot draws episodes: leave it out")
+            if hasattr(data, "bucket"):
+                data.bucket = False  # the examples of an episode are drawn, whatever their lengths
             self.keep_support(data)
             assert data.prepared is not None, "data that is set up is prepared"
             found = self.split_by_class(data)
