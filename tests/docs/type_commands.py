@@ -21,7 +21,7 @@ from page_commands import OWN_FILES, PAGES, commands, is_training, is_whole, ref
 
 SHORT = ["trainer=debug", "trainer.max_epochs=2", "tracking.system_metrics=false"]
 LENGTH = ("trainer=", "trainer.max_epochs=", "trainer.limit_")  # what SHORT takes the place of
-FETCHED = ("cmn.txt", "rte.zip", "rt_polarity", "Restaurants_Train.xml")  # of others; see the pages
+FETCHED = ("cmn.txt", "rte.zip", "rt_polarity", "Restaurants_Train.xml", "title.json")  # of others; see the pages
 
 
 def of_pages(names: list[str]) -> Iterator[tuple[str, list[str]]]:
