@@ -28,7 +28,7 @@ lint: setup
 bench: setup
 	$(BIN)/python benchmarks/train_loop.py
 
-# The experiments of the book that have no result yet: one night on two cores. Stopped and started again, it goes on.
+# The experiments of the book that have no result yet: one night on two cores. Stopped and started again, it resumes.
 book: setup
 	$(BIN)/python benchmarks/book.py
 

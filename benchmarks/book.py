@@ -1,8 +1,9 @@
 """The experiments of the book: runs those that are missing, writes docs/results.json, the figures and the tables.
 
-    python benchmarks/book.py                      # everything; stopped and started again, it goes on
+    python benchmarks/book.py                      # everything; stopped and started again, it resumes
     python benchmarks/book.py chapter-7 ch05_cnn   # the rows of a page, and single rows
     python benchmarks/book.py --minutes 30         # do not begin a run after so many minutes
+    python benchmarks/book.py --processes 4        # so many rows at a time, a thread each; usually one a core
     python benchmarks/book.py --quick              # smaller: results-quick.json in this folder, docs stay as they are
     python benchmarks/book.py --collect            # run nothing, write what is recorded
     python benchmarks/book.py --list               # run nothing, print the commands that are missing
@@ -20,8 +21,10 @@ import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import cache
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Any, cast
 
@@ -232,30 +235,55 @@ def missing(
                 yield wanted, settings if here else None
 
 
-def run_all(rows: dict[str, Any], names: list[str], records: Records, quick: bool, minutes: float) -> int:
-    """Run what is missing, or resume it; return how many runs failed."""
+def run_all(rows: dict[str, Any], names: list[str], quick: bool, minutes: float, processes: int) -> int:
+    """Run what is missing, or resume it, a row in each process at a time; return how many runs failed.
+
+    A row that begins with the run of another one comes after all others.
+    """
+    until = time.time() + 60 * minutes
+    later = [name for name in names if re.search(r"\{\w+\}", rows[name]["command"])]
+    first = [name for name in names if name not in later]
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        begun = [pool.submit(run_row, name, quick, until) for name in first]
+        try:
+            failed = sum(row.result() for row in as_completed(begun))
+        except (KeyboardInterrupt, SystemExit):
+            pool.shutdown(cancel_futures=True)  # the runs in progress have heard it too: they write a checkpoint
+            sys.exit("stopped; the same command resumes")
+    return failed + sum(run_row(name, quick, until) for name in later)
+
+
+def run_row(name: str, quick: bool, until: float) -> int:
+    """Run what is missing of a row, or resume it.
+
+    Args:
+        name: of the row.
+        quick: one seed and smaller settings.
+        until: time after which no run begins, seconds since 1970.
+
+    Returns:
+        How many runs failed.
+    """
     from runner import run
     from runner.training.interrupt import Interrupted
 
-    begun, failed = time.monotonic(), 0
-    for wanted, _ in list(missing(rows, names, records, quick)):
-        if time.monotonic() - begun > 60 * minutes:
-            print(f"{minutes:g} minutes are over; started again, this goes on with {wanted.row}", flush=True)
+    rows, records, failed = book_pages.rows(), Records(None), 0
+    for wanted, settings in list(missing(rows, [name], records, quick)):
+        if time.time() > until:
+            print(f"left for the next start: {name} {wanted.seed}", flush=True)
             break
-        settings = filled(wanted.settings, rows, records, quick)  # a row before may have made what it needs
-        needs = rows[wanted.row].get("needs")
-        if settings is None or (needs and not Path(needs).exists()):
-            print(f"left out: {wanted.row}, which needs {needs or 'the run of another row'}", flush=True)
-            continue
+        if settings is None:
+            print(f"left out: {name}, which needs {rows[name].get('needs', 'the run of another row')}", flush=True)
+            break
         interrupted = records.alike(settings, ("KILLED", "RUNNING"))
-        print(f"== {wanted.row} {wanted.seed}: runner {' '.join(settings)}", flush=True)
+        print(f"== {name} {wanted.seed}: runner {' '.join(settings)}", flush=True)
         try:
             run(f"resume={interrupted.id}") if interrupted else run(*settings)
         except Interrupted as stopped:
-            print(f"stopped by {stopped}; started again, this goes on with {wanted.row} {wanted.seed}", flush=True)
+            print(f"stopped by {stopped}; started again, it resumes {name} {wanted.seed}", flush=True)
             sys.exit(stopped.exit_code)
         except Exception as error:
-            print(f"failed: {wanted.row} {wanted.seed}: {error}", flush=True)
+            print(f"failed: {name} {wanted.seed}: {error}", flush=True)
             failed += 1
         records.forget()
     return failed
@@ -335,6 +363,8 @@ def main() -> int:
     parser.add_argument("--list", action="store_true", help="run nothing, print what is missing")
     parser.add_argument("--runs", metavar="URI", help="tracking URI of the records to collect; usually outputs/ here")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="begin no run after so many")
+    cores = os.cpu_count() or 1
+    parser.add_argument("--processes", type=int, default=cores, metavar="N", help=f"rows at a time, usually {cores}")
     parser.add_argument("--commit", help="of the code of runs whose record does not say it")
     parser.add_argument("--threads", type=int, help="of runs whose record does not say it")
     options = parser.parse_args()
@@ -346,7 +376,7 @@ def main() -> int:
             print(f"runner {' '.join(settings or wanted.settings)}")
         return 0
     collecting = options.collect or options.runs is not None
-    failed = 0 if collecting else run_all(rows, names, records, options.quick, options.minutes)
+    failed = 0 if collecting else run_all(rows, names, options.quick, options.minutes, options.processes)
     found = collect(rows, names, records, options.quick, {"commit": options.commit, "threads": options.threads})
     if options.quick:
         Path("results-quick.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
