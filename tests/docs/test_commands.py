@@ -7,6 +7,7 @@ complete here. `make commands` types those that train, with trainer=debug.
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,9 @@ sys.path.append(str(Path(__file__).parent))
 from page_commands import OWN_FILES, PAGES, commands, is_training, is_whole, refusals, scripts, typed
 
 
+@cache
 def problems(command: str) -> list[str]:
-    """What is wrong with a training command."""
+    """What is wrong with a training command; many stand on several pages."""
     words = typed(command)
     return check([word for word in words if word != "-m"], multirun="-m" in words)
 

@@ -10,6 +10,7 @@ from torch import nn
 from torch.func import functional_call, stack_module_state, vmap
 from values import numbers
 
+from runner.models.layers.batch_norm import BatchNorm
 from runner.models.mlp import ACTIVATIONS, INITIALISERS, MLP
 from runner.models.perceptron import Perceptron
 
@@ -46,7 +47,7 @@ def test_mlp_normalises_then_activates_then_drops() -> None:
     net = MLP(in_features=4, num_outputs=3, hidden_dims=[5], dropout=0.5, batch_norm=True)
     assert [type(layer) for layer in net.layers] == [
         nn.Linear,
-        nn.BatchNorm1d,
+        BatchNorm,
         nn.ReLU,
         nn.Dropout,
         nn.Linear,

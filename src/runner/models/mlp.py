@@ -15,6 +15,7 @@ from typing import Literal
 
 from torch import Tensor, nn
 
+from runner.models.layers.batch_norm import BatchNorm
 from runner.models.ranges import check_choice, check_share, check_size
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -84,7 +85,7 @@ class MLP(nn.Module):
         for width in hidden_dims:
             layers.append(nn.Linear(in_features, width, bias=not batch_norm))  # batch norm has its own bias
             if batch_norm:
-                layers.append(nn.BatchNorm1d(width))
+                layers.append(BatchNorm(width))
             layers.append(ACTIVATIONS[activation]())
             if dropout > 0:
                 layers.append(nn.Dropout(dropout))

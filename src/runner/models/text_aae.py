@@ -21,6 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runner.models.layers.batch_norm import BatchNorm
 from runner.models.layers.embeddings import load_vectors, word_embedding
 from runner.models.layers.pooling import Pooling, PoolName, real_steps
 from runner.models.layers.recurrent import Recurrent
@@ -80,7 +81,7 @@ class TextAAE(nn.Module):
             else SentenceWindows(embed_dim, num_filters, kernel_sizes)
         )
         self.project = nn.Linear(self.encoder.output_dim + embed_dim, latent_dim)
-        self.norm = nn.BatchNorm1d(latent_dim, affine=False)
+        self.norm = BatchNorm(latent_dim, affine=False)
         self.words = nn.Linear(latent_dim, vocab_size)
         self.decoder = stateful(embed_dim + latent_dim, hidden_dim, "gru")
         self.bridge = Bridge(latent_dim, self.decoder)

@@ -13,6 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from runner.models.layers.batch_norm import BatchNorm
 from runner.models.mlp import MLP
 from runner.models.ranges import check_size
 
@@ -38,7 +39,7 @@ class TrunkEncoder(nn.Module):
         super().__init__()
         check_size(image_shape=min(image_shape))
         pixels = math.prod(image_shape)
-        self.norm = nn.BatchNorm1d(pixels, eps=EPSILON) if batch_norm else nn.Identity()
+        self.norm = BatchNorm(pixels, eps=EPSILON) if batch_norm else nn.Identity()
         self.layers = MLP(pixels, num_outputs, list(hidden_dims))
 
     def forward(self, images: Tensor) -> Tensor:
@@ -73,7 +74,7 @@ class TrunkDecoder(nn.Module):
         self.image_shape, self.num_classes = tuple(image_shape), num_classes
         *first, last = [latent_dim + num_classes, *hidden_dims]
         self.layers = nn.Sequential(MLP(first[0], last, first[1:]), nn.ReLU()) if first else nn.Identity()
-        self.norm = nn.BatchNorm1d(last, eps=EPSILON) if batch_norm and hidden_dims else nn.Identity()
+        self.norm = BatchNorm(last, eps=EPSILON) if batch_norm and hidden_dims else nn.Identity()
         self.output = nn.Linear(last, math.prod(image_shape))
 
     def forward(self, codes: Tensor, labels: Tensor | None = None) -> Tensor:
