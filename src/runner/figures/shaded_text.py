@@ -26,7 +26,8 @@ def shaded_text(sentences: Sequence[Sequence[str]], weights: Sequence[np.ndarray
     """
     fonts, shown = readable([word for words in sentences for word in words])
     lengths = [len(words) for words in sentences]
-    left, line, ends = places([width(word, fonts) for word in shown], lengths)
+    wide = {word: width(word, fonts) for word in set(shown)}
+    left, line, ends = places([wide[word] for word in shown], lengths)
     panels, flat = len(weights[0]), np.concatenate(weights, axis=1)  # flat (R, words)
     lines = min(ends[-1], max(MOST // panels, 4))
     figure = Figure(figsize=(WIDTH / 72 + 0.3, 0.5 + panels * (0.2 * lines + 0.25)), layout="constrained", dpi=120)
@@ -37,7 +38,7 @@ def shaded_text(sentences: Sequence[Sequence[str]], weights: Sequence[np.ndarray
             axes.set_title(f"hop {number + 1}", loc="left", fontsize=SIZE)
         strength = strengths(flat[number])
         for place in np.flatnonzero(line < lines):
-            box = Rectangle((left[place] - 1, line[place] + 0.08), width(shown[place], fonts) + 2, 0.84)
+            box = Rectangle((left[place] - 1, line[place] + 0.08), wide[shown[place]] + 2, 0.84)
             box.set(color="tab:red", alpha=0.85 * strength[place], linewidth=0)
             axes.add_patch(box)
             where = (left[place], line[place] + 0.5)
