@@ -12,10 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import mlflow.pyfunc  # all imports come before the forks
+import mlflow.store.tracking.sqlalchemy_store
 import mlflow.tracking  # noqa: F401
 
 import runner.training.train  # noqa: F401
 from runner.cli import main as command_line
+from runner.files.progress import foot
 from runner.tracking import tracker, writer
 
 
@@ -27,11 +29,13 @@ class ForkedWriter(subprocess.Popen):
 
     def _execute_child(self, args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags,
                        shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *rest):  # fmt: skip
-        if "runner.tracking.writer" not in args or threading.active_count() > 1:  # only one thread survives a fork
+        threads = threading.active_count() - foot.watching  # only one survives a fork, and that of `foot` is not missed
+        if "runner.tracking.writer" not in args or threads > 1:
             return super()._execute_child(
                 args, executable, preexec_fn, close_fds, pass_fds, cwd, env, startupinfo, creationflags,
                 shell, p2cread, p2cwrite, c2pread, c2pwrite, errread, errwrite, *rest)  # fmt: skip
-        self.pid = os.fork()
+        with foot.lock:
+            self.pid = os.fork()
         if self.pid == 0:
             os.setsid()
             os.dup2(p2cread, 0)

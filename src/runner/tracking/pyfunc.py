@@ -48,7 +48,11 @@ def save_model(
     """
     import mlflow.pyfunc
     from mlflow.models import ModelSignature
+    from mlflow.utils import requirements_utils
 
+    # MLflow compares the versions below with what is installed, and first reads the files of all packages for that.
+    # It need not: that is where they come from. With an empty table of modules it asks for each version alone.
+    requirements_utils._MODULES_TO_PACKAGES = {}
     module, _, name = python_model.rpartition(".")
     script = scratch / "load_model.py"
     script.write_text(SCRIPT.format(module=module, name=name), encoding="utf-8")
