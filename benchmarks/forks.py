@@ -40,7 +40,8 @@ class ForkedWriter(subprocess.Popen):
             os.setsid()
             os.dup2(p2cread, 0)
             os.dup2(c2pwrite, 1)
-            os.closerange(3, 1024)
+            for end in (p2cread, p2cwrite, c2pread, c2pwrite):  # others belong to objects, which close them themselves
+                os.close(end)
             os.environ.clear()
             os.environ.update(env)
             logging.root.handlers.clear()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from warm import typed
+
 ROOT = Path(__file__).parents[1]
 
 
@@ -33,11 +35,11 @@ class Page:
 
     def runner(self, command: list[str]) -> str:
         """What `runner COMMAND` prints; it has to succeed."""
-        return self.python("-m", "runner.cli", *command)
+        return runner(self.folder, *command)
 
     def refused(self, command: list[str]) -> str:
         """What `runner COMMAND` says of a user's mistake, which it has to find."""
-        return self.python("-m", "runner.cli", *command, code=2)
+        return runner(self.folder, *command, code=2)
 
     def python(self, *arguments: str, code: int = 0) -> str:
         """What Python prints, errors included; it has to end with this exit code."""
@@ -47,6 +49,13 @@ class Page:
 def environment() -> dict[str, str]:
     """What a program of this checkout is started with."""
     return os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT / "src")}
+
+
+def runner(folder: Path, *words: str, code: int = 0) -> str:
+    """What `runner WORDS` prints in a folder, errors included; it has to end with this exit code."""
+    ended, printed = typed(words, folder, environment())
+    assert ended == code, printed
+    return printed
 
 
 def run(folder: Path, *arguments: str, code: int = 0) -> str:

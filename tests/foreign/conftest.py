@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from omegaconf import DictConfig, OmegaConf
-from pages import environment, run
+from pages import environment, runner
 from recorded_runs import inside
 from small_runs import KillAt, outcome, resumed, stopped
 
@@ -32,7 +32,7 @@ class System:
         self.source = source
         self.folder = shutil.copytree(source, folder)
         self.command = ["--config-dir", "conf", *command]
-        self.log = run(self.folder, "-m", "runner.cli", *self.command, "trainer.accelerator=cpu")
+        self.log = runner(self.folder, *self.command, "trainer.accelerator=cpu")
         (metrics,) = self.folder.glob("outputs/*/*/metrics.json")
         self.run = metrics.parent
 
@@ -81,7 +81,7 @@ class System:
         process.kill()
         process.wait()
         assert not list(folder.glob("outputs/*/*/metrics.json")), "it has ended before the kill"
-        run(folder, "-m", "runner.cli", "--config-dir", "conf", "resume=last")
+        runner(folder, "--config-dir", "conf", "resume=last")
         (metrics,) = folder.glob("outputs/*/*/metrics.json")
         return self.outcome(metrics.parent)
 
