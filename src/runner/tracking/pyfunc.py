@@ -52,7 +52,7 @@ def save_model(
 
     # MLflow compares the versions below with what is installed, and first reads the files of all packages for that.
     # It need not: that is where they come from. With an empty table of modules it asks for each version alone.
-    requirements_utils._MODULES_TO_PACKAGES = {}
+    requirements_utils._MODULES_TO_PACKAGES = {}  # type: ignore[assignment]
     module, _, name = python_model.rpartition(".")
     script = scratch / "load_model.py"
     script.write_text(SCRIPT.format(module=module, name=name), encoding="utf-8")
