@@ -77,6 +77,12 @@ def test_categories_alone_and_numbers_with_categories(folder):
     assert list(data.columns) == ["age", "price", "department"] and data.facts["in_features"] == 2
 
 
+def test_a_text_alone(folder):
+    data = read("data.text=review", "data.label=stars")
+    assert data.train.gather(torch.arange(2), torch.Generator())._fields == ("tokens", "target")
+    assert [list(row) for row in data.raw("test", 2)] == [["review"]] * 2
+
+
 def test_the_declared_sizes_of_categories_need_not_be_smaller(folder):
     with pytest.raises(UserError, match=r"data.category_sizes=\[2\] is declared, but the table has \[3\]"):
         read(*MIXED, "data.category_sizes=[2]")

@@ -30,10 +30,11 @@ OWN_FILES = {  # the user's, that the pages name
     "shop.csv": "review,age,department,stars\n" + "a fine dress,40,Tops,5\na dull one,30,Trend,1\n" * 10,
     "films.csv": "plot,genres\n" + "love in the war,love;war\na battle,war\n" * 10,
     "houses.csv": "size,price,rooms\n" + "70,90.5,3\n50,60.5,2\n" * 10,
-    "pairs.csv": "premise,hypothesis,label\n" + "it rains,it is wet,yes\nit rains,it is dry,no\n" * 10,
+    "pairs.csv": "premise,hypothesis,label\n"
+    + "".join(f"it rains for {n} days,it is wet,yes\nit rains for {n} days,it is dry,no\n" for n in range(20)),
     "tickets.csv": "note,urgency\n" + "a fire,high\na leak,middle\na stain,low\n" * 10,
     "novel.txt": "It was a dark night. The rain fell on the town, and nobody was out.\n\n" * 200,
-    "big.csv": "text,label\n" + "a fine film,yes\na dull film,no\n" * 10,
+    "big.csv": "text,label\n" + "".join(f"{n} fine films,yes\n{n} dull films,no\n" for n in range(1500)),
 }
 
 

@@ -26,9 +26,11 @@ class ArrayRows:
         self.columns, self.target, self.index = columns, target, splits._asdict()
 
     def raw(self, part: str, limit: int | None = None) -> list[dict]:
-        picked = [values[self.index[part][:limit]] for values in self.columns.values()]
+        index = self.index[part][:limit]
+        picked = [values[index] for values in self.columns.values()]
         cells = [values.tolist() if values.ndim == 1 else list(values) for values in picked]
-        return [dict(zip(self.columns, row, strict=True)) for row in zip(*cells, strict=True)]
+        rows = zip(*cells, strict=True) if cells else [()] * len(index)
+        return [dict(zip(self.columns, row, strict=True)) for row in rows]
 
     def targets(self, part: str) -> np.ndarray:
         return single(self.target[self.index[part]])
