@@ -3,6 +3,7 @@
 import csv
 import logging
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,9 @@ from runner.build import build_data
 from runner.config.compose import compose
 from runner.config.inferred import settle
 from runner.datamodules.base import DataModule
+from runner.datamodules.parts.mixed import MixedRows
+from runner.datamodules.parts.splits import Splits
+from runner.datamodules.parts.tensors import ArrayRows
 from runner.errors import UserError
 from runner.inference.predictor import Predictor
 from runner.inference.scoring import score_file
@@ -77,10 +81,11 @@ def test_categories_alone_and_numbers_with_categories(folder):
     assert list(data.columns) == ["age", "price", "department"] and data.facts["in_features"] == 2
 
 
-def test_a_text_alone(folder):
-    data = read("data.text=review", "data.label=stars")
-    assert data.train.gather(torch.arange(2), torch.Generator())._fields == ("tokens", "target")
-    assert [list(row) for row in data.raw("test", 2)] == [["review"]] * 2
+def test_rows_are_as_many_when_a_text_has_no_column_beside_it():
+    arrays = ArrayRows({}, np.zeros(4), Splits(np.arange(2), np.array([2]), np.array([3])))
+    texts = SimpleNamespace(raw=lambda part, limit: [{"review": "fine"}, {"review": "dull"}][:limit])
+    assert arrays.raw("train", 1) == [{}]
+    assert MixedRows(arrays, texts).raw("train") == [{"review": "fine"}, {"review": "dull"}]
 
 
 def test_the_declared_sizes_of_categories_need_not_be_smaller(folder):
