@@ -9,7 +9,15 @@ class BatchNorm(nn.BatchNorm1d):
 
     A single row has no deviation: it is normalised by the running mean and variance, as in prediction. PyTorch's own
     layer refuses it, and the last batch of an epoch can be one.
+
+    Args:
+        width: units D.
+        eps: added to the variance.
+        affine: whether each unit learns a scale and a shift.
     """
+
+    def __init__(self, width: int, eps: float = 1e-5, affine: bool = True):
+        super().__init__(width, eps=eps, affine=affine)
 
     def forward(self, input: Tensor) -> Tensor:
         if self.training and len(input) == 1:
