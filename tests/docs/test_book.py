@@ -1,7 +1,9 @@
 """The book: every experiment has a row and a page, and pages quote what results.json and the source hold."""
 
 import importlib.util
+import json
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -9,7 +11,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 from omegaconf import OmegaConf
-from pages import ROOT
+from pages import ROOT, environment
 from PIL import Image
 
 from runner.config.catalog import Catalog, folders
@@ -227,3 +229,19 @@ def test_old_results_stay_unless_their_command_has_changed():
     merged = book.merged(rows, {"partly": result({"test/a": [0.2]}, "runner model=mlp", complete=False)}, before)
     assert set(merged) == {"same", "partly"}
     assert merged["partly"] is before["partly"], "three seeds are worth more than one"
+
+
+@pytest.mark.slow
+def test_what_is_missing_is_run_once(tmp_path: Path) -> None:
+    typed = [sys.executable, str(ROOT / "benchmarks" / "book.py"), "--quick", "--processes", "2"]
+    for begun in (2, 0):
+        ended = subprocess.run(
+            [*typed, "quadratic", "quadratic_step"], cwd=tmp_path, env=environment(), capture_output=True, text=True
+        )
+        assert ended.returncode == 0, ended.stderr
+        assert ended.stdout.count("== quadratic") == begun
+        found = json.loads((tmp_path / "results-quick.json").read_text())
+        assert {name: round(row["metrics"]["fit/w"]["mean"], 3) for name, row in found.items()} == {
+            "quadratic_step": 0.1,
+            "quadratic": 5.0,
+        }
