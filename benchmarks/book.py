@@ -249,7 +249,7 @@ def run_all(rows: dict[str, Any], names: list[str], quick: bool, minutes: float,
             failed = sum(row.result() for row in as_completed(begun))
         except (KeyboardInterrupt, SystemExit):
             pool.shutdown(cancel_futures=True)  # the runs in progress have heard it too: they write a checkpoint
-            sys.exit("stopped; the same command resumes")
+            sys.exit(130)
     return failed + sum(run_row(name, quick, until) for name in later)
 
 
