@@ -17,11 +17,13 @@ import argparse
 import json
 import os
 import re
+import signal
 import statistics
 import sys
 import time
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -43,6 +45,7 @@ SHORTEST = 0.1  # seconds: a run that is over at once still has a time
 UNCOUNTED = ("hydra.", "tracking.", "trainer.accelerator=", "offline=", "resume=")  # settings that change no figure
 NOT_COMPARED = ("tracking", "sweep", "resume", "init_from", "seed", "offline", "allow")  # typed, or of one run alone
 VERSIONS = {"torch": "version.torch", "lightning": "version.pytorch-lightning", "python": "version.python"}
+STOP: Any  # set by a signal, see `keep`
 COMMIT = ("runner.code.commit", "runner.git.commit")  # of the package itself; of the folder where it was started
 
 
@@ -71,7 +74,7 @@ class Records:
     def __init__(self, uri: str | None):
         self.uri = uri
         self.outputs = Path.cwd() / "outputs"
-        self._found: dict[str, list[tuple[frozenset[str], RunInfo]]] = {}
+        self._found: dict[str, list[tuple[frozenset[tuple[str, str]], RunInfo]]] = {}
 
     def alike(self, settings: Iterable[str], status: tuple[str, ...] = ("FINISHED",)) -> RunInfo | None:
         """Return the newest run whose settings are those that would be composed today; None if there is none.
@@ -84,7 +87,7 @@ class Records:
         return next((run for typed, run in self.of(tag, str(value))
                      if run.status in status and same_settings(run, dict(typed), wanted, settings)), None)  # fmt: skip
 
-    def of(self, group: str, value: str) -> list[tuple[frozenset[str], RunInfo]]:
+    def of(self, group: str, value: str) -> list[tuple[frozenset[tuple[str, str]], RunInfo]]:
         """Return the runs with this choice, the newest first, each with its settings."""
         if value not in self._found:
             runs = [run for run in runs_with_tag(self.uri, self.outputs, f"runner.{group}", value) if run.folder]
@@ -239,18 +242,34 @@ def run_all(rows: dict[str, Any], names: list[str], quick: bool, minutes: float,
     """Run what is missing, or resume it, a row in each process at a time; return how many runs failed.
 
     A row that begins with the run of another one comes after all others.
+
+    Raises:
+        SystemExit: 130, after a signal: no other row has begun, and what was interrupted has a checkpoint.
     """
     until = time.time() + 60 * minutes
     later = [name for name in names if re.search(r"\{\w+\}", rows[name]["command"])]
-    first = [name for name in names if name not in later]
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-        begun = [pool.submit(run_row, name, quick, until) for name in first]
-        try:
-            failed = sum(row.result() for row in as_completed(begun))
-        except (KeyboardInterrupt, SystemExit):
-            pool.shutdown(cancel_futures=True)  # the runs in progress have heard it too: they write a checkpoint
-            sys.exit(130)
-    return failed + sum(run_row(name, quick, until) for name in later)
+    context = get_context("spawn")
+    stop = context.Value("b", False, lock=False)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: setattr(stop, "value", True))
+    failed = 0
+    for some in ([name for name in names if name not in later], later):
+        with ProcessPoolExecutor(processes, context, initializer=keep, initargs=(stop,)) as pool:
+            begun = [pool.submit(run_row, name, quick, until) for name in some]
+            try:
+                failed += sum(row.result() for row in as_completed(begun))
+            except BrokenProcessPool:  # a signal ends a process that does not train
+                if not stop.value:
+                    raise
+    if stop.value:
+        sys.exit(130)
+    return failed
+
+
+def keep(stop: Any) -> None:
+    """Keep in a process that runs rows the value that all of them share: whether no other row may begin."""
+    global STOP
+    STOP = stop
 
 
 def run_row(name: str, quick: bool, until: float) -> int:
@@ -269,6 +288,8 @@ def run_row(name: str, quick: bool, until: float) -> int:
 
     rows, records, failed = book_pages.rows(), Records(None), 0
     for wanted, settings in list(missing(rows, [name], records, quick)):
+        if STOP.value:
+            break
         if time.time() > until:
             print(f"left for the next start: {name} {wanted.seed}", flush=True)
             break
@@ -281,7 +302,7 @@ def run_row(name: str, quick: bool, until: float) -> int:
             run(f"resume={interrupted.id}") if interrupted else run(*settings)
         except Interrupted as stopped:
             print(f"stopped by {stopped}; started again, it resumes {name} {wanted.seed}", flush=True)
-            sys.exit(stopped.exit_code)
+            STOP.value = True
         except Exception as error:
             print(f"failed: {name} {wanted.seed}: {error}", flush=True)
             failed += 1

@@ -3,10 +3,11 @@
 import importlib.util
 import json
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from runner.config.catalog import Catalog, folders
 from runner.config.command import check
 from runner.config.compose import compose
 from runner.tracking.find import RunInfo
+from runner.training.interrupt import Interrupted
 
 
 def module(path: str) -> ModuleType:
@@ -229,6 +231,21 @@ def test_old_results_stay_unless_their_command_has_changed():
     merged = book.merged(rows, {"partly": result({"test/a": [0.2]}, "runner model=mlp", complete=False)}, before)
     assert set(merged) == {"same", "partly"}
     assert merged["partly"] is before["partly"], "three seeds are worth more than one"
+
+
+def test_nothing_begins_after_a_signal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    begun: list[str] = []
+
+    def interrupted(*settings: str) -> None:
+        begun.append(settings[-1])
+        raise Interrupted(signal.SIGINT)
+
+    monkeypatch.setattr("runner.run", interrupted)
+    monkeypatch.setattr(book, "STOP", SimpleNamespace(value=False), raising=False)
+    for _ in ("the run that hears it", "another row in the same process"):
+        assert book.run_row("ch07_toy", False, float("inf")) == 0
+    assert begun == ["seed=1"]
 
 
 @pytest.mark.slow
